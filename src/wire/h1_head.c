@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reads response heads and trailer sections line by line, never a byte twice.
+ * Reads response heads and trailer sections line by line, and searches no byte twice for a line's end.
  */
 #include <string.h>
 

@@ -50,6 +50,8 @@ static const sample_t samples[] = {
     {"HTTP/1.0 200", "Content-Length: 5\r\nConnection: Keep-Alive\r\n", LENGTH, 5, true, true},
     {"HTTP/1.0 200", "Content-Length: 5\r\nConnection: keep-alive, close\r\n", LENGTH, 5, false, false},
     {"HTTP/1.0 200", "Connection: keep-alive\r\n", CLOSE, 0, false, true},
+    {"HTTP/1.0 200", "Connection: keep-alive\r\nConnection: x\r\nContent-Length: 5\r\n", LENGTH, 5, true,
+     true},
     {"HTTP/1.0 200", "Content-Length: 0\r\nConnection: keep-alive\r\n", NONE, 0, true, true},
     {"HTTP/1.1 304", "Content-Length: 12\r\n", NONE, 0, true, true},
     {"HTTP/1.1 304", "Transfer-Encoding: chunked\r\n", NONE, 0, true, true},
