@@ -238,6 +238,13 @@ sub await_close {
     return $self->await(sub { $over->() >= ($n || 1) }, $seconds);
 }
 
+# Waits until this connection was ended: by us, by its other side, or by the other side's half alone.
+sub await_end_of {
+    my ($self, $conn, $seconds) = @_;
+    my $over = sub { grep { $_->{conn} == $conn && $_->{ev} =~ /\A(?:eof|close)\z/ } @{ $self->{events} } };
+    return $self->await($over, $seconds);
+}
+
 # ---- orders
 
 # Lets every request that waits at /gate go on.

@@ -289,7 +289,7 @@ LINE:
         my $ordinary = $line =~ /\A\[[^\]]+\] \[\w*:(?:notice|info|debug|trace\d)\]/;
         my $crash    = $line =~ /Sanitizer|assert|runtime error|child pid \d+ exit signal/i;
         next if $ordinary && !$crash;
-        for my $pattern (@patterns) { next LINE if $line =~ $pattern }
+        for my $pattern ($crash ? () : @patterns) { next LINE if $line =~ $pattern }
         push @bad, $line;
     }
     return @bad;

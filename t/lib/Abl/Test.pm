@@ -23,7 +23,7 @@ sub import {
     Test::More->export_to_level(1, $class);
     no strict 'refs';
     *{"${into}::$_"} = \&{"Abl::Util::$_"} for qw(wait_until b64url pattern slurp spew patience);
-    *{"${into}::needs"} = \&needs;
+    *{"${into}::$_"} = \&$_ for qw(needs balancer trouble);
     return;
 }
 
@@ -39,5 +39,19 @@ sub needs {
     }
     return;
 }
+
+# The section of a balancer: balancer('app', $member, [$member, 'weight=3'], 'BalancerMethod leastbusy').
+sub balancer {
+    my ($name, @parts) = @_;
+    my $text = "<Balancer $name>\n";
+    for my $part (@parts) {
+        my ($member, $keys) = ref $part eq 'ARRAY' ? @$part : ($part, '');
+        $text .= ref $member ? '    BalancerMember "' . $member->url . "\" $keys\n" : "    $member\n";
+    }
+    return "$text</Balancer>\n";
+}
+
+# For log_ok(allow => ...) of a test that provokes failures: the module's own, numbered complaints.
+sub trouble { return qr/\[appbalance:(?:warn|error)\] .*\bABL\d{4}\b/ }
 
 1;
