@@ -10,7 +10,7 @@
 
 #include "wire/wire.h"
 
-#define ABL_H1_CHUNK_LINE_MAX 256 /* bytes of a chunk's size line, extensions included (they are ignored) */
+#define ABL_H1_CHUNK_LINE_MAX 256 /* bytes of a size line without its CRLF; extensions are ignored */
 #define ABL_H1_CHUNK_SIZE_MAX INT64_MAX
 
 typedef struct abl_h1_chunk_t {
@@ -28,7 +28,8 @@ void abl_h1_chunk_init(abl_h1_chunk_t *chunk);
  *   MORE with *data_len = 0: all of `in` was taken, more is needed;
  *   DONE: the last chunk's size line was taken, the trailer section follows;
  *   BAD:  chunk->why says why (no digits, more than 16, a size over ABL_H1_CHUNK_SIZE_MAX, a line over
- *         ABL_H1_CHUNK_LINE_MAX, a bare CR or LF or a control character in it, data not followed by CRLF). */
+ *         ABL_H1_CHUNK_LINE_MAX, a bare CR or LF or a control character in it, white space after the
+ *         size that no ';' follows, data not followed by CRLF). */
 abl_wire_rc_t abl_h1_chunk_decode(abl_h1_chunk_t *chunk, const char *in, size_t len, size_t *used,
                                   const char **data, size_t *data_len);
 

@@ -21,7 +21,8 @@ typedef enum abl_h1_request_body_t {
 
 typedef struct abl_h1_request_t {
     const char *method; /* token */
-    const char *prefix; /* the member's own path, put before target; "" or starts with '/' */
+    const char *prefix; /* the member's own path, put before target unless that is "*"; "" or
+                         * starts with '/' */
     const char *target; /* origin-form or "*", byte for byte as the client sent it */
     const char *host;   /* value of Host */
     const abl_h1_pair_t
@@ -36,8 +37,9 @@ typedef struct abl_h1_request_t {
 } abl_h1_request_t;
 
 /* Bytes abl_h1_request_write() needs; 0 when the request may not be written: a method or field name that
- * is no token, a control character in a field value or the host, a byte up to 0x20 or 0x7f in the target
- * or prefix, an empty target. *why (static text) says which. */
+ * is no token, a control character in a field value or upgrade, a byte up to 0x20 or 0x7f in the
+ * target, prefix or host, a target or prefix of another form than said above, Host, Content-Length or
+ * Transfer-Encoding among the fields. *why (static text) says which. */
 size_t abl_h1_request_size(const abl_h1_request_t *request, const char **why);
 
 /* Writes exactly abl_h1_request_size() bytes to `out` and returns their number. Order: request line, Host,

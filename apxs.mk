@@ -1,0 +1,23 @@
+# How the module is compiled: by apxs, with httpd's own flags and ours.
+# SPDX-License-Identifier: Apache-2.0
+
+APXS ?= $(firstword $(shell command -v apxs apxs2 2>/dev/null) apxs)
+
+SOURCES := mod_appbalance.c $(wildcard src/*/*.c)
+HEADERS := mod_appbalance.h $(wildcard src/*/*.h)
+
+# CFLAGS and LDFLAGS are the user's; CC chooses the compiler when it is set on the command line.
+MODULE_CFLAGS := -std=gnu11 -O2 -D_GNU_SOURCE -fvisibility=hidden -Wall -Wextra -Werror $(CFLAGS)
+comma := ,
+empty :=
+space := $(empty) $(empty)
+apxs_words = $(if $(strip $(2)),-W$(1)$(comma)'$(strip $(2))')
+
+ifeq ($(origin CC),command line)
+APXS_CC := -S CC="$(CC)"
+endif
+
+.libs/mod_appbalance.so: $(SOURCES) $(HEADERS) apxs.mk Makefile
+	$(APXS) $(APXS_CC) -c -I. -Isrc $(call apxs_words,c,$(MODULE_CFLAGS)) $(call apxs_words,l,$(LDFLAGS)) \
+		-o mod_appbalance.la $(SOURCES) -ldl -lpthread >build.log 2>&1 || { cat build.log; exit 1; }
+	@rm -f build.log

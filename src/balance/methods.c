@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The list of built-in methods.
+ */
+#include "balance/methods.h"
+
+#include <stddef.h>
+
+const abl_method_t *const abl_methods[] = {&abl_method_roundrobin, &abl_method_leastbusy, NULL};

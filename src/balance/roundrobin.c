@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Smooth weighted round robin.
+ */
+#include "balance/methods.h"
+#include "balance/wrr.h"
+
+static int pick(abl_candidate_t *candidates, int n)
+{
+    return abl_wrr_pick(candidates, n, NULL);
+}
+
+const abl_method_t abl_method_roundrobin = {"roundrobin", pick};

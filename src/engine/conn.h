@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One connection to a member: a non-blocking socket and the bytes read from it that nobody has used yet.
+ *
+ * A connection belongs to exactly one owner, an exchange or the pool of idle connections, and only the
+ * owner's thread calls these functions. Nothing here waits.
+ */
+#ifndef ABL_ENGINE_CONN_H
+#define ABL_ENGINE_CONN_H
+
+#include "engine/member.h"
+
+#include <apr_errno.h>
+#include <sys/uio.h>
+
+#define ABL_CONN_BUFFER 32768 /* bytes read at once; also holds a whole response head */
+
+typedef struct abl_conn_t {
+    int fd;
+    struct abl_conn_t *next; /* the pool's, while idle */
+    int64_t born;            /* abl_clock_now() when it was opened */
+    int64_t idle_since;      /* when it was last given to the pool */
+    bool reused;             /* it has carried an answer before */
+    size_t start, end;       /* unused bytes are buffer[start..end) */
+    char buffer[ABL_CONN_BUFFER];
+} abl_conn_t;
+
+/* Starts to connect to one of the member's addresses. APR_SUCCESS: connected already. APR_EINPROGRESS: wait
+ * until the descriptor is writable, then ask abl_conn_connected(). Both set *conn, which the caller owns.
+ * Anything else: errno's reason, *conn is NULL. `now`: abl_clock_now(). */
+apr_status_t abl_conn_open(const abl_member_t *member, int address, int64_t now, abl_conn_t **conn);
+
+/* How the connect went: APR_SUCCESS or the reason. */
+apr_status_t abl_conn_connected(abl_conn_t *conn);
+
+/* Sends from the vectors, as much as the socket takes now. APR_EAGAIN: nothing. *sent: bytes taken. */
+apr_status_t abl_conn_write(abl_conn_t *conn, const struct iovec *iov, int n, size_t *sent);
+
+/* Reads once into the free end of the buffer. APR_EAGAIN: nothing there. APR_EOF: the member closed.
+ * *more: the buffer was filled, so more may be waiting. The buffer must have room. */
+apr_status_t abl_conn_read(abl_conn_t *conn, bool *more);
+
+/* Moves the unused bytes to the front of the buffer. */
+void abl_conn_compact(abl_conn_t *conn);
+
+/* Is an idle connection still fit for a request: open, and nothing arrived that nobody asked for? */
+bool abl_conn_fit(abl_conn_t *conn);
+
+/* No more bytes will be sent; reading goes on. */
+void abl_conn_shutdown_write(abl_conn_t *conn);
+
+/* Closes and frees; *conn becomes NULL. */
+void abl_conn_close(abl_conn_t **conn);
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The life of an exchange: taking a member, connecting, and what to do when an attempt fails. What goes over
+ * a connection is transfer.c's.
+ *
+ * Steps, in order; a step is the function that run() calls next:
+ *
+ *     take ──► open ──► connecting ──► transfer ──► (ended)
+ *      ▲         │           │            │
+ *      └─────────┴───────────┴────────────┘  next member, if the request may go to one
+ */
+#include "engine/exchange_private.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static bool step_take(abl_exchange_t *x);
+static bool step_open(abl_exchange_t *x);
+static bool step_connecting(abl_exchange_t *x);
+
+abl_exchange_t *abl_exchange_make(apr_pool_t *pool, const abl_balancer_t *balancer,
+                                  const abl_timeouts_t *timeouts, int64_t client_timeout,
+                                  const abl_request_t *request, const abl_exchange_events_t *events,
+                                  void *ctx)
+{
+    abl_exchange_t *x = apr_palloc(pool, sizeof(*x));
+
+    /* The parser's table of fields is large and filled before it is read. */
+    memset(x, 0, offsetof(abl_exchange_t, head));
+    x->pool = pool;
+    x->balancer = balancer;
+    x->timeouts = timeouts;
+    x->client_timeout = client_timeout;
+    x->request = request;
+    x->events = events;
+    x->ctx = ctx;
+    x->member = -1;
+    x->last_member = -1;
+    x->step = step_take;
+    x->started = abl_clock_now();
+    return x;
+}
+
+/* Gives the lease and the connection back; the connection to the pool if it may be used again. */
+static void release(abl_exchange_t *x, bool keep)
+{
+    if (x->conn != NULL) {
+        abl_pool_t *pool = x->balancer->pools[x->member];
+        if (keep && pool != NULL) {
+            abl_pool_put(pool, &x->conn, abl_clock_now());
+        } else {
+            abl_conn_close(&x->conn);
+        }
+    }
+    if (x->member >= 0) {
+        abl_ledger_give(x->balancer->ledger, x->member);
+        x->member = -1;
+    }
+}
+
+/* ---- failing ---------------------------------------------------------------------------------------- */
+
+/* Sends the request to another member. */
+static void try_next(abl_exchange_t *x, const char *why, apr_status_t rv)
+{
+    abl_tried_add(&x->tried, x->member);
+    x->fresh_only = false;
+    x->why = why;
+    x->why_rv = rv;
+    release(x, false);
+    x->step = step_take;
+}
+
+static void connect_failed(abl_exchange_t *x, apr_status_t rv)
+{
+    if (x->conn != NULL) {
+        abl_conn_close(&x->conn);
+    }
+    if (++x->address < x->balancer->members[x->member].naddresses) {
+        x->step = step_open;
+        return;
+    }
+    x->last_failure = x->sent_ever ? ABL_END_BROKEN : ABL_END_NO_MEMBER;
+    try_next(x, "cannot connect", rv);
+}
+
+/* May a request that a member may have seen be sent again? */
+static bool may_send_again(const abl_exchange_t *x)
+{
+    return x->request->idempotent && !x->body_begun;
+}
+
+/* The connection failed before any byte of an answer: another connection, another member, or the end. */
+static void unanswered(abl_exchange_t *x, const char *why, apr_status_t rv)
+{
+    bool reached = x->sent_here;
+
+    x->sent_ever |= reached;
+    if (x->conn->reused && (!reached || may_send_again(x))) {
+        /* The member gave up the idle connection while the request was on its way: no failure of its. */
+        abl_conn_close(&x->conn);
+        x->fresh_only = true;
+        x->step = step_open;
+        return;
+    }
+    x->last_failure = ABL_END_BROKEN;
+    if (!reached ||
+        (may_send_again(x) && x->resends < ABL_RESENDS_MAX && abl_ledger_spend_retry(x->balancer->ledger))) {
+        x->resends += reached;
+        try_next(x, why, rv);
+        return;
+    }
+    abl_exchange_finish(x, ABL_END_BROKEN, why, rv);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------ */
+
+static bool step_take(abl_exchange_t *x)
+{
+    bool first = x->last_member < 0;
+
+    if (!first && abl_clock_now() - x->started > ABL_RETRY_WINDOW) {
+        abl_exchange_finish(x, x->last_failure, x->why, x->why_rv);
+        return true;
+    }
+    if (abl_ledger_take(x->balancer->ledger, &x->tried, &x->member) != APR_SUCCESS) {
+        x->member = -1;
+        abl_exchange_finish(x, first ? ABL_END_NO_MEMBER : x->last_failure, x->why, x->why_rv);
+        return true;
+    }
+    if (!first) {
+        x->events->on_retry(x->ctx, x->last_member, x->why, x->why_rv);
+    }
+    x->last_member = x->member;
+    x->address = 0;
+    x->step = step_open;
+    return true;
+}
+
+static bool step_transfer(abl_exchange_t *x)
+{
+    switch (abl_transfer_run(x, x->ready)) {
+    case ABL_TRANSFER_WAIT:
+        return false;
+    case ABL_TRANSFER_UNANSWERED:
+        unanswered(x, x->why, x->why_rv);
+        return true;
+    case ABL_TRANSFER_ENDED:
+        break;
+    }
+    return true;
+}
+
+static bool begin_transfer(abl_exchange_t *x)
+{
+    abl_transfer_begin(x);
+    x->step = step_transfer;
+    return true;
+}
+
+/* A request that must not be sent twice never rides on a connection that the member may be about to close. */
+static abl_conn_t *take_idle(abl_exchange_t *x, int64_t now)
+{
+    abl_pool_t *pool = x->balancer->pools[x->member];
+
+    if (pool == NULL || x->fresh_only || !x->request->idempotent || x->request->head.upgrade != NULL) {
+        return NULL;
+    }
+    return abl_pool_take(pool, now);
+}
+
+static bool step_open(abl_exchange_t *x)
+{
+    const abl_member_t *member = &x->balancer->members[x->member];
+    int64_t now = abl_clock_now();
+    apr_status_t rv = APR_EHOSTUNREACH;
+
+    if (x->address == 0) {
+        x->conn = take_idle(x, now);
+    }
+    if (x->conn != NULL) {
+        return begin_transfer(x);
+    }
+    if (x->address < member->naddresses) {
+        rv = abl_conn_open(member, x->address, now, &x->conn);
+    }
+    if (rv == APR_SUCCESS) {
+        return begin_transfer(x);
+    }
+    if (x->conn == NULL) {
+        connect_failed(x, rv);
+        return true;
+    }
+    x->wait.fd = x->conn->fd;
+    x->wait.what = ABL_READY_MEMBER_WRITE | ABL_READY_CLIENT_GONE;
+    x->wait.deadline = now + x->timeouts->connect;
+    x->step = step_connecting;
+    return false;
+}
+
+static bool step_connecting(abl_exchange_t *x)
+{
+    apr_status_t rv;
+
+    if (x->ready & ABL_READY_TIMEOUT) {
+        connect_failed(x, APR_TIMEUP);
+        return true;
+    }
+    if (!(x->ready & ABL_READY_MEMBER_WRITE)) {
+        return false;
+    }
+    rv = abl_conn_connected(x->conn);
+    if (rv != APR_SUCCESS) {
+        connect_failed(x, rv);
+        return true;
+    }
+    return begin_transfer(x);
+}
+
+/* ---- for the driver --------------------------------------------------------------------------------- */
+
+bool abl_exchange_run(abl_exchange_t *x, unsigned ready)
+{
+    x->ready = ready;
+    if (ready & ABL_READY_CLIENT_GONE) {
+        abl_exchange_finish(x, ABL_END_CLIENT_GONE, "the client closed its connection", APR_SUCCESS);
+    }
+    while (x->end == ABL_END_NONE) {
+        if (!x->step(x)) {
+            return true;
+        }
+        x->ready = 0; /* seen by the step before; the next one begins with its own */
+    }
+    release(x, x->end == ABL_END_OK && x->keep);
+    return false;
+}
+
+const abl_wait_t *abl_exchange_wait(const abl_exchange_t *x)
+{
+    return &x->wait;
+}
+
+abl_end_t abl_exchange_end(const abl_exchange_t *x, int *member, const char **why, apr_status_t *rv)
+{
+    if (member != NULL) {
+        *member = x->last_member;
+    }
+    if (why != NULL) {
+        *why = x->why;
+    }
+    if (rv != NULL) {
+        *rv = x->why_rv;
+    }
+    return x->end;
+}
+
+void abl_exchange_close(abl_exchange_t *x)
+{
+    release(x, false);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of an exchange, shared by exchange.c (its life), transfer.c (its time on a
+ * connection), send.c and receive.c (the bytes), and nobody else. Calls go down that list only.
+ */
+#ifndef ABL_ENGINE_EXCHANGE_PRIVATE_H
+#define ABL_ENGINE_EXCHANGE_PRIVATE_H
+
+#include "base/clock.h"
+#include "engine/exchange.h"
+#include "wire/h1_body.h"
+#include "wire/h1_chunk.h"
+
+/* What a receiver says about the bytes in the connection's buffer. */
+typedef enum abl_receive_t {
+    ABL_RECEIVE_MORE,  /* used what it could, needs more */
+    ABL_RECEIVE_AGAIN, /* the next receiver has been installed, bytes may be left for it */
+    ABL_RECEIVE_ENDED  /* the answer is complete, or x->end is set */
+} abl_receive_t;
+
+/* Which deadline runs. */
+typedef enum abl_deadline_t {
+    ABL_DEADLINE_GAP,
+    ABL_DEADLINE_RESPONSE,
+    ABL_DEADLINE_HOLD,
+    ABL_DEADLINE_CLIENT,
+    ABL_DEADLINE_TUNNEL
+} abl_deadline_t;
+
+#define ABL_SEND_VECTORS 5
+
+struct abl_exchange_t {
+    apr_pool_t *pool;
+    const abl_balancer_t *balancer;
+    const abl_timeouts_t *timeouts;
+    int64_t client_timeout;
+    const abl_request_t *request;
+    const abl_exchange_events_t *events;
+    void *ctx;
+
+    bool (*step)(abl_exchange_t *x); /* true: call the (possibly new) step again; false: wait */
+    unsigned ready;                  /* what the driver said, for the first step of this run */
+    abl_wait_t wait;
+    int64_t started;
+
+    /* the attempt */
+    abl_tried_t tried;
+    int member;       /* whose lease is held; -1: none */
+    int last_member;  /* the last one a lease was held of; -1: none yet */
+    int address;      /* which of its addresses */
+    bool fresh_only;  /* no kept connection this time */
+    int resends;      /* attempts that followed one which may have reached a member */
+    bool sent_ever;   /* some member may have seen some of the request */
+    bool body_begun;  /* read_body was called: the request cannot be repeated */
+    abl_conn_t *conn; /* owned; NULL between attempts */
+
+    /* sending: the vectors first, then refill() makes more; refill == NULL and no vectors: all sent */
+    void (*refill)(abl_exchange_t *x);
+    struct iovec vectors[ABL_SEND_VECTORS];
+    int nvectors;
+    bool sent_here;     /* this connection's socket took some of the request */
+    bool can_write;     /* the socket is not known to be full */
+    bool wants_client;  /* read_body said APR_EAGAIN */
+    bool sending_broke; /* the member does not take more; its answer may be there all the same */
+    uint64_t body_sent; /* bytes of the body handed to the socket's vectors */
+    char *piece;        /* ABL_BODY_PIECE bytes with room for chunk framing; NULL until needed */
+
+    /* receiving */
+    abl_receive_t (*receive)(abl_exchange_t *x);
+    bool can_read;  /* the socket may have something */
+    bool queued;    /* on_data was called after the last on_pass */
+    bool head_done; /* on_head or on_upgrade was called */
+    bool tunnel;
+    bool keep; /* the connection may go back to the pool when the exchange has ended */
+    int interims;
+    uint64_t left; /* of a body with a length */
+    abl_h1_body_t body;
+    abl_h1_chunk_t chunk;
+
+    /* time */
+    abl_deadline_t deadline_kind;
+    bool moved; /* a byte went through since `quiet_since` */
+    int64_t quiet_since;
+    int64_t sent_at;    /* when the request was complete; 0: it is not */
+    int64_t hold_until; /* of a body held back for 100 Continue */
+
+    abl_end_t end;
+    abl_end_t last_failure; /* what it would be if no other member is left */
+    const char *why;
+    apr_status_t why_rv;
+
+    abl_h1_head_t head; /* last, and not cleared: see abl_exchange_make() */
+};
+
+/* Ends the exchange. */
+static inline void abl_exchange_finish(abl_exchange_t *x, abl_end_t end, const char *why, apr_status_t rv)
+{
+    x->end = end;
+    x->why = why;
+    x->why_rv = rv;
+}
+
+/* send.c: begins to send the request on the connection that has just been made or taken. */
+void abl_send_begin(abl_exchange_t *x);
+
+/* send.c: sends until the socket is full, the client has to be awaited, or everything is sent. */
+void abl_send_pump(abl_exchange_t *x);
+
+/* send.c: 100 Continue has come, or need not be waited for any longer. */
+void abl_send_body(abl_exchange_t *x);
+
+/* send.c: from now on whatever the client sends goes to the member as it is. */
+void abl_send_tunnel(abl_exchange_t *x);
+
+/* send.c: nothing more of the request is sent. */
+void abl_send_stop(abl_exchange_t *x);
+
+static inline bool abl_send_pending(const abl_exchange_t *x)
+{
+    return x->nvectors > 0 || x->refill != NULL;
+}
+
+/* receive.c: ready for the answer's first byte. */
+void abl_receive_begin(abl_exchange_t *x);
+
+/* receive.c: reads until the socket is empty or the answer has ended. False: the connection failed before any
+ * byte of an answer (x->why, x->why_rv). */
+bool abl_receive_pump(abl_exchange_t *x);
+
+typedef enum abl_transfer_t {
+    ABL_TRANSFER_WAIT,      /* x->wait says for what */
+    ABL_TRANSFER_ENDED,     /* x->end is set */
+    ABL_TRANSFER_UNANSWERED /* the connection failed before any byte of an answer */
+} abl_transfer_t;
+
+/* transfer.c: begins on the connection that has just been made or taken. */
+void abl_transfer_begin(abl_exchange_t *x);
+
+/* transfer.c: sends and receives until both wait. `ready`: what the driver said. */
+abl_transfer_t abl_transfer_run(abl_exchange_t *x, unsigned ready);
+
+#endif

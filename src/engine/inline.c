@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Drives an exchange with poll().
+ */
+#include "engine/inline.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+
+/* Milliseconds until `deadline`, rounded up, so that a poll never ends before it; 0 when it has passed. */
+static int millis_until(int64_t deadline)
+{
+    int64_t left = (deadline - abl_clock_now() + ABL_MS - 1) / ABL_MS;
+
+    if (left < 0) {
+        return 0;
+    }
+    return left > INT32_MAX ? INT32_MAX : (int)left;
+}
+
+static unsigned member_ready(short revents)
+{
+    unsigned ready = 0;
+
+    if (revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) {
+        ready |= ABL_READY_MEMBER_READ;
+    }
+    if (revents & (POLLOUT | POLLHUP | POLLERR | POLLNVAL)) {
+        ready |= ABL_READY_MEMBER_WRITE;
+    }
+    return ready;
+}
+
+static unsigned client_ready(short revents, bool reading)
+{
+    if (reading) {
+        return revents ? ABL_READY_CLIENT_READ : 0; /* the read itself finds out what happened */
+    }
+    return revents & (POLLRDHUP | POLLHUP | POLLERR) ? ABL_READY_CLIENT_GONE : 0;
+}
+
+static short member_events(unsigned what)
+{
+    return (short)((what & ABL_READY_MEMBER_READ ? POLLIN : 0) |
+                   (what & ABL_READY_MEMBER_WRITE ? POLLOUT : 0));
+}
+
+/* One poll of the member, and of the client when `client_fd` is one. */
+static unsigned poll_once(const abl_wait_t *wait, int client_fd, int64_t until)
+{
+    bool reading = (wait->what & ABL_READY_CLIENT_READ) != 0;
+    struct pollfd fds[2] = {
+        {.fd = wait->fd, .events = member_events(wait->what)},
+        {.fd = client_fd, .events = reading ? POLLIN : POLLRDHUP},
+    };
+    int rc = poll(fds, client_fd >= 0 ? 2 : 1, millis_until(until));
+
+    if (rc <= 0) {
+        return rc < 0 && errno != EINTR ? ABL_READY_TIMEOUT : 0;
+    }
+    return member_ready(fds[0].revents) | (client_fd >= 0 ? client_ready(fds[1].revents, reading) : 0);
+}
+
+static unsigned wait_for(const abl_wait_t *wait, int client_fd)
+{
+    bool reading = (wait->what & ABL_READY_CLIENT_READ) != 0;
+    unsigned ready = 0;
+
+    if (reading && client_fd < 0) {
+        return ABL_READY_CLIENT_READ; /* read_body will block */
+    }
+    if (!(wait->what & (ABL_READY_CLIENT_READ | ABL_READY_CLIENT_GONE))) {
+        client_fd = -1;
+    }
+    if (!reading && client_fd >= 0) {
+        int64_t watch_at = abl_clock_now() + ABL_INLINE_WATCH_AFTER;
+        ready = poll_once(wait, -1, watch_at < wait->deadline ? watch_at : wait->deadline);
+    }
+    while (ready == 0 && abl_clock_now() < wait->deadline) {
+        ready = poll_once(wait, client_fd, wait->deadline);
+    }
+    return ready == 0 ? ABL_READY_TIMEOUT : ready;
+}
+
+void abl_inline_run(abl_exchange_t *x, int client_fd, apr_status_t (*before_wait)(void *ctx), void *ctx)
+{
+    unsigned ready = 0;
+
+    while (abl_exchange_run(x, ready)) {
+        ready = before_wait(ctx) == APR_SUCCESS ? wait_for(abl_exchange_wait(x), client_fd)
+                                                : ABL_READY_CLIENT_GONE;
+    }
+}

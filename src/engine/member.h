@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A member: one address that requests can be sent to, with what its directive says about it. Made in the
+ * parent while the configuration is read, never changed after the children are forked.
+ */
+#ifndef ABL_ENGINE_MEMBER_H
+#define ABL_ENGINE_MEMBER_H
+
+#include "base/member_url.h"
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#define ABL_ADDRESSES_MAX 16 /* of one member's host name; more are ignored */
+
+typedef struct abl_address_t {
+    struct sockaddr_storage sa;
+    socklen_t len;
+} abl_address_t;
+
+typedef struct abl_member_t {
+    abl_member_url_t url;
+    apr_uint32_t weight;  /* hundredths */
+    bool keepalive;       /* keep idle connections to it */
+    int idle_max;         /* at most so many in each child */
+    int64_t idle_timeout; /* a connection idle for so long is closed, µs */
+    int64_t max_age;      /* so long after it was made a connection is not used again, µs */
+    int naddresses;       /* 0: the name could not be resolved, nothing can be sent */
+    abl_address_t addresses[ABL_ADDRESSES_MAX];
+} abl_member_t;
+
+/* Fills in `addresses` from the URL: asks the resolver (which may block) for a host name. Parent, before the
+ * children are forked. Temporary memory comes from `pool`. */
+apr_status_t abl_member_resolve(abl_member_t *member, apr_pool_t *pool);
+
+#endif

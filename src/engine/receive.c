@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The answer's bytes. The state of receiving is the function that looks at the next bytes:
+ *
+ *     head ──► (1xx: head again) ──► length │ chunked ──► trailers │ until close │ tunnel
+ */
+#include "engine/exchange_private.h"
+
+#include <string.h>
+
+static abl_receive_t receive_head(abl_exchange_t *x);
+
+static abl_receive_t bad_answer(abl_exchange_t *x, const char *why)
+{
+    abl_exchange_finish(x, x->head_done ? ABL_END_SHORT : ABL_END_BAD_ANSWER, why, APR_SUCCESS);
+    return ABL_RECEIVE_ENDED;
+}
+
+/* An event that the client's side refused ends the exchange. */
+static bool handed_on(abl_exchange_t *x, apr_status_t rv)
+{
+    if (rv != APR_SUCCESS) {
+        abl_exchange_finish(x, ABL_END_CLIENT_GONE, "the client does not take the answer", rv);
+    }
+    return rv == APR_SUCCESS;
+}
+
+static abl_answer_t answer_of(const abl_exchange_t *x, bool has_body)
+{
+    abl_answer_t answer = {&x->head, x->conn->buffer + x->conn->start, x->member, has_body};
+    return answer;
+}
+
+static size_t unread(const abl_exchange_t *x)
+{
+    return x->conn->end - x->conn->start;
+}
+
+/* The answer is complete; may the connection serve another request? */
+static abl_receive_t complete(abl_exchange_t *x)
+{
+    x->keep = x->body.keep && !abl_send_pending(x) && !x->sending_broke && unread(x) == 0;
+    if (handed_on(x, x->events->on_finish(x->ctx))) {
+        abl_exchange_finish(x, ABL_END_OK, NULL, APR_SUCCESS);
+    }
+    return ABL_RECEIVE_ENDED;
+}
+
+/* Gives `len` bytes from the front of the buffer to the client's side. */
+static bool give(abl_exchange_t *x, const char *bytes, size_t len)
+{
+    x->queued = true;
+    return handed_on(x, x->events->on_data(x->ctx, bytes, len));
+}
+
+/* ---- bodies ----------------------------------------------------------------------------------------- */
+
+static abl_receive_t receive_length(abl_exchange_t *x)
+{
+    size_t len = unread(x);
+
+    if (len > x->left) {
+        len = (size_t)x->left;
+    }
+    if (len > 0 && !give(x, x->conn->buffer + x->conn->start, len)) {
+        return ABL_RECEIVE_ENDED;
+    }
+    x->conn->start += len;
+    x->left -= len;
+    return x->left == 0 ? complete(x) : ABL_RECEIVE_MORE;
+}
+
+static abl_receive_t receive_until_close(abl_exchange_t *x)
+{
+    size_t len = unread(x);
+
+    if (len > 0 && !give(x, x->conn->buffer + x->conn->start, len)) {
+        return ABL_RECEIVE_ENDED;
+    }
+    x->conn->start = x->conn->end;
+    return ABL_RECEIVE_MORE;
+}
+
+static abl_receive_t receive_trailers(abl_exchange_t *x)
+{
+    abl_answer_t answer;
+
+    switch (abl_h1_head_parse(&x->head, x->conn->buffer + x->conn->start, unread(x))) {
+    case ABL_WIRE_MORE:
+        return ABL_RECEIVE_MORE;
+    case ABL_WIRE_BAD:
+        return bad_answer(x, x->head.why);
+    case ABL_WIRE_DONE:
+        break;
+    }
+    answer = answer_of(x, false);
+    if (x->head.nfields > 0 && !handed_on(x, x->events->on_trailers(x->ctx, &answer))) {
+        return ABL_RECEIVE_ENDED;
+    }
+    x->conn->start += x->head.length;
+    return complete(x);
+}
+
+static abl_receive_t receive_chunked(abl_exchange_t *x)
+{
+    while (unread(x) > 0) {
+        const char *data = NULL;
+        size_t used = 0, data_len = 0;
+        abl_wire_rc_t rc = abl_h1_chunk_decode(&x->chunk, x->conn->buffer + x->conn->start, unread(x), &used,
+                                               &data, &data_len);
+        if (rc == ABL_WIRE_BAD) {
+            return bad_answer(x, x->chunk.why);
+        }
+        if (data_len > 0 && !give(x, data, data_len)) {
+            return ABL_RECEIVE_ENDED;
+        }
+        x->conn->start += used;
+        if (rc == ABL_WIRE_DONE) {
+            abl_h1_head_init_trailers(&x->head);
+            x->receive = receive_trailers;
+            return ABL_RECEIVE_AGAIN;
+        }
+    }
+    return ABL_RECEIVE_MORE;
+}
+
+/* ---- the head --------------------------------------------------------------------------------------- */
+
+static abl_receive_t upgrade(abl_exchange_t *x)
+{
+    abl_answer_t answer = answer_of(x, true);
+
+    if (x->request->head.upgrade == NULL) {
+        return bad_answer(x, "101 without having been asked to switch");
+    }
+    x->head_done = true;
+    x->tunnel = true;
+    if (!handed_on(x, x->events->on_upgrade(x->ctx, &answer))) {
+        return ABL_RECEIVE_ENDED;
+    }
+    x->conn->start += x->head.length;
+    abl_send_tunnel(x);
+    x->receive = receive_until_close;
+    return ABL_RECEIVE_AGAIN;
+}
+
+static abl_receive_t interim(abl_exchange_t *x)
+{
+    abl_answer_t answer = answer_of(x, true);
+
+    if (++x->interims > ABL_INTERIM_MAX) {
+        return bad_answer(x, "too many interim (1xx) answers");
+    }
+    if (x->head.status == 100) {
+        abl_send_body(x);
+    } else if (!handed_on(x, x->events->on_interim(x->ctx, &answer))) {
+        return ABL_RECEIVE_ENDED;
+    }
+    x->conn->start += x->head.length;
+    abl_h1_head_init(&x->head);
+    return ABL_RECEIVE_AGAIN;
+}
+
+static abl_receive_t final_head(abl_exchange_t *x)
+{
+    static abl_receive_t (*const receivers[])(abl_exchange_t *) = {
+        [ABL_H1_BODY_NONE] = NULL,
+        [ABL_H1_BODY_LENGTH] = receive_length,
+        [ABL_H1_BODY_CHUNKED] = receive_chunked,
+        [ABL_H1_BODY_CLOSE] = receive_until_close,
+    };
+    abl_answer_t answer = answer_of(x, x->body.kind != ABL_H1_BODY_NONE);
+
+    x->head_done = true;
+    if (x->hold_until != 0) {
+        abl_send_stop(x); /* it answers without wanting the body; the rest of the connection is of no use */
+        x->body.keep = false;
+    }
+    if (!handed_on(x, x->events->on_head(x->ctx, &answer))) {
+        return ABL_RECEIVE_ENDED;
+    }
+    x->conn->start += x->head.length;
+    if (x->body.kind == ABL_H1_BODY_NONE) {
+        return complete(x);
+    }
+    x->left = x->body.length;
+    abl_h1_chunk_init(&x->chunk);
+    x->receive = receivers[x->body.kind];
+    return ABL_RECEIVE_AGAIN;
+}
+
+static abl_receive_t receive_head(abl_exchange_t *x)
+{
+    const char *bytes = x->conn->buffer + x->conn->start;
+
+    switch (abl_h1_head_parse(&x->head, bytes, unread(x))) {
+    case ABL_WIRE_MORE:
+        return ABL_RECEIVE_MORE;
+    case ABL_WIRE_BAD:
+        return bad_answer(x, x->head.why);
+    case ABL_WIRE_DONE:
+        break;
+    }
+    if (abl_h1_body_decide(&x->head, bytes, x->request->to_head, &x->body) == ABL_WIRE_BAD) {
+        return bad_answer(x, x->body.why);
+    }
+    if (x->head.status == 101) {
+        return upgrade(x);
+    }
+    return x->head.status < 200 ? interim(x) : final_head(x);
+}
+
+void abl_receive_begin(abl_exchange_t *x)
+{
+    abl_h1_head_init(&x->head);
+    x->receive = receive_head;
+    x->can_read = false;
+    x->queued = false;
+    x->interims = 0;
+}
+
+/* ---- from the socket -------------------------------------------------------------------------------- */
+
+/* The member has closed, or the connection broke. False: before any byte of an answer. */
+static bool member_closed(abl_exchange_t *x, apr_status_t rv)
+{
+    bool clean = rv == APR_EOF;
+
+    if (x->receive == receive_until_close && (clean || x->tunnel)) {
+        complete(x);
+    } else if (x->receive != receive_head) {
+        abl_exchange_finish(x, ABL_END_SHORT, "the connection broke in the middle of the answer", rv);
+    } else if (unread(x) == 0 && x->interims == 0) {
+        x->why = clean ? "closed the connection without an answer" : "the connection broke before an answer";
+        x->why_rv = clean ? APR_SUCCESS : rv;
+        return false;
+    } else {
+        abl_exchange_finish(x, ABL_END_BAD_ANSWER, "the connection broke in the middle of the answer's head",
+                            rv);
+    }
+    return true;
+}
+
+/* Room for the next read. Bytes that were given to the client's side must be passed on first. False: there is
+ * none, or the client is gone. */
+static bool make_room(abl_exchange_t *x)
+{
+    abl_conn_t *conn = x->conn;
+
+    if (conn->start < conn->end && conn->end < ABL_CONN_BUFFER) {
+        return true;
+    }
+    if (x->queued) {
+        x->queued = false;
+        if (!handed_on(x, x->events->on_pass(x->ctx))) {
+            return false;
+        }
+    }
+    abl_conn_compact(conn);
+    if (conn->end == ABL_CONN_BUFFER) {
+        bad_answer(x, "a head that is too long");
+        return false;
+    }
+    return true;
+}
+
+bool abl_receive_pump(abl_exchange_t *x)
+{
+    while (x->end == ABL_END_NONE) {
+        abl_receive_t rc = unread(x) > 0 ? x->receive(x) : ABL_RECEIVE_MORE;
+        apr_status_t rv;
+
+        if (rc != ABL_RECEIVE_MORE) {
+            continue;
+        }
+        if (!x->can_read || !make_room(x)) {
+            break;
+        }
+        rv = abl_conn_read(x->conn, &x->can_read);
+        if (APR_STATUS_IS_EAGAIN(rv)) {
+            break;
+        }
+        if (rv != APR_SUCCESS) {
+            return member_closed(x, rv);
+        }
+        x->moved = true;
+    }
+    return true;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An exchange's time on one connection: sending and receiving side by side (a member may answer while the
+ * body is still on its way), and the deadlines of both.
+ */
+#include "engine/exchange_private.h"
+
+void abl_transfer_begin(abl_exchange_t *x)
+{
+    x->wait.fd = x->conn->fd;
+    x->moved = false;
+    x->quiet_since = abl_clock_now();
+    abl_receive_begin(x);
+    abl_send_begin(x);
+}
+
+/* ---- deadlines -------------------------------------------------------------------------------------- */
+
+/* Which silence is being waited out, and until when. */
+static void set_deadline(abl_exchange_t *x)
+{
+    if (x->moved) {
+        x->moved = false;
+        x->quiet_since = abl_clock_now();
+    }
+    if (x->tunnel) {
+        x->deadline_kind = ABL_DEADLINE_TUNNEL;
+        x->wait.deadline = x->quiet_since + x->timeouts->tunnel;
+    } else if (x->hold_until != 0 && x->nvectors == 0) {
+        x->deadline_kind = ABL_DEADLINE_HOLD;
+        x->wait.deadline = x->hold_until;
+    } else if (x->wants_client) {
+        x->deadline_kind = ABL_DEADLINE_CLIENT;
+        x->wait.deadline = x->quiet_since + x->client_timeout;
+    } else if (x->sent_at != 0 && !x->head_done) {
+        x->deadline_kind = ABL_DEADLINE_RESPONSE;
+        x->wait.deadline = x->sent_at + x->timeouts->response;
+    } else {
+        x->deadline_kind = ABL_DEADLINE_GAP;
+        x->wait.deadline = x->quiet_since + x->timeouts->gap;
+    }
+}
+
+static void timed_out(abl_exchange_t *x)
+{
+    switch (x->deadline_kind) {
+    case ABL_DEADLINE_HOLD:
+        abl_send_body(x);
+        break;
+    case ABL_DEADLINE_CLIENT:
+        abl_exchange_finish(x, ABL_END_CLIENT_BODY, "the request's body did not come in time", APR_TIMEUP);
+        break;
+    case ABL_DEADLINE_TUNNEL:
+        abl_exchange_finish(x, ABL_END_OK, NULL, APR_SUCCESS);
+        x->keep = false;
+        break;
+    case ABL_DEADLINE_RESPONSE:
+        abl_exchange_finish(x, ABL_END_TIMEOUT, "no answer in time", APR_TIMEUP);
+        break;
+    case ABL_DEADLINE_GAP:
+        abl_exchange_finish(x, x->head_done ? ABL_END_SHORT : ABL_END_TIMEOUT,
+                            x->head_done ? "the answer stopped in the middle"
+                                         : "the member stopped reading the request",
+                            APR_TIMEUP);
+        break;
+    }
+}
+
+/* ---- the step --------------------------------------------------------------------------------------- */
+
+static void note_ready(abl_exchange_t *x, unsigned ready)
+{
+    x->can_read |= (ready & ABL_READY_MEMBER_READ) != 0;
+    x->can_write |= (ready & ABL_READY_MEMBER_WRITE) != 0;
+    if (ready & ABL_READY_CLIENT_READ) {
+        x->wants_client = false;
+        x->moved = true;
+    }
+    if (ready & ABL_READY_TIMEOUT) {
+        timed_out(x);
+    }
+}
+
+static void name_wait(abl_exchange_t *x)
+{
+    x->wait.what = ABL_READY_MEMBER_READ;
+    if (x->nvectors > 0) {
+        x->wait.what |= ABL_READY_MEMBER_WRITE;
+    }
+    if (x->wants_client) {
+        x->wait.what |= ABL_READY_CLIENT_READ;
+    } else if (!x->tunnel) {
+        x->wait.what |= ABL_READY_CLIENT_GONE; /* one side of a tunnel may end before the other */
+    }
+    set_deadline(x);
+}
+
+abl_transfer_t abl_transfer_run(abl_exchange_t *x, unsigned ready)
+{
+    note_ready(x, ready);
+    for (;;) {
+        abl_send_pump(x);
+        if (x->end == ABL_END_NONE && !abl_receive_pump(x)) {
+            return ABL_TRANSFER_UNANSWERED;
+        }
+        if (x->end != ABL_END_NONE) {
+            return ABL_TRANSFER_ENDED;
+        }
+        /* Receiving may have given sending something to do: 100 Continue, a tunnel. */
+        if (!abl_send_pending(x) || x->wants_client || x->hold_until != 0 ||
+            (x->nvectors > 0 && !x->can_write)) {
+            break;
+        }
+    }
+    name_wait(x);
+    return ABL_TRANSFER_WAIT;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The request body, out of httpd's input filters.
+ */
+#include "httpd/body.h"
+
+#include "httpd/route.h"
+#include "wire/h1_fields.h"
+
+#include "http_core.h"
+#include "http_protocol.h"
+
+#include "apr_strings.h"
+
+void abl_body_init(abl_body_t *body, request_rec *r, bool pollable)
+{
+    memset(body, 0, sizeof(*body));
+    body->r = r;
+    body->pollable = pollable;
+}
+
+/* ---- framing ---------------------------------------------------------------------------------------- */
+
+/* An input filter such as DEFLATE makes the length that the client announced wrong. */
+static bool is_filtered(const request_rec *r)
+{
+    const ap_filter_t *f;
+
+    for (f = r->input_filters; f != NULL && f != r->proto_input_filters; f = f->next) {
+        if (f->frec->ftype < AP_FTYPE_PROTOCOL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The request that answers for another one, an error document or a subrequest, has no body of its own. */
+static bool without_body(const request_rec *r)
+{
+    return r->main != NULL || (r->prev != NULL && r->prev->status != HTTP_OK);
+}
+
+static int set_length(request_rec *r, const char *value, abl_h1_request_t *head)
+{
+    apr_off_t limit = ap_get_limit_req_body(r);
+    apr_off_t length;
+
+    if (!ap_parse_strict_length(&length, value)) {
+        return HTTP_BAD_REQUEST;
+    }
+    if (limit > 0 && length > limit) {
+        return HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+    head->body = length > 0 && is_filtered(r) ? ABL_H1_REQUEST_CHUNKED : ABL_H1_REQUEST_LENGTH;
+    head->length = (uint64_t)length;
+    return OK;
+}
+
+int abl_body_framing(request_rec *r, abl_h1_request_t *head)
+{
+    const char *encoding = apr_table_get(r->headers_in, "Transfer-Encoding");
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+
+    head->body = ABL_H1_REQUEST_NO_BODY;
+    head->length = 0;
+    if (abl_route_ambiguous(r)) {
+        return HTTP_BAD_REQUEST;
+    }
+    if (without_body(r)) {
+        return OK;
+    }
+    if (encoding != NULL) {
+        if (length != NULL || r->proto_num < HTTP_VERSION(1, 1)) {
+            return HTTP_BAD_REQUEST;
+        }
+        if (ap_cstr_casecmp(encoding, "chunked") != 0) {
+            return HTTP_NOT_IMPLEMENTED;
+        }
+        head->body = ABL_H1_REQUEST_CHUNKED;
+        return OK;
+    }
+    if (length != NULL) {
+        return set_length(r, length, head);
+    }
+    return OK;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------------- */
+
+/* Copies out of the brigade. Sets `ended` at the end of the body. */
+static apr_status_t copy_out(abl_body_t *body, char *buffer, size_t room, size_t *len)
+{
+    while (!body->ended && *len < room && !APR_BRIGADE_EMPTY(body->bb)) {
+        apr_bucket *e = APR_BRIGADE_FIRST(body->bb);
+        const char *data;
+        apr_size_t n;
+        apr_status_t rv;
+
+        if (APR_BUCKET_IS_EOS(e)) {
+            body->ended = true;
+            break;
+        }
+        if (AP_BUCKET_IS_ERROR(e)) {
+            body->error = ((ap_bucket_error *)e->data)->status;
+            return APR_EGENERAL;
+        }
+        rv = apr_bucket_read(e, &data, &n, APR_BLOCK_READ);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        if (n > room - *len) {
+            n = room - *len;
+            apr_bucket_split(e, n);
+        }
+        memcpy(buffer + *len, data, n);
+        *len += n;
+        apr_bucket_delete(e);
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t fill_brigade(abl_body_t *body, size_t room, apr_read_type_e block)
+{
+    request_rec *r = body->r;
+    ap_filter_t *filters = body->tunnel ? r->connection->input_filters : r->input_filters;
+
+    if (body->bb == NULL) {
+        body->bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    }
+    if (!APR_BRIGADE_EMPTY(body->bb)) {
+        return APR_SUCCESS;
+    }
+    return ap_get_brigade(filters, body->bb, AP_MODE_READBYTES, block, (apr_off_t)room);
+}
+
+/* What the client is told about a failed read. */
+static int status_of(const abl_body_t *body, apr_status_t rv)
+{
+    if (body->error != 0) {
+        return body->error;
+    }
+    if (body->r->connection->aborted || APR_STATUS_IS_EOF(rv) || APR_STATUS_IS_INCOMPLETE(rv) ||
+        APR_STATUS_IS_ECONNRESET(rv) || APR_STATUS_IS_ECONNABORTED(rv) || APR_STATUS_IS_EPIPE(rv)) {
+        return ABL_HTTP_CLIENT_GONE;
+    }
+    return ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
+}
+
+static apr_status_t read_some(abl_body_t *body, char *buffer, size_t room, size_t *len, apr_read_type_e block)
+{
+    apr_status_t rv = fill_brigade(body, room - *len, block);
+
+    if (APR_STATUS_IS_EAGAIN(rv) || (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(body->bb))) {
+        return block == APR_NONBLOCK_READ ? APR_EAGAIN : APR_EOF;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = copy_out(body, buffer, room, len);
+    }
+    if (rv != APR_SUCCESS) {
+        body->error = status_of(body, rv);
+    }
+    return rv;
+}
+
+int abl_body_prefetch(abl_body_t *body, char *buffer, apr_size_t room, bool whole, apr_size_t *len, bool *all)
+{
+    apr_read_type_e block = whole ? APR_BLOCK_READ : APR_NONBLOCK_READ;
+    apr_status_t rv = APR_SUCCESS;
+
+    *len = 0;
+    while (rv == APR_SUCCESS && !body->ended && *len < room) {
+        rv = read_some(body, buffer, room, len, block);
+    }
+    *all = body->ended;
+    if (rv == APR_SUCCESS || (!whole && APR_STATUS_IS_EAGAIN(rv))) {
+        return OK;
+    }
+    return body->error != 0 ? body->error : ABL_HTTP_CLIENT_GONE;
+}
+
+/* The end of a tunnel's client side is no error. */
+static bool tunnel_ended(const abl_body_t *body, apr_status_t rv)
+{
+    return body->tunnel && APR_STATUS_IS_EOF(rv);
+}
+
+apr_status_t abl_body_read(abl_body_t *body, char *buffer, size_t room, size_t *len, bool *end)
+{
+    apr_status_t rv = APR_SUCCESS;
+
+    *len = 0;
+    if (!body->ended) {
+        rv = read_some(body, buffer, room, len, body->pollable ? APR_NONBLOCK_READ : APR_BLOCK_READ);
+    }
+    if (tunnel_ended(body, rv)) {
+        body->ended = true;
+        rv = APR_SUCCESS;
+    }
+    /* All of a body with a length often comes together with its end: say so now and spare a read. */
+    if (rv == APR_SUCCESS && !body->ended && *len > 0 && !APR_BRIGADE_EMPTY(body->bb) &&
+        APR_BUCKET_IS_EOS(APR_BRIGADE_FIRST(body->bb))) {
+        body->ended = !body->tunnel;
+    }
+    *end = body->ended;
+    return rv == APR_SUCCESS && *len == 0 && !*end ? APR_EAGAIN : rv;
+}
+
+/* ---- trailers --------------------------------------------------------------------------------------- */
+
+const abl_h1_pair_t *abl_body_trailers(abl_body_t *body, int *n)
+{
+    const apr_array_header_t *fields = apr_table_elts(body->r->trailers_in);
+    abl_h1_pair_t *pairs = apr_palloc(body->r->pool, ((apr_size_t)fields->nelts + 1) * sizeof(*pairs));
+    int i;
+
+    *n = 0;
+    for (i = 0; i < fields->nelts; i++) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
+        apr_size_t len = strlen(field->key);
+
+        /* Nothing that decides about framing, routing or trust may come late (RFC 9110 section 6.5.1). */
+        if (!abl_h1_field_is_hop(field->key, len) && !abl_h1_field_is_protected(field->key, len) &&
+            abl_h1_value_ok(field->val, strlen(field->val))) {
+            pairs[*n].name = field->key;
+            pairs[(*n)++].value = field->val;
+        }
+    }
+    return pairs;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reading the client's request body, and, in a tunnel, whatever the client sends.
+ */
+#ifndef ABL_HTTPD_BODY_H
+#define ABL_HTTPD_BODY_H
+
+#include "httpd/config.h"
+#include "engine/exchange.h"
+
+typedef struct abl_body_t {
+    request_rec *r;
+    apr_bucket_brigade *bb; /* read from the filters, not yet copied */
+    bool tunnel;            /* read the connection, not the request */
+    bool pollable;          /* the client's socket can be polled, so reading never needs to block */
+    bool ended;
+    int error; /* HTTP status of what went wrong, 0: nothing */
+} abl_body_t;
+
+/* Prepares. `pollable`: see above. */
+void abl_body_init(abl_body_t *body, request_rec *r, bool pollable);
+
+/* How the request says its body is framed. OK, or the HTTP status to answer instead: 400 for an ambiguous
+ * framing, 411 or 501 for one that is not understood, 413 for a length over LimitRequestBody. Sets
+ * head->body, head->length. */
+int abl_body_framing(request_rec *r, abl_h1_request_t *head);
+
+/* Reads the beginning of the body, at most `room` bytes. `whole`: it fits, so wait until all of it is there
+ * (it is then sent in one piece, can be sent again, and a slow client holds no member); else take what has
+ * come so far. *len: bytes read; *all: that is the whole body. OK or the HTTP status to answer (499 when the
+ * client left). */
+int abl_body_prefetch(abl_body_t *body, char *buffer, apr_size_t room, bool whole, apr_size_t *len,
+                      bool *all);
+
+/* abl_exchange_events_t.read_body. */
+apr_status_t abl_body_read(abl_body_t *body, char *buffer, size_t room, size_t *len, bool *end);
+
+/* The trailers that came after a chunked body, without hop-by-hop ones. */
+const abl_h1_pair_t *abl_body_trailers(abl_body_t *body, int *n);
+
+#define ABL_HTTP_CLIENT_GONE 499
+
+#endif

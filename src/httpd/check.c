@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Checks across directives.
+ */
+#include "httpd/check.h"
+
+#include "http_core.h"
+
+#include "apr_strings.h"
+
+/* Routes of scopes, while the configuration is read. Parent. */
+static abl_route_t *scope_routes;
+
+void abl_check_reset(void)
+{
+    scope_routes = NULL;
+}
+
+static const char *known_balancers(apr_pool_t *p)
+{
+    const abl_section_t *section = abl_config_sections();
+    const char *names = "";
+
+    if (section == NULL) {
+        return "there is no <Balancer> section at all";
+    }
+    for (; section != NULL; section = section->next) {
+        names = apr_pstrcat(p, names, *names ? ", " : "", section->balancer.name, NULL);
+    }
+    return apr_pstrcat(p, "defined are: ", names, NULL);
+}
+
+const char *abl_check_scope_route(cmd_parms *cmd, abl_route_t *route)
+{
+    if (cmd->pool != cmd->server->process->pconf && route->name != NULL) {
+        route->to = abl_config_find(route->name); /* .htaccess: everything is known */
+        return route->to != NULL
+                   ? NULL
+                   : apr_psprintf(cmd->pool, "ABL0180: BalancerPass %s: no such balancer", route->name);
+    }
+    route->next = scope_routes;
+    scope_routes = route;
+    return NULL;
+}
+
+/* ---- routes ----------------------------------------------------------------------------------------- */
+
+static int check_route(apr_pool_t *p, server_rec *s, abl_route_t *route)
+{
+    if (route->name == NULL) {
+        return 0;
+    }
+    route->to = abl_config_find(route->name);
+    if (route->to != NULL) {
+        return 0;
+    }
+    ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, 0, s,
+                 "ABL0181: %s:%d: BalancerPass: there is no <Balancer %s>; %s", route->place.file,
+                 route->place.line, route->name, known_balancers(p));
+    return 1;
+}
+
+static int check_routes(apr_pool_t *p, server_rec *s, abl_route_t *routes)
+{
+    int wrong = 0;
+
+    for (; routes != NULL; routes = routes->next) {
+        wrong += check_route(p, s, routes);
+    }
+    return wrong;
+}
+
+/* ---- handler names in other modules' directives ----------------------------------------------------- */
+
+/* Where a directive's arguments name one of our handlers; NULL: nowhere. */
+static const char *handler_in(const ap_directive_t *d)
+{
+    const char *args = d->args;
+
+    if (ap_cstr_casecmp(d->directive, "SetHandler") == 0 ||
+        ap_cstr_casecmp(d->directive, "AddHandler") == 0) {
+        args += strspn(args, " \t\"'");
+        return ap_cstr_casecmpn(args, ABL_HANDLER, sizeof(ABL_HANDLER) - 1) == 0 ? args : NULL;
+    }
+    if (ap_cstr_casecmp(d->directive, "RewriteRule") == 0) {
+        const char *at = ap_strcasestr(args, "H=" ABL_HANDLER);
+        if (at == NULL) {
+            at = ap_strcasestr(args, "handler=" ABL_HANDLER);
+        }
+        return at == NULL ? NULL : strchr(at, '=') + 1;
+    }
+    return NULL;
+}
+
+static int check_handler(apr_pool_t *p, server_rec *s, const ap_directive_t *d)
+{
+    const char *name = handler_in(d);
+
+    if (name == NULL) {
+        return 0;
+    }
+    name += sizeof(ABL_HANDLER) - 1;
+    name = apr_pstrmemdup(p, name, strcspn(name, " \t\"',]"));
+    if (strpbrk(name, "%$") != NULL || abl_config_find(name) != NULL) {
+        return 0; /* a name that is made at run time is looked up then */
+    }
+    ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, 0, s,
+                 "ABL0182: %s:%d: %s: there is no <Balancer %s>; %s", d->filename, d->line_num, d->directive,
+                 name, known_balancers(p));
+    return 1;
+}
+
+static int check_handlers(apr_pool_t *p, server_rec *s, const ap_directive_t *d)
+{
+    int wrong = 0;
+
+    for (; d != NULL; d = d->next) {
+        wrong += check_handler(p, s, d);
+        wrong += check_handlers(p, s, d->first_child);
+    }
+    return wrong;
+}
+
+/* ---- may a directory overrule? ---------------------------------------------------------------------- */
+
+/* Does a <Directory> or <Files> section, or one inside it, set a handler, a route or try-files? */
+static bool overrules(const ap_conf_vector_t *section)
+{
+    const core_dir_config *core = ap_get_core_module_config(section);
+    const abl_dir_conf_t *ours = ap_get_module_config(section, &appbalance_module);
+    int i;
+
+    if ((core != NULL && (core->handler != NULL || core->expr_handler != NULL)) ||
+        (ours != NULL && (ours->route != NULL || ours->try_files == 1))) {
+        return true;
+    }
+    for (i = 0; core != NULL && core->sec_file != NULL && i < core->sec_file->nelts; i++) {
+        if (overrules(APR_ARRAY_IDX(core->sec_file, i, ap_conf_vector_t *))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_walk(server_rec *s)
+{
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    const core_dir_config *defaults = ap_get_core_module_config(s->lookup_defaults);
+    abl_server_conf_t *conf = abl_server_conf(s);
+    int i;
+
+    for (i = 0; i < core->sec_dir->nelts; i++) {
+        conf->walk |= overrules(APR_ARRAY_IDX(core->sec_dir, i, ap_conf_vector_t *));
+    }
+    for (i = 0; defaults != NULL && defaults->sec_file != NULL && i < defaults->sec_file->nelts; i++) {
+        conf->walk |= overrules(APR_ARRAY_IDX(defaults->sec_file, i, ap_conf_vector_t *));
+    }
+}
+
+int abl_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    server_rec *server;
+    int wrong = check_routes(ptemp, s, scope_routes);
+
+    (void)pconf;
+    (void)plog;
+    for (server = s; server != NULL; server = server->next) {
+        wrong += check_routes(ptemp, server, abl_server_conf(server)->routes);
+        note_walk(server);
+    }
+    wrong += check_handlers(ptemp, s, ap_conftree);
+    return wrong == 0 ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}

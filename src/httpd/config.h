@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the directives say, after merging. Written by the parent while it reads the configuration, read only
+ * afterwards; the exception is abl_balancer_t's part that each child fills in at its start.
+ */
+#ifndef ABL_HTTPD_CONFIG_H
+#define ABL_HTTPD_CONFIG_H
+
+#include "engine/balancer.h"
+
+#include "httpd.h"
+#include "http_config.h"
+#include "http_log.h"
+
+extern module AP_MODULE_DECLARE_DATA appbalance_module;
+APLOG_USE_MODULE(appbalance);
+
+#define ABL_HANDLER "balancer:" /* what a handler name that means us begins with */
+
+#define ABL_UNSET (-1)
+
+/* Where a directive stands, for messages about it that can only be given later. */
+typedef struct abl_place_t {
+    const char *file;
+    int line;
+} abl_place_t;
+
+/* A <Balancer> section. */
+typedef struct abl_section_t {
+    abl_balancer_t balancer; /* timeouts: ABL_UNSET where the section says nothing */
+    const char *handler;     /* "balancer:NAME" */
+    abl_place_t place;
+    server_rec *server;
+    struct abl_section_t *next;
+} abl_section_t;
+
+/* BalancerPass or BalancerStatic. */
+typedef struct abl_route_t {
+    const char *prefix; /* of the URI's path, without a trailing '/'; NULL: the whole scope it stands in */
+    const char *name;   /* of the balancer; NULL: static */
+    abl_section_t *to;  /* found when the whole configuration is known; NULL: static */
+    apr_size_t length;  /* how specific it is: the prefix's length, ABL_ROUTE_SCOPE for a scope without one */
+    abl_place_t place;
+    struct abl_route_t *next;
+} abl_route_t;
+
+#define ABL_ROUTE_SCOPE ((apr_size_t)1 << 30)
+
+/* Per server. */
+typedef struct abl_server_conf_t {
+    abl_route_t *routes;     /* longest prefix first */
+    abl_timeouts_t timeouts; /* ABL_UNSET where unset */
+    bool walk;               /* some <Directory> or <Files> of this server may overrule a route */
+} abl_server_conf_t;
+
+typedef enum abl_forwarded_t {
+    ABL_FORWARDED_UNSET = -1,
+    ABL_FORWARDED_OFF = 0,
+    ABL_FORWARDED_X = 1,   /* X-Forwarded-* */
+    ABL_FORWARDED_RFC = 2, /* Forwarded, RFC 7239 */
+    ABL_FORWARDED_BOTH = 3
+} abl_forwarded_t;
+
+/* Per directory. */
+typedef struct abl_dir_conf_t {
+    abl_route_t *route; /* BalancerPass or BalancerStatic in this scope */
+    int try_files;      /* ABL_UNSET, 0, 1 */
+    int preserve_host;
+    int error_override;
+    apr_array_header_t *error_codes; /* of int; empty: all from 400 on */
+    abl_forwarded_t forwarded;
+    apr_array_header_t *trusted; /* of apr_ipsubnet_t *; NULL: unset */
+    abl_timeouts_t timeouts;
+} abl_dir_conf_t;
+
+static inline abl_dir_conf_t *abl_dir_conf(const request_rec *r)
+{
+    return ap_get_module_config(r->per_dir_config, &appbalance_module);
+}
+
+static inline abl_server_conf_t *abl_server_conf(const server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &appbalance_module);
+}
+
+/* httpd calls these; see the module record. */
+void *abl_config_create_server(apr_pool_t *p, server_rec *s);
+void *abl_config_merge_server(apr_pool_t *p, void *base, void *add);
+void *abl_config_create_dir(apr_pool_t *p, char *path);
+void *abl_config_merge_dir(apr_pool_t *p, void *base, void *add);
+
+/* Forgets all sections: the configuration is about to be read (again). Parent. */
+void abl_config_reset(void);
+
+/* All sections, in the order in which they were read. */
+abl_section_t *abl_config_sections(void);
+
+/* Adds a section. Parent. */
+void abl_config_add_section(abl_section_t *section);
+
+/* The section of this name, or NULL. */
+abl_section_t *abl_config_find(const char *name);
+
+/* Adds a route to a list that is kept longest prefix first. Returns the route that already had the same
+ * prefix, and adds nothing then; NULL: added. */
+abl_route_t *abl_config_add_route(abl_route_t **routes, abl_route_t *route);
+
+/* The timeouts that hold for a request: what its location says, else the balancer, else the server, else
+ * ABL_DEFAULT_TIMEOUTS. */
+abl_timeouts_t abl_config_timeouts(const request_rec *r, const abl_balancer_t *balancer);
+
+extern const abl_timeouts_t abl_default_timeouts;
+
+#endif

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The directives outside <Balancer>, and the table of all.
+ */
+#include "httpd/directives.h"
+
+#include "base/units.h"
+#include "httpd/check.h"
+
+#include "apr_fnmatch.h"
+#include "apr_network_io.h"
+#include "apr_strings.h"
+
+/* ---- BalancerTimeout -------------------------------------------------------------------------------- */
+
+static int64_t *timeout_field(abl_timeouts_t *t, const char *key)
+{
+    if (ap_cstr_casecmp(key, "connect") == 0) {
+        return &t->connect;
+    }
+    if (ap_cstr_casecmp(key, "response") == 0) {
+        return &t->response;
+    }
+    if (ap_cstr_casecmp(key, "gap") == 0) {
+        return &t->gap;
+    }
+    return ap_cstr_casecmp(key, "tunnel") == 0 ? &t->tunnel : NULL;
+}
+
+static const char *set_timeout(apr_pool_t *p, abl_timeouts_t *timeouts, char *word, unsigned *seen)
+{
+    char *value = strchr(word, '=');
+    int64_t *field;
+    unsigned bit;
+    const char *error;
+
+    if (value != NULL) {
+        *value++ = '\0';
+    }
+    field = timeout_field(timeouts, word);
+    if (value == NULL || field == NULL) {
+        return ABL_CONFIG_ERROR(
+            p, "ABL0150", "BalancerTimeout: '%s' is not one of connect=, response=, gap=, tunnel=", word);
+    }
+    bit = 1u << (field - &timeouts->connect);
+    if (*seen & bit) {
+        return ABL_CONFIG_ERROR(p, "ABL0151", "BalancerTimeout: %s= is given twice", word);
+    }
+    *seen |= bit;
+    error = abl_units_time(value, field);
+    if (error == NULL && *field == 0) {
+        error = "expected a time over 0, such as 500ms or 30s";
+    }
+    return error == NULL ? NULL
+                         : ABL_CONFIG_ERROR(p, "ABL0152", "BalancerTimeout %s=%s: %s", word, value, error);
+}
+
+const char *abl_directive_timeouts(apr_pool_t *p, const char *args, abl_timeouts_t *timeouts)
+{
+    const char *error = NULL;
+    unsigned seen = 0;
+
+    if (*args == '\0') {
+        return ABL_CONFIG_ERROR(p, "ABL0153",
+                                "BalancerTimeout takes at least one of connect=, response=, gap=, tunnel=");
+    }
+    while (error == NULL && *args != '\0') {
+        error = set_timeout(p, timeouts, ap_getword_conf(p, &args), &seen);
+    }
+    return error;
+}
+
+static const char *set_timeouts(cmd_parms *cmd, void *dir, const char *args)
+{
+    abl_timeouts_t *timeouts =
+        cmd->path != NULL ? &((abl_dir_conf_t *)dir)->timeouts : &abl_server_conf(cmd->server)->timeouts;
+
+    return abl_directive_timeouts(cmd->pool, args, timeouts);
+}
+
+/* ---- BalancerPass, BalancerStatic ------------------------------------------------------------------- */
+
+static abl_route_t *make_route(cmd_parms *cmd, const char *name)
+{
+    abl_route_t *route = apr_pcalloc(cmd->pool, sizeof(*route));
+
+    route->name = name;
+    route->place.file = cmd->directive->filename;
+    route->place.line = cmd->directive->line_num;
+    return route;
+}
+
+/* A prefix without its trailing slashes; "/" becomes "". */
+static const char *trim_prefix(apr_pool_t *p, const char *prefix)
+{
+    apr_size_t len = strlen(prefix);
+
+    while (len > 0 && prefix[len - 1] == '/') {
+        len--;
+    }
+    return apr_pstrmemdup(p, prefix, len);
+}
+
+/* A plain <Location /path> is as specific as its path; every other scope has no length to compare. */
+static void measure_scope(cmd_parms *cmd, abl_route_t *route)
+{
+    const ap_directive_t *parent = cmd->directive->parent;
+
+    route->length = ABL_ROUTE_SCOPE;
+    if (parent != NULL && ap_cstr_casecmp(parent->directive, "<Location") == 0 && cmd->path[0] == '/' &&
+        !apr_fnmatch_test(cmd->path)) {
+        route->prefix = trim_prefix(cmd->pool, cmd->path);
+        route->length = strlen(route->prefix);
+    }
+}
+
+static const char *add_scope_route(cmd_parms *cmd, abl_dir_conf_t *conf, const char *name)
+{
+    abl_route_t *route = make_route(cmd, name);
+
+    if (conf->route != NULL) {
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0160", "%s: this scope has a %s at %s:%d already",
+                                cmd->cmd->name, conf->route->name != NULL ? "BalancerPass" : "BalancerStatic",
+                                conf->route->place.file, conf->route->place.line);
+    }
+    measure_scope(cmd, route);
+    conf->route = route;
+    return abl_check_scope_route(cmd, route);
+}
+
+static const char *add_server_route(cmd_parms *cmd, const char *prefix, const char *name)
+{
+    abl_route_t *route = make_route(cmd, name);
+    const abl_route_t *other;
+
+    if (prefix[0] != '/') {
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0161", "%s %s: a prefix begins with '/'", cmd->cmd->name,
+                                prefix);
+    }
+    if (strpbrk(prefix, "?#%") != NULL || apr_fnmatch_test(prefix)) {
+        return ABL_CONFIG_ERROR(
+            cmd->pool, "ABL0162",
+            "%s %s: a prefix is a plain, decoded path without '?', '#', '%%' or wildcards; "
+            "use <LocationMatch> for patterns",
+            cmd->cmd->name, prefix);
+    }
+    route->prefix = trim_prefix(cmd->pool, prefix);
+    route->length = strlen(route->prefix);
+    other = abl_config_add_route(&abl_server_conf(cmd->server)->routes, route);
+    if (other != NULL) {
+        return ABL_CONFIG_ERROR(
+            cmd->pool, "ABL0163", "%s %s: this prefix has a %s at %s:%d already", cmd->cmd->name, prefix,
+            other->name != NULL ? "BalancerPass" : "BalancerStatic", other->place.file, other->place.line);
+    }
+    return NULL;
+}
+
+static const char *set_pass(cmd_parms *cmd, void *dir, const char *first, const char *second)
+{
+    if (cmd->path != NULL) {
+        return second == NULL
+                   ? add_scope_route(cmd, dir, first)
+                   : ABL_CONFIG_ERROR(cmd->pool, "ABL0164",
+                                      "BalancerPass %s %s: inside a <Location> or <Directory> it takes the "
+                                      "balancer's name only, and holds for all of it",
+                                      first, second);
+    }
+    if (second == NULL) {
+        return ABL_CONFIG_ERROR(
+            cmd->pool, "ABL0165",
+            "BalancerPass %s: expected a prefix and a balancer's name, as in BalancerPass / "
+            "my_cluster",
+            first);
+    }
+    return add_server_route(cmd, first, second);
+}
+
+static const char *set_static(cmd_parms *cmd, void *dir, int argc, char *const argv[])
+{
+    const char *error = NULL;
+    int i;
+
+    if (cmd->path != NULL) {
+        return argc == 0 ? add_scope_route(cmd, dir, NULL)
+                         : ABL_CONFIG_ERROR(
+                               cmd->pool, "ABL0166",
+                               "BalancerStatic %s: inside a <Location> or <Directory> it takes nothing, and "
+                               "holds for all of it",
+                               argv[0]);
+    }
+    if (argc == 0) {
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0167",
+                                "BalancerStatic: expected one or more prefixes, as in "
+                                "BalancerStatic /static /favicon.ico");
+    }
+    for (i = 0; i < argc && error == NULL; i++) {
+        error = add_server_route(cmd, argv[i], NULL);
+    }
+    return error;
+}
+
+/* ---- the others ------------------------------------------------------------------------------------- */
+
+static const char *set_forwarded(cmd_parms *cmd, void *dir, const char *value)
+{
+    static const struct {
+        const char *word;
+        abl_forwarded_t mode;
+    } words[] = {{"on", ABL_FORWARDED_X},
+                 {"off", ABL_FORWARDED_OFF},
+                 {"rfc7239", ABL_FORWARDED_RFC},
+                 {"both", ABL_FORWARDED_BOTH}};
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (ap_cstr_casecmp(words[i].word, value) == 0) {
+            ((abl_dir_conf_t *)dir)->forwarded = words[i].mode;
+            return NULL;
+        }
+    }
+    return ABL_CONFIG_ERROR(
+        cmd->pool, "ABL0170",
+        "BalancerForwarded %s: expected on (X-Forwarded-*), rfc7239 (Forwarded), both or off", value);
+}
+
+static const char *add_trusted(cmd_parms *cmd, void *dir, const char *word)
+{
+    abl_dir_conf_t *conf = dir;
+    char *mask;
+    char *address = apr_pstrdup(cmd->temp_pool, word);
+    apr_ipsubnet_t *subnet;
+
+    if (conf->trusted == NULL) {
+        conf->trusted = apr_array_make(cmd->pool, 4, sizeof(apr_ipsubnet_t *));
+    }
+    if (ap_cstr_casecmp(word, "none") == 0) {
+        return NULL;
+    }
+    mask = strchr(address, '/');
+    if (mask != NULL) {
+        *mask++ = '\0';
+    }
+    if (apr_ipsubnet_create(&subnet, address, mask, cmd->pool) != APR_SUCCESS) {
+        return ABL_CONFIG_ERROR(
+            cmd->pool, "ABL0171",
+            "BalancerTrusted %s: expected addresses or networks such as 10.0.0.0/8 or ::1, or none", word);
+    }
+    APR_ARRAY_PUSH(conf->trusted, apr_ipsubnet_t *) = subnet;
+    return NULL;
+}
+
+static const char *set_error_override(cmd_parms *cmd, void *dir, int argc, char *const argv[])
+{
+    abl_dir_conf_t *conf = dir;
+    int i;
+
+    if (argc == 0 || (ap_cstr_casecmp(argv[0], "on") != 0 && ap_cstr_casecmp(argv[0], "off") != 0)) {
+        return ABL_CONFIG_ERROR(
+            cmd->pool, "ABL0172",
+            "BalancerErrorOverride %s: expected on or off, and after on perhaps status codes",
+            argc > 0 ? argv[0] : "");
+    }
+    conf->error_override = ap_cstr_casecmp(argv[0], "on") == 0;
+    conf->error_codes = apr_array_make(cmd->pool, 4, sizeof(int));
+    for (i = 1; i < argc; i++) {
+        int64_t code;
+        if (!conf->error_override) {
+            return ABL_CONFIG_ERROR(cmd->pool, "ABL0173",
+                                    "BalancerErrorOverride off %s: off takes no status codes", argv[i]);
+        }
+        if (abl_units_number(argv[i], 400, 599, &code) != NULL) {
+            return ABL_CONFIG_ERROR(cmd->pool, "ABL0174",
+                                    "BalancerErrorOverride on %s: expected status codes from 400 to 599",
+                                    argv[i]);
+        }
+        APR_ARRAY_PUSH(conf->error_codes, int) = (int)code;
+    }
+    return NULL;
+}
+
+#define ANYWHERE (RSRC_CONF | ACCESS_CONF | OR_FILEINFO)
+#define FLAG_OF(field) (void *)APR_OFFSETOF(abl_dir_conf_t, field)
+
+const command_rec abl_directives[] = {
+    AP_INIT_RAW_ARGS("<Balancer", abl_section_open, NULL, RSRC_CONF,
+                     "a name: begins the definition of a balancer"),
+    AP_INIT_RAW_ARGS("BalancerMember", abl_section_outside, NULL, RSRC_CONF,
+                     "in <Balancer>: a member's address, and key=value pairs"),
+    AP_INIT_RAW_ARGS("BalancerMethod", abl_section_outside, NULL, RSRC_CONF,
+                     "in <Balancer>: roundrobin (default) or leastbusy"),
+    AP_INIT_RAW_ARGS("BalancerTimeout", set_timeouts, NULL, ANYWHERE,
+                     "connect=, response=, gap= and tunnel= times; also in <Balancer>"),
+    AP_INIT_TAKE12("BalancerPass", set_pass, NULL, ANYWHERE,
+                   "a URL prefix and the balancer that serves it; inside a scope the balancer only"),
+    AP_INIT_TAKE_ARGV("BalancerStatic", set_static, NULL, ANYWHERE,
+                      "URL prefixes that are left to httpd; inside a scope nothing"),
+    AP_INIT_FLAG("BalancerTryFiles", ap_set_flag_slot, FLAG_OF(try_files), ANYWHERE,
+                 "On: a file that exists is served by httpd, everything else goes to the balancer"),
+    AP_INIT_FLAG("BalancerPreserveHost", ap_set_flag_slot, FLAG_OF(preserve_host), ANYWHERE,
+                 "On (default): members get the client's Host; Off: their own"),
+    AP_INIT_TAKE_ARGV(
+        "BalancerErrorOverride", set_error_override, NULL, ANYWHERE,
+        "on: answers from 400 on, or of the codes that follow, are replaced by httpd's ErrorDocument"),
+    AP_INIT_TAKE1("BalancerForwarded", set_forwarded, NULL, ANYWHERE,
+                  "on (default, X-Forwarded-*), rfc7239 (Forwarded), both or off"),
+    AP_INIT_ITERATE(
+        "BalancerTrusted", add_trusted, NULL, ANYWHERE,
+        "addresses and networks of proxies whose Forwarded and X-Forwarded-* fields are believed; or none"),
+    {NULL}};

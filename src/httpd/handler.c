@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One request, from the handler hook to the status that httpd gets back.
+ */
+#include "httpd/handler.h"
+
+#include "engine/inline.h"
+#include "engine/sweeper.h"
+#include "httpd/respond.h"
+#include "httpd/view.h"
+
+#include "http_core.h"
+#include "http_protocol.h"
+
+#include "apr_portable.h"
+#include "apr_strings.h"
+
+/* What a client is told to wait when nobody could serve it. */
+#define RETRY_AFTER "1"
+
+/* A request in the hands of its handler. */
+typedef struct trip_t {
+    request_rec *r;
+    const abl_balancer_t *balancer;
+    abl_respond_t respond; /* first for no reason but the reader's */
+    abl_body_t body;
+} trip_t;
+
+/* ---- the engine's other events ---------------------------------------------------------------------- */
+
+static abl_respond_t *respond_of(void *ctx)
+{
+    return ctx;
+}
+
+static apr_status_t read_body(void *ctx, char *buffer, size_t room, size_t *len, bool *end)
+{
+    return abl_body_read(respond_of(ctx)->body, buffer, room, len, end);
+}
+
+static const abl_h1_pair_t *body_trailers(void *ctx, int *n)
+{
+    return abl_body_trailers(respond_of(ctx)->body, n);
+}
+
+static const char *member_name(const abl_balancer_t *balancer, int member)
+{
+    return member >= 0 ? balancer->members[member].url.text : "no member";
+}
+
+static void on_retry(void *ctx, int member, const char *why, apr_status_t rv)
+{
+    const abl_respond_t *respond = ctx;
+
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, respond->r,
+                  "ABL0001: balancer %s: %s: %s; trying another member", respond->balancer->name,
+                  member_name(respond->balancer, member), why);
+}
+
+static const abl_exchange_events_t events = {
+    .on_interim = abl_respond_interim,
+    .on_head = abl_respond_head,
+    .on_upgrade = abl_respond_upgrade,
+    .on_data = abl_respond_data,
+    .on_pass = abl_respond_pass,
+    .on_trailers = abl_respond_trailers,
+    .on_finish = abl_respond_finish,
+    .read_body = read_body,
+    .body_trailers = body_trailers,
+    .on_retry = on_retry,
+};
+
+/* ---- how it ended ----------------------------------------------------------------------------------- */
+
+static int client_gone(request_rec *r)
+{
+    r->connection->keepalive = AP_CONN_CLOSE;
+    r->status = ABL_HTTP_CLIENT_GONE;
+    r->status_line = NULL;
+    if (r->connection->master == NULL) {
+        r->connection->aborted = 1;
+    }
+    return DONE;
+}
+
+static int unavailable(request_rec *r)
+{
+    apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);
+    return HTTP_SERVICE_UNAVAILABLE;
+}
+
+static int body_failed(trip_t *trip)
+{
+    if (trip->body.tunnel) {
+        trip->r->connection->aborted = 1;
+        return DONE;
+    }
+    if (trip->body.error == ABL_HTTP_CLIENT_GONE) {
+        return client_gone(trip->r);
+    }
+    if (trip->respond.head_passed) {
+        abl_respond_abort(&trip->respond);
+        return DONE;
+    }
+    return trip->body.error != 0 ? trip->body.error : HTTP_REQUEST_TIME_OUT;
+}
+
+/* One line for the administrator about what went wrong at a member. */
+static void log_failure(const trip_t *trip, abl_exchange_t *x)
+{
+    request_rec *r = trip->r;
+    const char *why;
+    apr_status_t rv;
+    int member;
+
+    switch (abl_exchange_end(x, &member, &why, &rv)) {
+    case ABL_END_NO_MEMBER:
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
+                      "ABL0002: balancer %s: no member could be reached; the last was %s",
+                      trip->balancer->name, member_name(trip->balancer, member));
+        break;
+    case ABL_END_BROKEN:
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
+                      "ABL0003: balancer %s: %s: %s, and the request is not sent again", trip->balancer->name,
+                      member_name(trip->balancer, member), why);
+        break;
+    case ABL_END_BAD_ANSWER:
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r, "ABL0004: balancer %s: %s: invalid answer: %s",
+                      trip->balancer->name, member_name(trip->balancer, member), why);
+        break;
+    case ABL_END_TIMEOUT:
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "ABL0005: balancer %s: %s: %s", trip->balancer->name,
+                      member_name(trip->balancer, member), why);
+        break;
+    case ABL_END_SHORT:
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
+                      "ABL0006: balancer %s: %s: %s; the client's connection is aborted",
+                      trip->balancer->name, member_name(trip->balancer, member), why);
+        break;
+    case ABL_END_REFUSED:
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "ABL0007: balancer %s: the request cannot be forwarded: %s", trip->balancer->name, why);
+        break;
+    case ABL_END_CLIENT_BODY:
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, r, "ABL0008: balancer %s: %s", trip->balancer->name, why);
+        break;
+    case ABL_END_CLIENT_GONE:
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, rv, r, "ABL0009: balancer %s: %s: %s", trip->balancer->name,
+                      member_name(trip->balancer, member), why);
+        break;
+    case ABL_END_OK:
+    case ABL_END_NONE:
+        break;
+    }
+}
+
+/* The handler's return value. */
+static int conclude(trip_t *trip, abl_end_t end)
+{
+    if (trip->respond.override_status != 0 && end != ABL_END_SHORT) {
+        return trip->respond.override_status;
+    }
+    switch (end) {
+    case ABL_END_OK:
+        return trip->respond.tunnel ? DONE : OK;
+    case ABL_END_REFUSED:
+        return HTTP_BAD_REQUEST;
+    case ABL_END_NO_MEMBER:
+        return unavailable(trip->r);
+    case ABL_END_TIMEOUT:
+        return HTTP_GATEWAY_TIME_OUT;
+    case ABL_END_SHORT:
+        abl_respond_abort(&trip->respond);
+        return DONE;
+    case ABL_END_CLIENT_BODY:
+        return body_failed(trip);
+    case ABL_END_CLIENT_GONE:
+        return client_gone(trip->r);
+    case ABL_END_BROKEN:
+    case ABL_END_BAD_ANSWER:
+    case ABL_END_NONE:
+        break;
+    }
+    return HTTP_BAD_GATEWAY;
+}
+
+/* ---- the trip --------------------------------------------------------------------------------------- */
+
+/* What can be polled to learn that the client has sent something; -1: nothing. For an HTTP/2 stream this is a
+ * pipe of mod_http2's. */
+static int client_descriptor(const request_rec *r)
+{
+    apr_pollfd_t pfd;
+    apr_interval_time_t timeout;
+    int fd = -1;
+
+    memset(&pfd, 0, sizeof(pfd));
+    if (r->main != NULL || ap_get_pollfd_from_conn(r->connection, &pfd, &timeout) != APR_SUCCESS) {
+        return -1;
+    }
+    if (pfd.desc_type == APR_POLL_SOCKET) {
+        (void)apr_os_sock_get(&fd, pfd.desc.s);
+    } else if (pfd.desc_type == APR_POLL_FILE) {
+        (void)apr_os_file_get(&fd, pfd.desc.f);
+    }
+    return fd;
+}
+
+static int travel(trip_t *trip, const abl_request_t *request, int client_fd)
+{
+    request_rec *r = trip->r;
+    abl_timeouts_t timeouts = abl_config_timeouts(r, trip->balancer);
+    abl_exchange_t *x = abl_exchange_make(r->pool, trip->balancer, &timeouts, r->server->timeout, request,
+                                          &events, &trip->respond);
+
+    abl_inline_run(x, client_fd, abl_respond_flush, &trip->respond);
+    abl_exchange_close(x);
+    log_failure(trip, x);
+    return conclude(trip, abl_exchange_end(x, NULL, NULL, NULL));
+}
+
+/* Statuses with which reading the body's beginning failed. */
+static int refuse(trip_t *trip, int status)
+{
+    if (status == ABL_HTTP_CLIENT_GONE) {
+        return client_gone(trip->r);
+    }
+    if (status == HTTP_BAD_REQUEST) {
+        ap_log_rerror(
+            APLOG_MARK, APLOG_INFO, 0, trip->r,
+            "ABL0010: balancer %s: the request's body is malformed or its length ambiguous; not forwarded",
+            trip->balancer->name);
+    }
+    return status;
+}
+
+static int serve(request_rec *r, const abl_balancer_t *balancer)
+{
+    trip_t *trip = apr_pcalloc(r->pool, sizeof(*trip));
+    abl_request_t request;
+    int client_fd = client_descriptor(r);
+    int status;
+
+    memset(&request, 0, sizeof(request));
+    trip->r = r;
+    trip->balancer = balancer;
+    abl_body_init(&trip->body, r, client_fd >= 0);
+    trip->respond.r = r;
+    trip->respond.body = &trip->body;
+    trip->respond.balancer = balancer;
+    status = abl_view_make(r, &trip->body, &request);
+    return status == OK ? travel(trip, &request, client_fd) : refuse(trip, status);
+}
+
+int abl_handler(request_rec *r)
+{
+    const char *name;
+    const abl_section_t *section;
+
+    if (r->handler == NULL || strncmp(r->handler, ABL_HANDLER, sizeof(ABL_HANDLER) - 1) != 0) {
+        return DECLINED;
+    }
+    name = r->handler + sizeof(ABL_HANDLER) - 1;
+    section = abl_config_find(name);
+    if (section == NULL) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "ABL0011: handler %s: there is no <Balancer %s>",
+                      r->handler, name);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (r->method_number == M_CONNECT || r->method_number == M_TRACE) {
+        return HTTP_METHOD_NOT_ALLOWED;
+    }
+    return serve(r, &section->balancer);
+}
+
+void abl_handler_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    abl_section_t *section;
+    apr_status_t rv = APR_SUCCESS;
+
+    (void)pchild;
+    for (section = abl_config_sections(); rv == APR_SUCCESS && section != NULL; section = section->next) {
+        rv = abl_balancer_start(&section->balancer);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = abl_sweeper_start();
+    }
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, "ABL0012: this process cannot set up its balancers");
+        exit(APEXIT_CHILDSICK);
+    }
+}

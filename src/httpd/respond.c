@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Handing an answer to the client.
+ */
+#include "httpd/respond.h"
+
+#include "httpd/rewrite.h"
+#include "httpd/trailers.h"
+#include "wire/h1_fields.h"
+
+#include "http_connection.h"
+#include "http_core.h"
+#include "http_protocol.h"
+#include "http_request.h"
+
+#include "apr_strings.h"
+
+#include <sys/socket.h>
+
+/* An answer that is replaced by an error document is read to its end, so that the connection can be used
+ * again, but not longer than this. */
+#define OVERRIDE_READ_MAX 65536
+
+/* ---- fields ----------------------------------------------------------------------------------------- */
+
+/* A copy of the head's bytes in which every name and value ends with a NUL. */
+static char *copy_head(apr_pool_t *p, const abl_answer_t *answer)
+{
+    const abl_h1_head_t *head = answer->head;
+    char *bytes = apr_pmemdup(p, answer->bytes, head->length);
+    int i;
+
+    for (i = 0; i < head->nfields; i++) {
+        /* The byte after a name is its colon, the byte after a value white space or CR. */
+        bytes[head->fields[i].name + head->fields[i].name_len] = '\0';
+        bytes[head->fields[i].value + head->fields[i].value_len] = '\0';
+    }
+    if (head->reason_len > 0) {
+        bytes[head->reason + head->reason_len] = '\0';
+    }
+    return bytes;
+}
+
+/* The answer's Connection field; members that send it twice are served by looking at the last. NULL: none. */
+static const char *connection_of(const abl_h1_head_t *head, const char *bytes)
+{
+    const char *connection = NULL;
+    int i;
+
+    for (i = 0; i < head->nfields; i++) {
+        if (ap_cstr_casecmp(bytes + head->fields[i].name, "Connection") == 0) {
+            connection = bytes + head->fields[i].value;
+        }
+    }
+    return connection;
+}
+
+static bool is_passed_on(const char *name, apr_size_t len, const char *connection)
+{
+    if (abl_h1_field_is_hop(name, len)) {
+        return false;
+    }
+    return connection == NULL || abl_h1_field_is_protected(name, len) ||
+           !abl_h1_list_has(connection, strlen(connection), name);
+}
+
+/* Adds the answer's end-to-end fields to `table`. */
+static void add_fields(abl_respond_t *respond, const abl_answer_t *answer, char *bytes, apr_table_t *table)
+{
+    const abl_member_t *member = &respond->balancer->members[answer->member];
+    const char *connection = connection_of(answer->head, bytes);
+    int i;
+
+    for (i = 0; i < answer->head->nfields; i++) {
+        const abl_h1_field_t *field = &answer->head->fields[i];
+        const char *name = bytes + field->name;
+
+        if (is_passed_on(name, field->name_len, connection)) {
+            apr_table_addn(table, name, abl_rewrite_value(respond->r, member, name, bytes + field->value));
+        }
+    }
+}
+
+/* ---- heads ------------------------------------------------------------------------------------------ */
+
+static void set_status(request_rec *r, const abl_answer_t *answer, const char *bytes)
+{
+    const char *line;
+
+    r->status = answer->head->status;
+    r->status_line = NULL;
+    if (answer->head->reason_len > 0) {
+        line = apr_psprintf(r->pool, "%d %s", r->status, bytes + answer->head->reason);
+        r->status_line = strcmp(line, ap_get_status_line(r->status)) != 0 ? line : NULL;
+    }
+}
+
+static apr_status_t client_status(const request_rec *r)
+{
+    return r->connection->aborted ? APR_ECONNABORTED : APR_SUCCESS;
+}
+
+/* Sends a 1xx head now. */
+static apr_status_t send_interim(abl_respond_t *respond, const abl_answer_t *answer, const char *upgrade)
+{
+    request_rec *r = respond->r;
+    apr_table_t *headers = r->headers_out;
+    int status = r->status;
+    const char *line = r->status_line;
+    char *bytes = copy_head(r->pool, answer);
+
+    r->headers_out = apr_table_make(r->pool, answer->head->nfields + 2);
+    set_status(r, answer, bytes);
+    add_fields(respond, answer, bytes, r->headers_out);
+    apr_table_unset(r->headers_out, "Content-Length");
+    if (upgrade != NULL) {
+        apr_table_setn(r->headers_out, "Connection", "Upgrade");
+        apr_table_setn(r->headers_out, "Upgrade", upgrade);
+    }
+    ap_send_interim_response(r, 1);
+    r->headers_out = headers;
+    r->status_line = line;
+    r->status = upgrade != NULL ? HTTP_SWITCHING_PROTOCOLS : status;
+    return client_status(r);
+}
+
+apr_status_t abl_respond_interim(void *ctx, const abl_answer_t *answer)
+{
+    return send_interim(ctx, answer, NULL);
+}
+
+/* Which answers does the administrator want to word himself? */
+static bool is_overridden(const request_rec *r, int status)
+{
+    const abl_dir_conf_t *conf = abl_dir_conf(r);
+    int i;
+
+    if (conf->error_override != 1 || status < 400) {
+        return false;
+    }
+    for (i = 0; i < conf->error_codes->nelts; i++) {
+        if (APR_ARRAY_IDX(conf->error_codes, i, int) == status) {
+            return true;
+        }
+    }
+    return conf->error_codes->nelts == 0;
+}
+
+/* What an error document must still say. */
+static void keep_error_fields(request_rec *r, const apr_table_t *fields)
+{
+    static const char *const names[] = {"WWW-Authenticate", "Retry-After", "Allow", "Set-Cookie", NULL};
+    const apr_array_header_t *all = apr_table_elts(fields);
+    int i, k;
+
+    for (i = 0; i < all->nelts; i++) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(all, i, apr_table_entry_t);
+        for (k = 0; names[k] != NULL; k++) {
+            if (ap_cstr_casecmp(field->key, names[k]) == 0) {
+                apr_table_addn(r->err_headers_out, field->key, field->val);
+            }
+        }
+    }
+}
+
+static void set_content_type(request_rec *r)
+{
+    const char *type = apr_table_get(r->headers_out, "Content-Type");
+
+    r->content_type = NULL;
+    if (type != NULL) {
+        ap_set_content_type(r, type);
+    }
+}
+
+apr_status_t abl_respond_head(void *ctx, const abl_answer_t *answer)
+{
+    abl_respond_t *respond = ctx;
+    request_rec *r = respond->r;
+    char *bytes = copy_head(r->pool, answer);
+
+    if (is_overridden(r, answer->head->status)) {
+        apr_table_t *fields = apr_table_make(r->pool, answer->head->nfields);
+        add_fields(respond, answer, bytes, fields);
+        keep_error_fields(r, fields);
+        respond->override_status = answer->head->status;
+        return APR_SUCCESS;
+    }
+    r->proxyreq = PROXYREQ_REVERSE; /* so that httpd lets Date and Server stand */
+    set_status(r, answer, bytes);
+    add_fields(respond, answer, bytes, r->headers_out);
+    set_content_type(r);
+    if (!respond->body->ended && apr_table_get(r->headers_in, "Transfer-Encoding") != NULL) {
+        r->connection->keepalive = AP_CONN_CLOSE; /* what is left of the body is nobody's next request */
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t abl_respond_upgrade(void *ctx, const abl_answer_t *answer)
+{
+    abl_respond_t *respond = ctx;
+    request_rec *r = respond->r;
+    conn_rec *c = r->connection;
+    const char *upgrade = apr_table_get(r->headers_in, "Upgrade");
+    apr_status_t rv;
+    int i;
+
+    for (i = 0; i < answer->head->nfields; i++) {
+        const abl_h1_field_t *field = &answer->head->fields[i];
+        if (field->name_len == 7 && ap_cstr_casecmpn(answer->bytes + field->name, "Upgrade", 7) == 0) {
+            upgrade = apr_pstrmemdup(r->pool, answer->bytes + field->value, field->value_len);
+        }
+    }
+    r->expecting_100 = 0;
+    rv = send_interim(respond, answer, upgrade);
+    /* From here on the connection speaks something else: HTTP's filters and limits are out of the way. */
+    ap_remove_input_filter_byhandle(c->input_filters, "reqtimeout");
+    r->input_filters = r->proto_input_filters = c->input_filters;
+    r->output_filters = r->proto_output_filters = c->output_filters;
+    c->keepalive = AP_CONN_CLOSE;
+    respond->body->tunnel = true;
+    respond->body->ended = false;
+    respond->tunnel = true;
+    respond->head_passed = true;
+    return rv;
+}
+
+/* ---- bodies ----------------------------------------------------------------------------------------- */
+
+static apr_bucket_brigade *brigade(abl_respond_t *respond)
+{
+    if (respond->bb == NULL) {
+        respond->bb = apr_brigade_create(respond->r->pool, respond->r->connection->bucket_alloc);
+    }
+    return respond->bb;
+}
+
+apr_status_t abl_respond_data(void *ctx, const char *bytes, size_t len)
+{
+    abl_respond_t *respond = ctx;
+    apr_bucket_brigade *bb;
+
+    if (respond->override_status != 0) {
+        respond->overridden += len;
+        return respond->overridden > OVERRIDE_READ_MAX ? APR_ENOSPC : APR_SUCCESS;
+    }
+    bb = brigade(respond);
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(bytes, len, bb->bucket_alloc));
+    return APR_SUCCESS;
+}
+
+static apr_status_t pass(abl_respond_t *respond)
+{
+    apr_bucket_brigade *bb = brigade(respond);
+    apr_status_t rv = ap_pass_brigade(respond->r->output_filters, bb);
+
+    apr_brigade_cleanup(bb);
+    respond->head_passed = true;
+    return rv != APR_SUCCESS ? rv : client_status(respond->r);
+}
+
+static void append_flush(abl_respond_t *respond)
+{
+    apr_bucket_brigade *bb = brigade(respond);
+
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(bb->bucket_alloc));
+}
+
+apr_status_t abl_respond_pass(void *ctx)
+{
+    abl_respond_t *respond = ctx;
+
+    if (respond->override_status != 0) {
+        return APR_SUCCESS;
+    }
+    if (respond->tunnel) {
+        append_flush(respond);
+    }
+    respond->unflushed = !respond->tunnel;
+    return pass(respond);
+}
+
+apr_status_t abl_respond_flush(void *ctx)
+{
+    abl_respond_t *respond = ctx;
+
+    if (!respond->unflushed) {
+        return APR_SUCCESS;
+    }
+    respond->unflushed = false;
+    append_flush(respond);
+    return pass(respond);
+}
+
+apr_status_t abl_respond_trailers(void *ctx, const abl_answer_t *answer)
+{
+    abl_respond_t *respond = ctx;
+    request_rec *r = respond->r;
+    const abl_h1_head_t *head = answer->head;
+    char *bytes = copy_head(r->pool, answer);
+    apr_status_t rv;
+    int i;
+
+    if (respond->override_status != 0) {
+        return APR_SUCCESS;
+    }
+    for (i = 0; i < head->nfields; i++) {
+        const char *name = bytes + head->fields[i].name;
+        apr_size_t len = head->fields[i].name_len;
+        if (!abl_h1_field_is_hop(name, len) && !abl_h1_field_is_protected(name, len)) {
+            apr_table_addn(r->trailers_out, name, bytes + head->fields[i].value);
+        }
+    }
+    /* The body so far decides whether the answer is chunked; the filter goes in behind that decision. */
+    rv = pass(respond);
+    if (rv == APR_SUCCESS) {
+        abl_trailers_send(r);
+    }
+    return rv;
+}
+
+apr_status_t abl_respond_finish(void *ctx)
+{
+    abl_respond_t *respond = ctx;
+    apr_bucket_brigade *bb;
+
+    if (respond->override_status != 0) {
+        return APR_SUCCESS;
+    }
+    bb = brigade(respond);
+    if (!respond->tunnel) {
+        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(bb->bucket_alloc));
+    }
+    respond->unflushed = false;
+    return pass(respond);
+}
+
+/* ---- breaking off ----------------------------------------------------------------------------------- */
+
+/* An HTTP/1.0 client sees the end of the body in the end of the connection: only a reset tells it that this
+ * was no end. */
+static void reset_on_close(conn_rec *c)
+{
+    apr_socket_t *socket = ap_get_conn_socket(c);
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    int fd;
+
+    if (c->master == NULL && socket != NULL && apr_os_sock_get(&fd, socket) == APR_SUCCESS) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    }
+}
+
+void abl_respond_abort(abl_respond_t *respond)
+{
+    request_rec *r = respond->r;
+    apr_bucket_brigade *bb = brigade(respond);
+
+    r->connection->keepalive = AP_CONN_CLOSE;
+    if (!respond->tunnel) {
+        /* The error bucket keeps CHUNK from writing its last chunk, and makes mod_http2 reset the stream. */
+        respond->head_passed = true;
+        (void)pass(respond);
+        APR_BRIGADE_INSERT_TAIL(bb,
+                                ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, bb->bucket_alloc));
+        append_flush(respond);
+        (void)pass(respond);
+        if (!r->chunked && apr_table_get(r->headers_out, "Content-Length") == NULL) {
+            reset_on_close(r->connection);
+        }
+    }
+    if (r->connection->master == NULL) {
+        r->connection->aborted = 1;
+    }
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A member's own address in its answers.
+ */
+#include "httpd/rewrite.h"
+
+#include "httpd/forwarded.h"
+
+#include "http_protocol.h"
+
+#include "apr_lib.h"
+#include "apr_strings.h"
+
+/* ---- URLs ------------------------------------------------------------------------------------------- */
+
+static bool ends_segment(char c)
+{
+    return c == '\0' || c == '/' || c == '?' || c == '#';
+}
+
+/* The path behind the member's own scheme and host; NULL: another host, or none. */
+static const char *behind_own_host(const abl_member_t *member, const char *url)
+{
+    const char *authority = member->url.authority;
+    apr_size_t len = strlen(authority);
+
+    if (ap_cstr_casecmpn(url, "http://", 7) != 0) {
+        return NULL;
+    }
+    url += 7;
+    if (ap_cstr_casecmpn(url, authority, len) != 0) {
+        return NULL;
+    }
+    url += len;
+    if (strchr(authority, ']') != NULL ? url[-1] == ']' : strchr(authority, ':') == NULL) {
+        url += strncmp(url, ":80", 3) == 0 && ends_segment(url[3]) ? 3 : 0;
+    }
+    return ends_segment(*url) ? url : NULL;
+}
+
+/* The path without the member's own; NULL: it lies outside. */
+static const char *behind_own_path(const abl_member_t *member, const char *path)
+{
+    apr_size_t len = strlen(member->url.path);
+
+    return strncmp(path, member->url.path, len) == 0 && ends_segment(path[len]) ? path + len : NULL;
+}
+
+static const char *rewrite_url(request_rec *r, const abl_member_t *member, const char *url)
+{
+    const char *path = behind_own_host(member, url);
+    const char *host = abl_forwarded_host(r);
+
+    if (path == NULL) {
+        /* A path alone needs a change only where the member has one of its own. */
+        path = url[0] == '/' && url[1] != '/' && member->url.path[0] != '\0' ? behind_own_path(member, url)
+                                                                             : NULL;
+        return path == NULL ? url : (*path == '/' ? path : apr_pstrcat(r->pool, "/", path, NULL));
+    }
+    path = behind_own_path(member, path);
+    if (path == NULL || host == NULL) {
+        return url;
+    }
+    return apr_pstrcat(r->pool, abl_forwarded_scheme(r), "://", host, *path == '/' ? "" : "/", path, NULL);
+}
+
+/* Refresh: 5; url=http://… */
+static const char *rewrite_refresh(request_rec *r, const abl_member_t *member, const char *value)
+{
+    const char *url = ap_strcasestr(value, "url=");
+    const char *changed;
+    apr_size_t quote;
+
+    if (url == NULL) {
+        return value;
+    }
+    url += 4;
+    quote = *url == '"' || *url == '\'' ? 1 : 0;
+    changed = rewrite_url(r, member, url + quote);
+    if (changed == url + quote) {
+        return value;
+    }
+    return apr_pstrcat(r->pool, apr_pstrmemdup(r->pool, value, (apr_size_t)(url + quote - value)), changed,
+                       NULL);
+}
+
+/* ---- cookies ---------------------------------------------------------------------------------------- */
+
+static bool is_attribute(const char *attribute, apr_size_t len, const char *name)
+{
+    apr_size_t name_len = strlen(name);
+
+    return len > name_len && ap_cstr_casecmpn(attribute, name, name_len) == 0 && attribute[name_len] == '=';
+}
+
+static bool is_own_domain(const abl_member_t *member, const char *domain, apr_size_t len)
+{
+    if (len > 0 && *domain == '.') {
+        domain++;
+        len--;
+    }
+    return strlen(member->url.host) == len && ap_cstr_casecmpn(domain, member->url.host, len) == 0;
+}
+
+/* One attribute of a cookie, with the "; " before it, as the client should see it. */
+static const char *rewrite_attribute(request_rec *r, const abl_member_t *member, const char *attribute,
+                                     apr_size_t len)
+{
+    char *copy = apr_pstrmemdup(r->pool, attribute, len);
+
+    if (is_attribute(attribute, len, "Domain") && is_own_domain(member, attribute + 7, len - 7)) {
+        return "";
+    }
+    if (is_attribute(attribute, len, "Path") && member->url.path[0] != '\0') {
+        const char *path = behind_own_path(member, copy + 5);
+        if (path != NULL) {
+            return apr_pstrcat(r->pool, "; Path=", *path == '/' ? "" : "/", path, NULL);
+        }
+    }
+    return apr_pstrcat(r->pool, "; ", copy, NULL);
+}
+
+static bool names_own_address(const abl_member_t *member, const char *value)
+{
+    return (member->url.host != NULL && ap_strcasestr(value, member->url.host) != NULL) ||
+           (member->url.path[0] != '\0' && ap_strstr_c(value, member->url.path) != NULL);
+}
+
+static const char *rewrite_cookie(request_rec *r, const abl_member_t *member, const char *value)
+{
+    apr_size_t len = strcspn(value, ";");
+    const char *cookie = apr_pstrmemdup(r->pool, value, len);
+
+    if (!names_own_address(member, value + len)) {
+        return value;
+    }
+    for (value += len; *value == ';'; value += len) {
+        value++;
+        value += strspn(value, " \t");
+        len = strcspn(value, ";");
+        cookie = apr_pstrcat(r->pool, cookie, rewrite_attribute(r, member, value, len), NULL);
+    }
+    return cookie;
+}
+
+const char *abl_rewrite_value(request_rec *r, const abl_member_t *member, const char *name, const char *value)
+{
+    switch (*name | 0x20) {
+    case 'l':
+        return ap_cstr_casecmp(name, "Location") == 0 ? rewrite_url(r, member, value) : value;
+    case 'c':
+        return ap_cstr_casecmp(name, "Content-Location") == 0 ? rewrite_url(r, member, value) : value;
+    case 'u':
+        return ap_cstr_casecmp(name, "URI") == 0 ? rewrite_url(r, member, value) : value;
+    case 'r':
+        return ap_cstr_casecmp(name, "Refresh") == 0 ? rewrite_refresh(r, member, value) : value;
+    case 's':
+        return ap_cstr_casecmp(name, "Set-Cookie") == 0 ? rewrite_cookie(r, member, value) : value;
+    default:
+        return value;
+    }
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The request as a member gets it.
+ */
+#include "httpd/view.h"
+
+#include "httpd/forwarded.h"
+#include "httpd/route.h"
+#include "wire/h1_fields.h"
+
+#include "http_core.h"
+#include "http_protocol.h"
+
+#include "apr_strings.h"
+
+/* ---- target ----------------------------------------------------------------------------------------- */
+
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Has nobody (such as mod_rewrite) changed what the client asked for? */
+static bool is_original(const request_rec *r)
+{
+    return r->main == NULL && r->prev == NULL && same(r->uri, r->parsed_uri.path) &&
+           same(r->args, r->parsed_uri.query);
+}
+
+/* The target out of the request line, without a scheme and authority before it. NULL: not to be found. */
+static const char *original_target(request_rec *r)
+{
+    const char *begin = r->the_request != NULL ? strchr(r->the_request, ' ') : NULL;
+    const char *end = begin != NULL ? strrchr(r->the_request, ' ') : NULL;
+
+    if (begin == NULL) {
+        return NULL;
+    }
+    begin++;
+    if (end < begin) {
+        end = begin + strlen(begin); /* HTTP/0.9: no version */
+    }
+    if (*begin != '/') { /* absolute form: http://host/path?query */
+        const char *authority = ap_strstr_c(begin, "://");
+        if (authority == NULL || authority >= end) {
+            return NULL;
+        }
+        begin = authority + 3;
+        begin += strcspn(begin, "/?# ");
+        if (*begin != '/') {
+            return apr_pstrcat(r->pool, "/", apr_pstrmemdup(r->pool, begin, (apr_size_t)(end - begin)), NULL);
+        }
+    }
+    return apr_pstrmemdup(r->pool, begin, (apr_size_t)(end - begin));
+}
+
+static const char *rewritten_target(request_rec *r)
+{
+    const char *path = ap_escape_uri(r->pool, r->uri);
+
+    return r->args != NULL ? apr_pstrcat(r->pool, path, "?", r->args, NULL) : path;
+}
+
+static const char *target_of(request_rec *r)
+{
+    const char *target = is_original(r) ? original_target(r) : NULL;
+
+    return target != NULL ? target : rewritten_target(r);
+}
+
+/* ---- host ------------------------------------------------------------------------------------------- */
+
+/* The host the client named: in an absolute target, else in Host (RFC 9112 section 3.2.2). */
+static const char *host_of(request_rec *r)
+{
+    if (r->parsed_uri.hostname != NULL) {
+        return apr_uri_unparse(r->pool, &r->parsed_uri, APR_URI_UNP_OMITPATHINFO | APR_URI_UNP_OMITUSERINFO) +
+               strlen(r->parsed_uri.scheme) + 3;
+    }
+    return apr_table_get(r->headers_in, "Host");
+}
+
+/* ---- fields ----------------------------------------------------------------------------------------- */
+
+/* Fields that are written anew, never copied. */
+static bool is_ours(const char *name)
+{
+    return ap_cstr_casecmp(name, "Host") == 0 || ap_cstr_casecmp(name, "Content-Length") == 0 ||
+           ap_cstr_casecmp(name, "Expect") == 0;
+}
+
+static bool among(const abl_h1_pair_t *pairs, int n, const char *name)
+{
+    int i;
+
+    for (i = 0; i < n; i++) {
+        if (ap_cstr_casecmp(pairs[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does the client's Connection field take this field away? */
+static bool is_named(const char *connection, const char *name, apr_size_t len)
+{
+    return connection != NULL && !abl_h1_field_is_protected(name, len) &&
+           abl_h1_list_has(connection, strlen(connection), name);
+}
+
+static void add_fields(request_rec *r, abl_request_t *request)
+{
+    const apr_array_header_t *in = apr_table_elts(r->headers_in);
+    const char *connection = apr_table_get(r->headers_in, "Connection");
+    abl_h1_pair_t *pairs =
+        apr_palloc(r->pool, ((apr_size_t)in->nelts + ABL_FORWARDED_PAIRS) * sizeof(*pairs));
+    int told = abl_forwarded_add(r, host_of(r), pairs);
+    int n = told;
+    int i;
+
+    for (i = 0; i < in->nelts; i++) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(in, i, apr_table_entry_t);
+        apr_size_t len = strlen(field->key);
+
+        if (abl_h1_field_is_hop(field->key, len) || is_ours(field->key) ||
+            is_named(connection, field->key, len)) {
+            continue;
+        }
+        if (abl_h1_field_is_forwarded(field->key, len) &&
+            (among(pairs, told, field->key) || strchr(field->key, '_') != NULL)) {
+            continue;
+        }
+        pairs[n].name = field->key;
+        pairs[n++].value = field->val;
+    }
+    request->head.fields = pairs;
+    request->head.nfields = n;
+}
+
+/* ---- what else is asked for ------------------------------------------------------------------------- */
+
+/* The protocols to switch to, if the client asks for that in a way that can be passed on. */
+static const char *upgrade_of(request_rec *r)
+{
+    const char *upgrade = apr_table_get(r->headers_in, "Upgrade");
+    const char *connection = apr_table_get(r->headers_in, "Connection");
+
+    if (upgrade == NULL || connection == NULL || r->connection->master != NULL || r->main != NULL ||
+        r->proto_num < HTTP_VERSION(1, 1) || !abl_h1_list_has(connection, strlen(connection), "upgrade") ||
+        ap_cstr_casecmpn(upgrade, "h2", 2) == 0) {
+        return NULL;
+    }
+    return upgrade;
+}
+
+static bool wants_trailers(const request_rec *r)
+{
+    const char *te = apr_table_get(r->headers_in, "TE");
+
+    return te != NULL && abl_h1_list_has(te, strlen(te), "trailers");
+}
+
+/* RFC 9110 section 9.2.2, with WebDAV's and other registered methods. */
+static bool is_idempotent(const request_rec *r)
+{
+    static const char *const methods[] = {"GET",      "HEAD",   "PUT",    "DELETE", "OPTIONS",
+                                          "PROPFIND", "REPORT", "SEARCH", "QUERY",  "TRACE"};
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (strcmp(r->method, methods[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- the body's beginning --------------------------------------------------------------------------- */
+
+static int read_first(request_rec *r, abl_body_t *body, abl_request_t *request)
+{
+    abl_h1_request_t *head = &request->head;
+    bool whole = head->body == ABL_H1_REQUEST_LENGTH && head->length < ABL_BODY_PIECE;
+    char *buffer;
+    apr_size_t len;
+    int status;
+
+    request->first_is_all =
+        head->body == ABL_H1_REQUEST_NO_BODY || (head->body == ABL_H1_REQUEST_LENGTH && head->length == 0);
+    if (request->first_is_all) {
+        return OK;
+    }
+    if (r->expecting_100) {
+        head->expect = true; /* the member says whether it wants the body */
+        return OK;
+    }
+    /* One byte more than the body: reading goes on until its end has been seen. */
+    buffer = apr_palloc(r->pool, whole ? (apr_size_t)head->length + 1 : ABL_BODY_PIECE);
+    status = abl_body_prefetch(body, buffer, whole ? (apr_size_t)head->length + 1 : ABL_BODY_PIECE, whole,
+                               &len, &request->first_is_all);
+    request->first = buffer;
+    request->first_len = len;
+    if (status == OK && request->first_is_all && head->body == ABL_H1_REQUEST_CHUNKED &&
+        apr_is_empty_table(r->trailers_in)) {
+        head->body = ABL_H1_REQUEST_LENGTH; /* known by now, and understood by every server */
+        head->length = len;
+    }
+    return status;
+}
+
+int abl_view_make(request_rec *r, abl_body_t *body, abl_request_t *request)
+{
+    int status = abl_body_framing(r, &request->head);
+
+    if (status != OK) {
+        return status;
+    }
+    if (!abl_route_note(r)->stripped && r->prev == NULL && r->main == NULL) {
+        abl_forwarded_strip(r);
+    }
+    request->head.method = r->method;
+    request->head.target = target_of(r);
+    request->head.host = abl_dir_conf(r)->preserve_host != 0 ? host_of(r) : NULL;
+    request->head.upgrade = upgrade_of(r);
+    request->head.te_trailers = wants_trailers(r);
+    request->to_head = strcmp(r->method, "HEAD") == 0;
+    request->idempotent = is_idempotent(r);
+    add_fields(r, request);
+    return read_first(r, body, request);
+}
