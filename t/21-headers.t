@@ -66,6 +66,8 @@ subtest 'X-Forwarded: strangers are not believed' => sub {
     is_deeply([ $seen->field('X-Forwarded-Host') ], [ 'front.test:' . $s->port ], '-Host');
     is_deeply([ $seen->field('X-Forwarded-Port') ], [ $s->port ], '-Port');
     unlike($seen->{head}, qr/6\.6\.6\.6|evil/, 'nothing of what they said');
+    $s->client(name => 'front.test')->ask('GET', '/echo');
+    is($m->last_request->field('X-Forwarded-Port'), 80, '-Port: what a Host without a port means');
 };
 
 subtest 'underscores make no second door' => sub {

@@ -186,13 +186,11 @@ apr_status_t abl_respond_head(void *ctx, const abl_answer_t *answer)
         respond->override_status = answer->head->status;
         return APR_SUCCESS;
     }
+    respond->unflushed = true;
     r->proxyreq = PROXYREQ_REVERSE; /* so that httpd lets Date and Server stand */
     set_status(r, answer, bytes);
     add_fields(respond, answer, bytes, r->headers_out);
     set_content_type(r);
-    if (!respond->body->ended && apr_table_get(r->headers_in, "Transfer-Encoding") != NULL) {
-        r->connection->keepalive = AP_CONN_CLOSE; /* what is left of the body is nobody's next request */
-    }
     return APR_SUCCESS;
 }
 
@@ -246,6 +244,7 @@ apr_status_t abl_respond_data(void *ctx, const char *bytes, size_t len)
     }
     bb = brigade(respond);
     APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(bytes, len, bb->bucket_alloc));
+    respond->unflushed = true;
     return APR_SUCCESS;
 }
 
@@ -270,14 +269,15 @@ apr_status_t abl_respond_pass(void *ctx)
 {
     abl_respond_t *respond = ctx;
 
-    if (respond->override_status != 0) {
+    if (respond->override_status != 0 || respond->bb == NULL || APR_BRIGADE_EMPTY(respond->bb)) {
         return APR_SUCCESS;
     }
-    if (respond->tunnel) {
-        append_flush(respond);
-    }
-    respond->unflushed = !respond->tunnel;
     return pass(respond);
+}
+
+bool abl_respond_unflushed(void *ctx)
+{
+    return ((abl_respond_t *)ctx)->unflushed;
 }
 
 apr_status_t abl_respond_flush(void *ctx)
