@@ -149,6 +149,7 @@ subtest 'kept connections' => sub {
     $c->ask('PUT', '/echo', [], 'x' x 1000);
     $c->ask('GET', '/chunked/1000');
     $c->ask('HEAD', '/echo');
+    $c->ask('HEAD', '/chunked/1000');
     $c->ask('GET', '/status/204');
     $c->ask('GET', '/file', [ 'If-None-Match' => '"v1"' ]);
     is(scalar($m->connections), 0, 'whatever the framing');
