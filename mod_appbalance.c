@@ -11,11 +11,13 @@
 #include "httpd/directives.h"
 #include "httpd/forwarded.h"
 #include "httpd/handler.h"
+#include "httpd/linger.h"
 #include "httpd/route.h"
 #include "httpd/trailers.h"
 
 #include "ap_provider.h"
 #include "http_config.h"
+#include "http_connection.h"
 #include "http_core.h"
 #include "http_protocol.h"
 #include "http_request.h"
@@ -81,6 +83,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(abl_handler_child_init, NULL, NULL, APR_HOOK_MIDDLE);
 
+    ap_hook_process_connection(abl_linger_process, NULL, NULL, APR_HOOK_LAST);
     ap_hook_post_read_request(abl_route_note_framing, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_pre_translate_name(abl_route_keep_slashes, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_translate_name(abl_route_translate, after_mappers, NULL, APR_HOOK_FIRST);

@@ -34,7 +34,7 @@ subtest 'files come from the disk' => sub {
     is($s->get('/static/big.bin')->{content}, pattern(300_000), 'a big file');
     is($s->get('/static/none')->{status}, 404, 'an absent file is httpd\'s 404');
     is($s->get('/static2/b.txt')->{content}, "by handler\n", 'SetHandler default-handler');
-    is($s->request('POST', '/static/a.txt', { content => 'x' })->{status}, 405, 'files take no POST');
+    is($s->request('PUT', '/static/a.txt', { content => 'x' })->{status}, 405, 'files take no PUT');
     is($s->get('/static/big.bin', { headers => { Range => 'bytes=8-15' } })->{content}, "0000008\n", 'ranges');
     is(scalar $m->requests, 0, 'the member saw nothing of it');
 };

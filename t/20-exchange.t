@@ -52,10 +52,9 @@ subtest 'answers without a body' => sub {
 };
 
 subtest 'status codes and reasons are the member\'s' => sub {
-    my $c = $s->client;
     for my $status (200, 201, 206, 299, 301, 400, 401, 403, 404, 405, 410, 418, 422, 451, 500, 501, 503, 599) {
-        my $r = $c->ask('GET', "/status/$status");
-        is($r->status, $status, $status);
+        my $r = $s->client->ask('GET', "/status/$status");    # httpd closes after some of them
+        is($r->status, $status, "status $status");
         is($r->body, "status $status from a\n", "$status: its body");
     }
 };

@@ -50,6 +50,7 @@ typedef struct abl_route_t {
 typedef struct abl_server_conf_t {
     abl_route_t *routes;     /* longest prefix first */
     abl_timeouts_t timeouts; /* ABL_UNSET where unset */
+    int64_t linger;          /* µs, 0: off; ABL_UNSET */
     bool walk;               /* some <Directory> or <Files> of this server may overrule a route */
 } abl_server_conf_t;
 

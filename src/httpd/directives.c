@@ -4,8 +4,10 @@
  */
 #include "httpd/directives.h"
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "httpd/check.h"
+#include "httpd/linger.h"
 
 #include "apr_fnmatch.h"
 #include "apr_network_io.h"
@@ -278,6 +280,22 @@ static const char *set_error_override(cmd_parms *cmd, void *dir, int argc, char 
     return NULL;
 }
 
+static const char *set_linger(cmd_parms *cmd, void *dir, const char *value)
+{
+    int64_t *linger = &abl_server_conf(cmd->server)->linger;
+
+    (void)dir;
+    if (ap_cstr_casecmp(value, "off") == 0) {
+        *linger = 0;
+        return NULL;
+    }
+    if (abl_units_time(value, linger) != NULL || *linger > ABL_LINGER_MAX) {
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0175", "BalancerLinger %s: expected off or a time up to 100ms",
+                                value);
+    }
+    return NULL;
+}
+
 #define ANYWHERE (RSRC_CONF | ACCESS_CONF | OR_FILEINFO)
 #define FLAG_OF(field) (void *)APR_OFFSETOF(abl_dir_conf_t, field)
 
@@ -306,4 +324,7 @@ const command_rec abl_directives[] = {
     AP_INIT_ITERATE(
         "BalancerTrusted", add_trusted, NULL, ANYWHERE,
         "addresses and networks of proxies whose Forwarded and X-Forwarded-* fields are believed; or none"),
+    AP_INIT_TAKE1(
+        "BalancerLinger", set_linger, NULL, RSRC_CONF,
+        "off, or how long a worker waits for the next request on a connection (event MPM; default 2ms)"),
     {NULL}};

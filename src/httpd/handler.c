@@ -6,6 +6,7 @@
 
 #include "engine/inline.h"
 #include "engine/sweeper.h"
+#include "httpd/linger.h"
 #include "httpd/respond.h"
 #include "httpd/view.h"
 
@@ -270,6 +271,7 @@ int abl_handler(request_rec *r)
     if (r->method_number == M_CONNECT || r->method_number == M_TRACE) {
         return HTTP_METHOD_NOT_ALLOWED;
     }
+    abl_linger_allow(r->connection);
     return serve(r, &section->balancer);
 }
 
@@ -279,6 +281,7 @@ void abl_handler_child_init(apr_pool_t *pchild, server_rec *s)
     apr_status_t rv = APR_SUCCESS;
 
     (void)pchild;
+    abl_linger_child_init();
     for (section = abl_config_sections(); rv == APR_SUCCESS && section != NULL; section = section->next) {
         rv = abl_balancer_start(&section->balancer);
     }

@@ -1,0 +1,119 @@
+# TLS and HTTP/2 at the front, the module behind: mod_ssl and mod_http2 with curl and nghttp.
+# SPDX-License-Identifier: Apache-2.0
+use Abl::Test bound => 90;
+use Digest::SHA qw(sha1_hex);
+use File::Temp ();
+
+needs(qw(curl openssl));
+plan(skip_all => 'prefork and mod_http2 do not go together') if Abl::Server->default_mpm eq 'prefork';
+
+my $m   = Abl::Member->start(name => 'a');
+my $dir = File::Temp::tempdir('abl-tls-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+chmod 0755, $dir;
+system('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 2, '-subj', '/CN=front.test',
+    '-addext', 'subjectAltName=DNS:front.test', '-keyout', "$dir/key.pem", '-out', "$dir/cert.pem", '-batch', '-quiet') == 0
+    || system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=front.test -keyout $dir/key.pem"
+        . " -out $dir/cert.pem -batch 2>/dev/null") == 0
+    or die "openssl made no certificate\n";
+
+my $s = Abl::Server->start(
+    modules => [qw(socache_shmcb ssl http2)],
+    ports   => ['tls'],
+    files   => { 'static/a.txt' => "static\n", 'body.bin' => pattern(2_000_000) },
+    conf    => balancer('app', $m) . <<"END",
+BalancerPass / app
+BalancerStatic /static
+Protocols h2 h2c http/1.1
+<VirtualHost *:\@PORT:tls\@>
+    ServerName front.test
+    SSLEngine on
+    SSLCertificateFile "$dir/cert.pem"
+    SSLCertificateKeyFile "$dir/key.pem"
+    Protocols h2 http/1.1
+</VirtualHost>
+END
+);
+
+my $port = $s->port('tls');
+my @curl = ('curl', '--silent', '--show-error', '--noproxy', '*', '--cacert', "$dir/cert.pem", '--max-time', 20,
+    '--resolve', "front.test:$port:127.0.0.1");
+
+# (exit code, everything curl wrote to its standard output)
+sub curl {
+    my (@arguments) = @_;
+    open my $out, '-|', @curl, @arguments or die "curl: $!\n";
+    binmode $out;
+    my $text = do { local $/; <$out> };
+    close $out;
+    return ($? >> 8, defined $text ? $text : '');
+}
+
+sub url { return "https://front.test:$port$_[0]" }
+
+for my $version ('--http1.1', '--http2') {
+    subtest "TLS, curl $version" => sub {
+        my ($code, $text) = curl($version, '-i', url('/echo?q=1'));
+        is($code, 0, 'asked');
+        like($text, $version eq '--http2' ? qr{\AHTTP/2 200} : qr{\AHTTP/1\.1 200}, 'in this version');
+        my $seen = $m->last_request;
+        is($seen->line, 'GET /echo?q=1 HTTP/1.1', 'the member is asked in HTTP/1.1');
+        is($seen->field('X-Forwarded-Proto'), 'https', 'and told it was https');
+        is($seen->field('X-Forwarded-Port'), $port, 'on this port');
+        is($seen->field('Host'), "front.test:$port", 'at this host');
+        ($code, $text) = curl($version, url('/static/a.txt'));
+        is($text, "static\n", 'a static file');
+        ($code, $text) = curl($version, '--data-binary', '@' . $s->dir . '/htdocs/body.bin', url('/echo'));
+        is($code, 0, '2 MB up');
+        is($m->last_request->{sha1}, sha1_hex(pattern(2_000_000)), 'arrive');
+        ($code, $text) = curl($version, url('/length/2000000'));
+        is(sha1_hex($text), sha1_hex(pattern(2_000_000)), '2 MB down');
+        ($code, $text) = curl($version, url('/chunked/2000000'));
+        is(sha1_hex($text), sha1_hex(pattern(2_000_000)), '2 MB down in chunks');
+        ($code, $text) = curl($version, '-I', url('/length/1000'));
+        like($text, qr/content-length: 1000/i, 'HEAD');
+        ($code, $text) = curl($version, '-i', url('/status/404'));
+        like($text, qr/\b404\b.*status 404 from a/s, '404');
+        ($code, $text) = curl($version, '-i', url('/cookie'));
+        is(scalar(() = $text =~ /^set-cookie:/gim), 2, 'two cookies');
+        ($code, $text) = curl($version, url('/sse?n=3&ms=20'));
+        is($text, "data: 1\n\ndata: 2\n\ndata: 3\n\n", 'events');
+        ($code, $text) = curl($version, url('/short'));
+        isnt($code, 0, 'an answer cut short is an error for the client too');
+        ($code, $text) = curl($version, url('/short-chunked'));
+        isnt($code, 0, 'in chunks as well');
+        ($code, $text) = curl($version, '-o', '/dev/null', '-w', '%{http_code}', url('/reset-before'));
+        is($text, 502, 'a member that resets');
+        ($code, $text) = curl($version, '-i', url('/redirect?to=' . $m->url . '/x'));
+        like($text, qr{^location: (?:https://front\.test:$port)?/x\r$}im, 'Location is the client\'s');
+    };
+}
+
+subtest 'many streams on one connection' => sub {
+    my ($code, $text) = curl('--http2', '--parallel', '--parallel-max', 20,
+        map { ('-o', '/dev/null', '-w', "%{http_code} %{http_version}\n", url("/delay/$_")) } 1 .. 20);
+    is($code, 0, 'asked');
+    is(scalar(() = $text =~ /^200 2$/gm), 20, 'twenty answers over HTTP/2');
+};
+
+subtest 'HTTP/2 without TLS' => sub {
+    my ($code, $text) = curl('--http2-prior-knowledge', '-i', $s->url('/echo'));
+    like($text, qr{\AHTTP/2 200}, 'prior knowledge');
+    is($m->last_request->field('X-Forwarded-Proto'), 'http', 'the member is told http');
+    ($code, $text) = curl('--http2', '-i', $s->url('/echo'));
+    like($text, qr{HTTP/(?:2|1\.1) 200}, 'offered by Upgrade');
+    is($m->last_request->field('Upgrade'), undef, 'the member sees nothing of that');
+    is($m->last_request->field('HTTP2-Settings'), undef, 'nor of its settings');
+};
+
+subtest 'a stream that is reset' => sub {
+    my $pid = open my $out, '-|', @curl, '--http2', '-N', url('/sse?n=500&ms=20') or die "curl: $!\n";
+    sysread $out, my $first, 100;
+    like($first, qr/data: 1/, 'events arrive one by one');
+    my $conn = $m->last_request->{conn};
+    kill 'KILL', $pid;
+    close $out;
+    ok($m->await_end_of($conn), 'the client is gone: so is the member\'s connection');
+};
+
+$s->log_ok(allow => [trouble]);
+done_testing;
