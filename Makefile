@@ -39,6 +39,7 @@ libexec = $(DESTDIR)$(shell $(APXS) -q LIBEXECDIR)
 available = $(DESTDIR)$(shell $(APXS) -q SYSCONFDIR)/mods-available/appbalance.load
 
 install: all
+	$(if $(and $(DESTDIR),$(ACTIVATE)),$(error ACTIVATE=1 changes this machine's httpd; leave it out with DESTDIR))
 	$(if $(DESTDIR),mkdir -p $(libexec))
 	$(APXS) $(if $(DESTDIR),-S LIBEXECDIR=$(libexec)) -i $(if $(ACTIVATE),-a) mod_appbalance.la
 
@@ -89,6 +90,11 @@ check-asan: build/asan/Makefile
 	ABL_MODULE=$(CURDIR)/build/asan/.libs/mod_appbalance.so ABL_PRELOAD='$(PRELOAD)' \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 $(PROVE) t/*.t
 
+TIDY_FLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Isrc -I$(shell $(APXS) -q INCLUDEDIR) $(shell apr-1-config --includes)
+
 lint:
 	@$(MAKE) --no-print-directory deps FOR=lint
-	t/lint
+	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard t/unit/*.[ch] t/fuzz/*.[ch])
+	cppcheck --quiet --error-exitcode=1 --enable=warning,style,performance,portability --inline-suppr \
+		--std=c11 -I. -Isrc --suppress=missingIncludeSystem $(SOURCES)
+	clang-tidy --quiet $(SOURCES) -- $(TIDY_FLAGS)
