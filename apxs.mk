@@ -20,6 +20,8 @@ APXS_CC := -S CC="$(CC)"
 endif
 
 .libs/mod_appbalance.so: $(SOURCES) $(HEADERS) apxs.mk Makefile
-	$(APXS) $(APXS_CC) -c -I. -Isrc $(call apxs_words,c,$(MODULE_CFLAGS)) $(call apxs_words,l,$(LDFLAGS)) \
-		-o mod_appbalance.la $(SOURCES) -ldl -lpthread >build.log 2>&1 || { cat build.log; exit 1; }
+	@echo '$(APXS) $(APXS_CC) -c $(strip $(MODULE_CFLAGS)) -o $@'
+	@$(APXS) $(APXS_CC) -c -I. -Isrc $(call apxs_words,c,$(MODULE_CFLAGS)) $(call apxs_words,l,$(LDFLAGS)) \
+		-o mod_appbalance.la $(SOURCES) -ldl -lpthread >build.log 2>&1 || \
+		{ grep -v 'libtool[ :]' build.log; exit 1; }
 	@rm -f build.log
