@@ -97,7 +97,9 @@ subtest 'bodies of answers' => sub {
             my $r = $c->ask('GET', "/$path/$n");
             is($r->sha1, sha1_hex(pattern($n)), "$path/$n");
             ok($r->complete, "$path/$n: complete");
-            is($r->framing, $path eq 'length' ? 'length' : 'chunked', "$path/$n: framing");
+            # httpd counts a short body itself when all of it is there at once
+            my $framing = $path eq 'length' ? qr/^length$/ : $n < 300_000 ? qr/^(?:chunked|length)$/ : qr/^chunked$/;
+            like($r->framing, $framing, "$path/$n: framing");
         }
     }
     is($c->ask('GET', '/chunked/5000?size=7')->sha1, sha1_hex(pattern(5000)), 'tiny chunks');
@@ -144,12 +146,15 @@ subtest 'kept connections' => sub {
     $used{ $c->ask('GET', '/echo')->field('X-Connection') }++ for 1 .. 5;
     is(scalar keys %used, 1, 'five requests use one connection to the member');
     $m->forget;
-    $c->ask('POST', '/echo', [], 'x' x 1000);
+    $c->ask('PUT', '/echo', [], 'x' x 1000);
     $c->ask('GET', '/chunked/1000');
     $c->ask('HEAD', '/echo');
+    $c->ask('HEAD', '/chunked/1000');
     $c->ask('GET', '/status/204');
     $c->ask('GET', '/file', [ 'If-None-Match' => '"v1"' ]);
     is(scalar($m->connections), 0, 'whatever the framing');
+    $c->ask('POST', '/echo', [], 'x' x 1000);
+    is(scalar($m->connections), 1, 'but a POST, which may not be sent twice, gets one that nobody is about to close');
     my $first = $c->ask('GET', '/echo?close=1')->field('X-Connection');
     isnt($c->ask('GET', '/echo')->field('X-Connection'), $first, 'not one the member closes');
     my $r = $c->ask('GET', '/echo', [ Connection => 'close' ]);

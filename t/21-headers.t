@@ -9,7 +9,7 @@ sub server { my ($conf, %o) = @_; return Abl::Server->start(conf => balancer('ap
 # Asks /echo with these fields; what the member saw.
 sub seen {
     my ($s, @fields) = @_;
-    my $r = $s->client(name => 'front.test')->ask('GET', '/echo', \@fields);
+    my $r = $s->client(name => 'front.test:' . $s->port)->ask('GET', '/echo', \@fields);
     diag('status ' . $r->status) unless $r->status == 200;
     return $m->last_request;
 }
@@ -48,8 +48,9 @@ subtest 'Connection may not name what the application relies on' => sub {
     my $seen = seen($s, Connection => 'X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, Host, Forwarded');
     is($seen->field('X-Forwarded-For'), '127.0.0.1', 'X-Forwarded-For');
     is($seen->field('X-Forwarded-Proto'), 'http', 'X-Forwarded-Proto');
-    is($seen->field('X-Forwarded-Host'), 'front.test', 'X-Forwarded-Host');
-    is($seen->field('Host'), 'front.test', 'Host');
+    my $front = 'front.test:' . $s->port;
+    is($seen->field('X-Forwarded-Host'), $front, 'X-Forwarded-Host');
+    is($seen->field('Host'), $front, 'Host');
     my $c = $s->client;
     $c->ask('POST', '/echo', [ Connection => 'Content-Length, Content-Type', 'Content-Type' => 'text/x' ], 'body');
     is($m->last_request->{body}, 'body', 'Content-Length');
@@ -62,9 +63,11 @@ subtest 'X-Forwarded: strangers are not believed' => sub {
         'X-Forwarded-Prefix' => '/evil', 'X-Forwarded-User' => 'root');
     is_deeply([ $seen->field('X-Forwarded-For') ], ['127.0.0.1'], '-For');
     is_deeply([ $seen->field('X-Forwarded-Proto') ], ['http'], '-Proto');
-    is_deeply([ $seen->field('X-Forwarded-Host') ], ['front.test'], '-Host');
+    is_deeply([ $seen->field('X-Forwarded-Host') ], [ 'front.test:' . $s->port ], '-Host');
     is_deeply([ $seen->field('X-Forwarded-Port') ], [ $s->port ], '-Port');
     unlike($seen->{head}, qr/6\.6\.6\.6|evil/, 'nothing of what they said');
+    $s->client(name => 'front.test')->ask('GET', '/echo');
+    is($m->last_request->field('X-Forwarded-Port'), 80, '-Port: what a Host without a port means');
 };
 
 subtest 'underscores make no second door' => sub {
@@ -74,10 +77,10 @@ subtest 'underscores make no second door' => sub {
 };
 
 subtest 'Host' => sub {
-    is(seen($s)->field('Host'), 'front.test', 'preserved');
+    is(seen($s)->field('Host'), 'front.test:' . $s->port, 'preserved');
     my $t = server('BalancerPreserveHost off');
     is(seen($t)->field('Host'), $m->authority, 'or the member\'s own');
-    is($m->last_request->field('X-Forwarded-Host'), 'front.test', 'the client\'s is known all the same');
+    is($m->last_request->field('X-Forwarded-Host'), 'front.test:' . $t->port, 'the client\'s is known all the same');
     $t->log_ok;
 };
 
@@ -108,7 +111,7 @@ subtest 'BalancerForwarded' => sub {
     my $f = $seen->field('Forwarded') || '';
     like($f, qr/\bfor="?127\.0\.0\.1"?/i, 'rfc7239: for');
     like($f, qr/\bproto="?http"?/i, 'rfc7239: proto');
-    like($f, qr/\bhost="?front\.test"?/i, 'rfc7239: host');
+    like($f, qr/\bhost="front\.test:\d+"/i, 'rfc7239: host');
     unlike($seen->{head}, qr/^X-Forwarded-For/mi, 'rfc7239: only that one');
     $t->log_ok;
     $t = server('BalancerForwarded both');

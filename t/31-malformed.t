@@ -67,10 +67,11 @@ subtest 'requests: 400, and nothing arrives' => sub {
     while (my ($what, $bytes) = splice @cases, 0, 2) {
         $m->forget;
         my $c = $s->client(timeout => 5);
-        $c->send("$bytes" . "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n");
+        # (what follows a CONNECT is another request, and sound)
+        $c->send($bytes . ($what eq 'CONNECT' ? '' : "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"));
         my $r = $c->response(head => 0);
         like($r->status, $status{$what} || qr/^400$/, $what);
-        $c->await_end(5);
+        $c->await_end($what eq 'CONNECT' ? 0.1 : 5);
         my @seen = grep { $_->{complete} } $m->requests;
         is(scalar @seen, 0, "$what: nothing arrives at the member")
             or diag(map { $_->{head} } @seen);

@@ -68,15 +68,17 @@ subtest 'a slow client is not the member\'s fault' => sub {
 };
 
 subtest 'connecting' => sub {
-    my $t = server('connect=300ms response=2s', Abl::Member->full);
+    my $full = Abl::Member->full; # they listen as long as somebody holds them
+    my $hole = Abl::Member->blackhole;
+    my $t = server('connect=300ms response=2s', $full);
     my ($r, $took) = timed(sub { $t->client->ask('GET', '/') });
     like($r->status, qr/^50[34]$/, 'a full backlog');
     cmp_ok($took, '<', 4 * patience, 'is given up soon');
     $t->log_ok(allow => [trouble]);
-    $t = server('connect=300ms response=2s', Abl::Member->full, $m);
+    $t = server('connect=300ms response=2s', $full, $m);
     is($t->client->ask('POST', '/echo', [], 'x')->field('X-Member'), 'a', 'the next member') for 1 .. 3;
     $t->log_ok(allow => [trouble]);
-    $t = server('response=300ms', Abl::Member->blackhole, $m);
+    $t = server('response=300ms', $hole, $m);
     $m->forget;
     my @status = map { $t->client->ask('POST', '/echo', [], 'x')->status } 1 .. 2;
     is_deeply([ sort @status ], [ 200, 504 ], 'a black hole has our request, so a POST goes nowhere else');

@@ -11,7 +11,7 @@ my @upgrade = (Connection => 'Upgrade', Upgrade => 'websocket', 'Sec-WebSocket-V
     'Sec-WebSocket-Key' => 'dGhlIHNhbXBsZSBub25jZQ==');
 
 my $s = Abl::Server->start(conf => balancer('app', $m) . balancer('short', $m, 'BalancerTimeout tunnel=500ms')
-        . "BalancerPass / app\nBalancerPass /short short\n");
+        . "BalancerPass / app\nBalancerPass /brief short\n");
 
 sub tunnel {
     my ($path, %o) = @_;
@@ -105,7 +105,7 @@ subtest 'what is no upgrade to WebSocket is not tunnelled' => sub {
 };
 
 subtest 'time-outs of tunnels' => sub {
-    my ($c) = tunnel('/short/upgrade');
+    my ($c) = tunnel('/brief/upgrade');
     my $from = time;
     for (1 .. 4) { select undef, undef, undef, 0.25; $c->send('x') }
     is(await_bytes($c, 4), 'xxxx', 'one that is used stays, however long');

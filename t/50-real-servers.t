@@ -54,7 +54,8 @@ for my $kind (qw(psgi starman)) {
         like($http->get($s->url("/hello"))->{content}, qr/^hello from \d+/, "page $_") for 1 .. 5;
         is($http->post_form($s->url('/form'), [ a => 1, b => 'x y' ])->{content}, "a=1\nb=x y\n", 'form');
         is($http->post($s->url('/body'), { content => $body })->{content}, "POST\n200000\n$sum\n", 'POST');
-        is(chunked_post($s, '/body', $body)->body, "POST\n200000\n$sum\n", 'POST in chunks');
+        # (HTTP::Server::PSGI documents that it does not know chunked requests)
+        is(chunked_post($s, '/body', $body)->body, "POST\n200000\n$sum\n", 'POST in chunks') if $kind eq 'starman';
         my $r = $http->get($s->url('/download/3000000'));
         is(sha1_hex($r->{content}), sha1_hex(pattern(3_000_000)), 'a big download');
         is($http->get($s->url('/stream'))->{content}, join('', map {"part $_\n"} 1 .. 5), 'a stream');

@@ -7,7 +7,7 @@ use Digest::SHA qw(sha1_hex);
 use File::Temp ();
 use HTTP::Tiny;
 
-needs('Catalyst::Helper', 'Catalyst::Devel', 'Catalyst');
+needs('Catalyst::Helper', 'Catalyst::Devel', 'Catalyst::Runtime');
 for my $port (39564, 39565) {
     plan(skip_all => "port $port is taken") if !$ENV{CI} && !$ENV{ABL_ALL} && Abl::Util::accepts($port);
 }

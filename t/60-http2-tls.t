@@ -10,11 +10,10 @@ plan(skip_all => 'prefork and mod_http2 do not go together') if Abl::Server->def
 my $m   = Abl::Member->start(name => 'a');
 my $dir = File::Temp::tempdir('abl-tls-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 chmod 0755, $dir;
-system('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', 2, '-subj', '/CN=front.test',
-    '-addext', 'subjectAltName=DNS:front.test', '-keyout', "$dir/key.pem", '-out', "$dir/cert.pem", '-batch', '-quiet') == 0
-    || system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=front.test -keyout $dir/key.pem"
-        . " -out $dir/cert.pem -batch 2>/dev/null") == 0
-    or die "openssl made no certificate\n";
+system('openssl req -x509 -newkey rsa:2048 -nodes -days 2 -batch -subj /CN=front.test'
+    . ' -addext subjectAltName=DNS:front.test -addext basicConstraints=critical,CA:FALSE'
+    . " -keyout $dir/key.pem -out $dir/cert.pem 2>$dir/openssl.log") == 0
+    or die "openssl made no certificate:\n" . slurp("$dir/openssl.log");
 
 my $s = Abl::Server->start(
     modules => [qw(socache_shmcb ssl http2)],
@@ -23,6 +22,7 @@ my $s = Abl::Server->start(
     conf    => balancer('app', $m) . <<"END",
 BalancerPass / app
 BalancerStatic /static
+SSLSessionCache "shmcb:\@DIR\@/tls-sessions"
 Protocols h2 h2c http/1.1
 <VirtualHost *:\@PORT:tls\@>
     ServerName front.test
@@ -115,5 +115,6 @@ subtest 'a stream that is reset' => sub {
     ok($m->await_end_of($conn), 'the client is gone: so is the member\'s connection');
 };
 
-$s->log_ok(allow => [trouble]);
+# AH01882: the distribution's OpenSSL is not the one mod_ssl was compiled against
+$s->log_ok(allow => [ trouble, 'AH01882' ]);
 done_testing;

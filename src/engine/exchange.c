@@ -231,7 +231,9 @@ bool abl_exchange_run(abl_exchange_t *x, unsigned ready)
         }
         x->ready = 0; /* seen by the step before; the next one begins with its own */
     }
-    release(x, x->end == ABL_END_OK && x->keep);
+    if (x->end == ABL_END_OK) {
+        release(x, x->keep);
+    }
     return false;
 }
 

@@ -113,7 +113,8 @@ const abl_wait_t *abl_exchange_wait(const abl_exchange_t *x);
  * APR_SUCCESS. The pointers may be NULL. */
 abl_end_t abl_exchange_end(const abl_exchange_t *x, int *member, const char **why, apr_status_t *rv);
 
-/* Gives back whatever the exchange still holds (its lease, its connection). Must be called once, always. */
+/* Gives back whatever the exchange still holds: its lease, its connection, and with that the memory of bytes
+ * that on_data has brought and nobody has passed on. Must be called once, always. */
 void abl_exchange_close(abl_exchange_t *x);
 
 #endif

@@ -38,7 +38,7 @@ static unsigned client_ready(short revents, bool reading)
     if (reading) {
         return revents ? ABL_READY_CLIENT_READ : 0; /* the read itself finds out what happened */
     }
-    return revents & (POLLRDHUP | POLLHUP | POLLERR) ? ABL_READY_CLIENT_GONE : 0;
+    return (revents & (POLLRDHUP | POLLHUP | POLLERR)) ? ABL_READY_CLIENT_GONE : 0;
 }
 
 static short member_events(unsigned what)
@@ -63,33 +63,52 @@ static unsigned poll_once(const abl_wait_t *wait, int client_fd, int64_t until)
     return member_ready(fds[0].revents) | (client_fd >= 0 ? client_ready(fds[1].revents, reading) : 0);
 }
 
-static unsigned wait_for(const abl_wait_t *wait, int client_fd)
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Waits for the member alone: first without flushing, then, if nothing came, with everything flushed. */
+static unsigned wait_quietly(const abl_wait_t *wait, const abl_inline_client_t *client)
+{
+    unsigned ready;
+
+    if (client->unflushed(client->ctx)) {
+        ready = poll_once(wait, -1, earlier(abl_clock_now() + ABL_INLINE_FLUSH_AFTER, wait->deadline));
+        if (ready != 0) {
+            return ready;
+        }
+        if (client->flush(client->ctx) != APR_SUCCESS) {
+            return ABL_READY_CLIENT_GONE;
+        }
+    }
+    return poll_once(wait, -1, earlier(abl_clock_now() + ABL_INLINE_WATCH_AFTER, wait->deadline));
+}
+
+static unsigned wait_for(const abl_wait_t *wait, const abl_inline_client_t *client)
 {
     bool reading = (wait->what & ABL_READY_CLIENT_READ) != 0;
+    bool watching = (wait->what & ABL_READY_CLIENT_GONE) != 0;
     unsigned ready = 0;
 
-    if (reading && client_fd < 0) {
+    if (!reading) {
+        ready = wait_quietly(wait, client);
+    } else if (client->flush(client->ctx) != APR_SUCCESS) {
+        return ABL_READY_CLIENT_GONE;
+    } else if (client->fd < 0) {
         return ABL_READY_CLIENT_READ; /* read_body will block */
     }
-    if (!(wait->what & (ABL_READY_CLIENT_READ | ABL_READY_CLIENT_GONE))) {
-        client_fd = -1;
-    }
-    if (!reading && client_fd >= 0) {
-        int64_t watch_at = abl_clock_now() + ABL_INLINE_WATCH_AFTER;
-        ready = poll_once(wait, -1, watch_at < wait->deadline ? watch_at : wait->deadline);
-    }
     while (ready == 0 && abl_clock_now() < wait->deadline) {
-        ready = poll_once(wait, client_fd, wait->deadline);
+        ready = poll_once(wait, reading || watching ? client->fd : -1, wait->deadline);
     }
     return ready == 0 ? ABL_READY_TIMEOUT : ready;
 }
 
-void abl_inline_run(abl_exchange_t *x, int client_fd, apr_status_t (*before_wait)(void *ctx), void *ctx)
+void abl_inline_run(abl_exchange_t *x, const abl_inline_client_t *client)
 {
     unsigned ready = 0;
 
     while (abl_exchange_run(x, ready)) {
-        ready = before_wait(ctx) == APR_SUCCESS ? wait_for(abl_exchange_wait(x), client_fd)
-                                                : ABL_READY_CLIENT_GONE;
+        ready = wait_for(abl_exchange_wait(x), client);
     }
 }

@@ -11,9 +11,19 @@
  * answer does not pay for that. */
 #define ABL_INLINE_WATCH_AFTER (20 * ABL_MS)
 
-/* Runs the exchange to its end. `client_fd`: the client's socket, or -1 where it cannot be polled; then
- * read_body must block instead of saying APR_EAGAIN. `before_wait` is called with `ctx` before every wait, so
- * that what was handed on so far can be flushed; an error from it means that the client is gone. */
-void abl_inline_run(abl_exchange_t *x, int client_fd, apr_status_t (*before_wait)(void *ctx), void *ctx);
+/* What was handed on but may still be held back is flushed only after the member has been silent for so long:
+ * an answer that comes in several pieces shortly after each other goes out in one. */
+#define ABL_INLINE_FLUSH_AFTER (1 * ABL_MS)
+
+/* The client's side of an exchange, as far as waiting is concerned. */
+typedef struct abl_inline_client_t {
+    int fd; /* to be polled; -1: it cannot be, and read_body blocks instead of saying APR_EAGAIN */
+    bool (*unflushed)(void *ctx);
+    apr_status_t (*flush)(void *ctx); /* an error: the client is gone */
+    void *ctx;
+} abl_inline_client_t;
+
+/* Runs the exchange to its end. The thread that calls owns the exchange and its events' context. */
+void abl_inline_run(abl_exchange_t *x, const abl_inline_client_t *client);
 
 #endif

@@ -40,6 +40,13 @@ static bool without_body(const request_rec *r)
     return r->main != NULL || (r->prev != NULL && r->prev->status != HTTP_OK);
 }
 
+static bool chunked_twice(const char *encoding)
+{
+    const char *first = ap_strcasestr(encoding, "chunked");
+
+    return first != NULL && ap_strcasestr(first + 1, "chunked") != NULL;
+}
+
 static int set_length(request_rec *r, const char *value, abl_h1_request_t *head)
 {
     apr_off_t limit = ap_get_limit_req_body(r);
@@ -70,7 +77,7 @@ int abl_body_framing(request_rec *r, abl_h1_request_t *head)
         return OK;
     }
     if (encoding != NULL) {
-        if (length != NULL || r->proto_num < HTTP_VERSION(1, 1)) {
+        if (length != NULL || r->proto_num < HTTP_VERSION(1, 1) || chunked_twice(encoding)) {
             return HTTP_BAD_REQUEST;
         }
         if (ap_cstr_casecmp(encoding, "chunked") != 0) {
@@ -178,6 +185,19 @@ int abl_body_prefetch(abl_body_t *body, char *buffer, apr_size_t room, bool whol
     return body->error != 0 ? body->error : ABL_HTTP_CLIENT_GONE;
 }
 
+/* httpd sends 100 Continue by itself only to a blocking read. */
+static void send_continue(request_rec *r)
+{
+    int status = r->status;
+    const char *line = r->status_line;
+
+    r->status = HTTP_CONTINUE;
+    r->status_line = NULL;
+    ap_send_interim_response(r, 0);
+    r->status = status;
+    r->status_line = line;
+}
+
 /* The end of a tunnel's client side is no error. */
 static bool tunnel_ended(const abl_body_t *body, apr_status_t rv)
 {
@@ -189,6 +209,9 @@ apr_status_t abl_body_read(abl_body_t *body, char *buffer, size_t room, size_t *
     apr_status_t rv = APR_SUCCESS;
 
     *len = 0;
+    if (body->r->expecting_100) {
+        send_continue(body->r);
+    }
     if (!body->ended) {
         rv = read_some(body, buffer, room, len, body->pollable ? APR_NONBLOCK_READ : APR_BLOCK_READ);
     }

@@ -163,6 +163,10 @@ static int conclude(trip_t *trip, abl_end_t end)
     }
     switch (end) {
     case ABL_END_OK:
+        if (!trip->body.ended) {
+            trip->r->connection->keepalive =
+                AP_CONN_CLOSE; /* what is left of the body is nobody's next request */
+        }
         return trip->respond.tunnel ? DONE : OK;
     case ABL_END_REFUSED:
         return HTTP_BAD_REQUEST;
@@ -214,10 +218,14 @@ static int travel(trip_t *trip, const abl_request_t *request, int client_fd)
     abl_exchange_t *x = abl_exchange_make(r->pool, trip->balancer, &timeouts, r->server->timeout, request,
                                           &events, &trip->respond);
 
-    abl_inline_run(x, client_fd, abl_respond_flush, &trip->respond);
-    abl_exchange_close(x);
+    abl_inline_client_t client = {client_fd, abl_respond_unflushed, abl_respond_flush, &trip->respond};
+    int status;
+
+    abl_inline_run(x, &client);
     log_failure(trip, x);
-    return conclude(trip, abl_exchange_end(x, NULL, NULL, NULL));
+    status = conclude(trip, abl_exchange_end(x, NULL, NULL, NULL));
+    abl_exchange_close(x);
+    return status;
 }
 
 /* Statuses with which reading the body's beginning failed. */

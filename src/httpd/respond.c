@@ -85,12 +85,10 @@ static void add_fields(abl_respond_t *respond, const abl_answer_t *answer, char 
 
 static void set_status(request_rec *r, const abl_answer_t *answer, const char *bytes)
 {
-    const char *line;
-
     r->status = answer->head->status;
     r->status_line = NULL;
     if (answer->head->reason_len > 0) {
-        line = apr_psprintf(r->pool, "%d %s", r->status, bytes + answer->head->reason);
+        const char *line = apr_psprintf(r->pool, "%d %s", r->status, bytes + answer->head->reason);
         r->status_line = strcmp(line, ap_get_status_line(r->status)) != 0 ? line : NULL;
     }
 }
@@ -186,13 +184,11 @@ apr_status_t abl_respond_head(void *ctx, const abl_answer_t *answer)
         respond->override_status = answer->head->status;
         return APR_SUCCESS;
     }
+    respond->unflushed = true;
     r->proxyreq = PROXYREQ_REVERSE; /* so that httpd lets Date and Server stand */
     set_status(r, answer, bytes);
     add_fields(respond, answer, bytes, r->headers_out);
     set_content_type(r);
-    if (!respond->body->ended && apr_table_get(r->headers_in, "Transfer-Encoding") != NULL) {
-        r->connection->keepalive = AP_CONN_CLOSE; /* what is left of the body is nobody's next request */
-    }
     return APR_SUCCESS;
 }
 
@@ -246,6 +242,7 @@ apr_status_t abl_respond_data(void *ctx, const char *bytes, size_t len)
     }
     bb = brigade(respond);
     APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(bytes, len, bb->bucket_alloc));
+    respond->unflushed = true;
     return APR_SUCCESS;
 }
 
@@ -270,14 +267,15 @@ apr_status_t abl_respond_pass(void *ctx)
 {
     abl_respond_t *respond = ctx;
 
-    if (respond->override_status != 0) {
+    if (respond->override_status != 0 || respond->bb == NULL || APR_BRIGADE_EMPTY(respond->bb)) {
         return APR_SUCCESS;
     }
-    if (respond->tunnel) {
-        append_flush(respond);
-    }
-    respond->unflushed = !respond->tunnel;
     return pass(respond);
+}
+
+bool abl_respond_unflushed(void *ctx)
+{
+    return ((abl_respond_t *)ctx)->unflushed;
 }
 
 apr_status_t abl_respond_flush(void *ctx)

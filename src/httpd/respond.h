@@ -29,7 +29,8 @@ apr_status_t abl_respond_pass(void *ctx);
 apr_status_t abl_respond_trailers(void *ctx, const abl_answer_t *answer);
 apr_status_t abl_respond_finish(void *ctx);
 
-/* Flushes what was passed on: the engine is about to wait. */
+/* Is something of the answer still held back on our side? And sends it; for the driver, before it waits. */
+bool abl_respond_unflushed(void *ctx);
 apr_status_t abl_respond_flush(void *ctx);
 
 /* The answer broke off after its head: ends the client's connection so that what it got cannot be taken for

@@ -40,6 +40,10 @@ int abl_route_note_framing(request_rec *r)
         apr_table_get(r->headers_in, "Transfer-Encoding") != NULL) {
         abl_route_note(r)->ambiguous = true;
     }
+    if (r->connection->master == NULL && r->method_number == M_CONNECT && r->proxyreq == PROXYREQ_NONE) {
+        r->connection->keepalive =
+            AP_CONN_CLOSE; /* what follows may be meant for the tunnel that is refused */
+    }
     return DECLINED;
 }
 
@@ -186,5 +190,6 @@ int abl_route_fixup(request_rec *r)
         return DECLINED;
     }
     r->handler = route->to->handler;
+    r->finfo.filetype = APR_NOFILE; /* mod_dir would send a directory's URL elsewhere */
     return OK;
 }

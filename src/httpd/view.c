@@ -188,6 +188,7 @@ static int read_first(request_rec *r, abl_body_t *body, abl_request_t *request)
     request->first_is_all =
         head->body == ABL_H1_REQUEST_NO_BODY || (head->body == ABL_H1_REQUEST_LENGTH && head->length == 0);
     if (request->first_is_all) {
+        body->ended = true;
         return OK;
     }
     if (r->expecting_100) {

@@ -93,20 +93,24 @@ sub alive { my ($self) = @_; return $self->{proc} && $self->{proc}->alive }
 
 sub stop { my ($self) = @_; return $self->{proc} ? $self->{proc}->stop('KILL') : 1 }
 
-# ---- members that are not there
+# ---- members that are not there; they stay so until the test ends
+
+my @absent;
 
 # A port that refuses: taken by a socket that does not listen.
 sub refused {
     my ($class) = @_;
     my $sock = IO::Socket::IP->new(LocalHost => '127.0.0.1', Type => SOCK_STREAM) or die "bind: $@\n";
-    return bless { on => 'ip4', port => $sock->sockport, keep => [$sock], owner => $$ }, $class;
+    push @absent, bless { on => 'ip4', port => $sock->sockport, keep => [$sock], owner => $$ }, $class;
+    return $absent[-1];
 }
 
 # Accepts (the kernel does) and never answers.
 sub blackhole {
     my ($class) = @_;
     my $sock = IO::Socket::IP->new(LocalHost => '127.0.0.1', Listen => 512) or die "listen: $@\n";
-    return bless { on => 'ip4', port => $sock->sockport, keep => [$sock], owner => $$ }, $class;
+    push @absent, bless { on => 'ip4', port => $sock->sockport, keep => [$sock], owner => $$ }, $class;
+    return $absent[-1];
 }
 
 # Its backlog is full: a connection attempt is neither accepted nor refused.
@@ -116,7 +120,7 @@ sub full {
     my $self = bless { on => 'ip4', port => $sock->sockport, keep => [$sock], owner => $$ }, $class;
     for (1 .. 16) {
         my $filler = IO::Socket::IP->new(PeerHost => '127.0.0.1', PeerPort => $self->{port}, Timeout => 0.2);
-        return $self unless $filler;
+        if (!$filler) { push @absent, $self; return $self }
         push @{ $self->{keep} }, $filler;
     }
     die "the backlog does not fill up\n";
