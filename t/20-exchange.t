@@ -40,9 +40,9 @@ subtest 'answers without a body' => sub {
     is($r->field('Content-Length'), 1000, 'HEAD: the length GET would have');
     is($m->last_request->method, 'HEAD', 'HEAD: arrives as HEAD');
     is($c->ask('HEAD', '/chunked/1000')->status, 200, 'HEAD of a chunked one');
-    is($c->ask('GET', '/status/204')->status, 204, '204');
+    is($c->ask('GET', '/status/204')->status, 204, 'status 204');
     $r = $c->ask('GET', '/file', [ 'If-None-Match' => '"v1"' ]);
-    is($r->status, 304, '304');
+    is($r->status, 304, 'status 304');
     is($r->field('ETag'), '"v1"', '304: ETag');
     $r = $c->ask('GET', '/length/0');
     is($r->status, 200, 'length 0');
@@ -64,7 +64,7 @@ subtest 'conditions and ranges are the member\'s business' => sub {
     my $r = $c->ask('GET', '/file/1000', [ Range => 'bytes=8-15', 'If-Range' => '"v1"' ]);
     is($m->last_request->field('Range'), 'bytes=8-15', 'Range is passed on');
     is($m->last_request->field('If-Range'), '"v1"', 'If-Range too');
-    is($r->status, 206, '206');
+    is($r->status, 206, 'status 206');
     is($r->field('Content-Range'), 'bytes 8-15/1000', 'Content-Range');
     is($r->body, "0000008\n", 'the piece');
     $r = $c->ask('GET', '/file/1000');

@@ -108,7 +108,7 @@ subtest 'everybody fails: it ends soon' => sub {
     my @m = map { Abl::Member->start(name => $_, always => '/reset-before') } qw(a b c d);
     my $s = server(@m);
     my $r = $s->client->ask('GET', '/x');
-    is($r->status, 502, '502');
+    is($r->status, 502, 'status 502');
     my $tries = 0;
     $tries += $_->requests for @m;
     cmp_ok($tries, '>=', 1, 'tried');

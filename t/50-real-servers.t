@@ -60,13 +60,13 @@ for my $kind (qw(psgi starman)) {
         is(sha1_hex($r->{content}), sha1_hex(pattern(3_000_000)), 'a big download');
         is($http->get($s->url('/stream'))->{content}, join('', map {"part $_\n"} 1 .. 5), 'a stream');
         is($http->head($s->url('/hello'))->{status}, 200, 'HEAD');
-        is($http->get($s->url('/none'))->{status}, 204, '204');
+        is($http->get($s->url('/none'))->{status}, 204, 'status 204');
         is($http->get($s->url('/redirect'))->{headers}{location}, $s->url('/hello'), 'redirect to where the client is');
         is_deeply($http->get($s->url('/cookie'))->{headers}{'set-cookie'}, [ 'count=1; path=/', 'other=1; HttpOnly' ],
             'cookies');
         is($http->get($s->url('/cookie'), { headers => { Cookie => 'count=6' } })->{content}, "visit 7\n", 'and back');
-        is($http->get($s->url('/nowhere'))->{status}, 404, '404');
-        is($http->get($s->url('/error'))->{content}, "it failed\n", '500');
+        is($http->get($s->url('/nowhere'))->{status}, 404, 'status 404');
+        is($http->get($s->url('/error'))->{content}, "it failed\n", 'status 500');
     });
 }
 
@@ -87,8 +87,8 @@ behind(node => sub {
     is($s->client->ask('GET', '/events')->body, join('', map {"data: $_\n\n"} 1 .. 5), 'events');
     is($http->get($s->url('/redirect'))->{headers}{location}, $s->url('/hello'), 'redirect');
     is(scalar @{ $http->get($s->url('/cookie'))->{headers}{'set-cookie'} }, 2, 'cookies');
-    is($http->get($s->url('/nowhere'))->{status}, 404, '404');
-    is($http->get($s->url('/error'))->{status}, 500, '500');
+    is($http->get($s->url('/nowhere'))->{status}, 404, 'status 404');
+    is($http->get($s->url('/error'))->{status}, 500, 'status 500');
 });
 
 behind(python => sub {
@@ -98,7 +98,7 @@ behind(python => sub {
     is(chunked_post($s, '/', $body)->body, "200000\n$sum\n", 'POST in chunks');
     is($http->get($s->url('/chunked'))->{content}, "one\ntwo\nthree\n", 'chunked');
     is($http->get($s->url('/redirect'))->{headers}{location}, '/hello', 'redirect');
-    is($http->get($s->url('/nowhere'))->{status}, 404, '404');
+    is($http->get($s->url('/nowhere'))->{status}, 404, 'status 404');
     my $c = $s->client;
     my %ports = map { $c->ask('GET', '/connection')->body => 1 } 1 .. 5;
     is(scalar keys %ports, 1, 'one kept connection for five requests');

@@ -56,9 +56,9 @@ sub pages {
     is($r->{content}, "<p>page a/b c q=\xc3\xa4 1\n", 'arguments and parameters');
     like(field($r, 'content-type'), qr{^text/html}, 'its type');
     is($http->get($s->url('/streaming'))->{content}, join('', map {"line $_\n"} 1 .. 100), 'written in pieces');
-    is($http->get($s->url('/nowhere'))->{status}, 404, '404');
+    is($http->get($s->url('/nowhere'))->{status}, 404, 'status 404');
     like($http->get($s->url('/nowhere'))->{content}, qr/Page not found/, 'the application\'s own');
-    is($http->get($s->url('/failing'))->{status}, 500, '500');
+    is($http->get($s->url('/failing'))->{status}, 500, 'status 500');
     is($http->get($s->url('/hello'))->{status}, 200, 'and on it goes');
     return;
 }

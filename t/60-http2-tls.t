@@ -35,7 +35,7 @@ END
 );
 
 my $port = $s->port('tls');
-my @curl = ('curl', '--silent', '--show-error', '--noproxy', '*', '--cacert', "$dir/cert.pem", '--max-time', 20,
+my @curl = ('curl', '--silent', '--no-progress-meter', '--noproxy', '*', '--cacert', "$dir/cert.pem", '--max-time', 20,
     '--resolve', "front.test:$port:127.0.0.1");
 
 # (exit code, everything curl wrote to its standard output)
@@ -72,7 +72,7 @@ for my $version ('--http1.1', '--http2') {
         ($code, $text) = curl($version, '-I', url('/length/1000'));
         like($text, qr/content-length: 1000/i, 'HEAD');
         ($code, $text) = curl($version, '-i', url('/status/404'));
-        like($text, qr/\b404\b.*status 404 from a/s, '404');
+        like($text, qr/\b404\b.*status 404 from a/s, 'status 404');
         ($code, $text) = curl($version, '-i', url('/cookie'));
         is(scalar(() = $text =~ /^set-cookie:/gim), 2, 'two cookies');
         ($code, $text) = curl($version, url('/sse?n=3&ms=20'));
