@@ -1,17 +1,100 @@
 # mod_appbalance
 # SPDX-License-Identifier: Apache-2.0
+#
+#   make                 the module, .libs/mod_appbalance.so
+#   make install         copies it to httpd's modules; ACTIVATE=1 loads it too
+#   make demo            installs what is missing and shows the module at work on 127.0.0.1:8080
+#   make check           installs what is missing and passes all tests
+#
+# and for who changes it: check-asan, check-clang, fuzz, lint, bench.
 
 .DEFAULT_GOAL := all
-.PHONY: all install uninstall clean
+.PHONY: all install uninstall clean deps check check-asan check-clang lint demo bench
 
 include apxs.mk
+include t/unit/unit.mk
+include t/fuzz/fuzz.mk
 
 all: .libs/mod_appbalance.so
 
-# ACTIVATE=1 also adds the LoadModule line (apxs -a).
+# ---- Debian packages, by what needs them
+
+PACKAGES_build    := gcc libc6-dev apache2-dev
+PACKAGES_demo     := $(PACKAGES_build) apache2-bin perl curl
+PACKAGES_catalyst := libcatalyst-perl libcatalyst-devel-perl
+PACKAGES_check    := $(PACKAGES_demo) $(PACKAGES_catalyst) check pkg-config binutils clang libclang-rt-dev \
+	libplack-perl starman nodejs node-ws python3 openssl
+PACKAGES_lint     := $(PACKAGES_check) clang-format clang-tidy cppcheck
+PACKAGES_bench    := $(PACKAGES_demo) wrk nginx-light haproxy
+
+# make deps FOR=demo: only what this needs. Does nothing, and needs no network, when everything is there.
+FOR ?= check
+deps:
+	@t/install-packages $(PACKAGES_$(FOR))
+
+# ---- install
+
+# httpd's folders, below DESTDIR when a package is made.
+libexec = $(DESTDIR)$(shell $(APXS) -q LIBEXECDIR)
+available = $(DESTDIR)$(shell $(APXS) -q SYSCONFDIR)/mods-available/appbalance.load
+
 install: all
-	$(APXS) -i $(if $(ACTIVATE),-a) mod_appbalance.la
+	$(if $(and $(DESTDIR),$(ACTIVATE)),$(error ACTIVATE=1 changes this machine's httpd; leave it out with DESTDIR))
+	$(if $(DESTDIR),mkdir -p $(libexec))
+	$(APXS) $(if $(DESTDIR),-S LIBEXECDIR=$(libexec)) -i $(if $(ACTIVATE),-a) mod_appbalance.la
+
+# The line that `apxs -a` wrote goes too: Debian keeps it in a file, others in httpd.conf.
+uninstall:
+	rm -f $(libexec)/mod_appbalance.so
+ifndef DESTDIR
+	if command -v a2dismod >/dev/null; then \
+		if [ -e $(available) ]; then a2dismod -q appbalance && rm -f $(available) $(available).bak~; fi; \
+	else $(APXS) -e -A -n appbalance mod_appbalance.so; fi
+endif
 
 clean:
 	rm -rf .libs build mod_appbalance.la build.log
 	rm -f *.o *.lo *.slo src/*/*.o src/*/*.lo src/*/*.slo
+	rm -rf src/*/.libs
+
+# ---- check
+
+TESTS = build/unit/*.t t/*.t
+# Two tests that use the same fixed ports must not run side by side.
+PROVE = ABL_ALL=1 prove -It/lib -j2 --rules='par=**'
+
+check:
+	@$(MAKE) --no-print-directory deps FOR=check
+	$(MAKE) all unit check-clang fuzz-replay
+	$(PROVE) $(TESTS)
+
+# A copy of the sources, so that objects of other compilers and flags stay apart.
+build/%/Makefile: FORCE
+	@mkdir -p $(@D) && rm -rf $(@D)/src $(@D)/t
+	@cp -Rp mod_appbalance.c mod_appbalance.h Makefile apxs.mk src t $(@D)
+.PHONY: FORCE
+FORCE:
+
+check-clang: build/clang/Makefile
+	$(MAKE) -C build/clang CC=clang all
+
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+PRELOAD = $(shell gcc -print-file-name=libasan.so) $(shell gcc -print-file-name=libubsan.so)
+
+# httpd's pools look like leaks to the sanitizer; the unit tests have none.
+check-asan: build/asan/Makefile
+	$(MAKE) -C build/asan all CC=gcc CFLAGS='-g -O1 -fno-omit-frame-pointer $(SANITIZE)' LDFLAGS='$(SANITIZE)'
+	$(MAKE) -C build/asan unit UNIT_CC=gcc UNIT_LDFLAGS='$(SANITIZE)' \
+		UNIT_CFLAGS='-std=c11 -g -O1 -Wall -Wextra -D_GNU_SOURCE -Isrc $(SANITIZE)'
+	prove build/asan/build/unit/*.t
+	ABL_MODULE=$(CURDIR)/build/asan/.libs/mod_appbalance.so ABL_PRELOAD='$(PRELOAD)' \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 $(PROVE) t/*.t
+
+TIDY_FLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Isrc -I$(shell $(APXS) -q INCLUDEDIR) $(shell apr-1-config --includes)
+
+lint:
+	@$(MAKE) --no-print-directory deps FOR=lint
+	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard t/unit/*.[ch] t/fuzz/*.[ch])
+	cppcheck --quiet --error-exitcode=1 --enable=warning,style,performance,portability --inline-suppr \
+		--std=c11 -I. -Isrc --suppress=missingIncludeSystem $(SOURCES)
+	clang-tidy --quiet $(SOURCES) -- $(TIDY_FLAGS)

@@ -9,7 +9,7 @@
 #include "base/units.h"
 
 #define SECOND UINT64_C(1000000) /* in microseconds */
-#define TIME_MAX (7 * 24 * 3600 * SECOND)
+#define TIME_MAX (SECOND * 7 * 24 * 3600)
 #define SIZE_MAX_BYTES (UINT64_C(1) << 53) /* what a JSON reader still holds exactly */
 
 typedef struct unit_t {

@@ -38,7 +38,7 @@ static unsigned client_ready(short revents, bool reading)
     if (reading) {
         return revents ? ABL_READY_CLIENT_READ : 0; /* the read itself finds out what happened */
     }
-    return revents & (POLLRDHUP | POLLHUP | POLLERR) ? ABL_READY_CLIENT_GONE : 0;
+    return (revents & (POLLRDHUP | POLLHUP | POLLERR)) ? ABL_READY_CLIENT_GONE : 0;
 }
 
 static short member_events(unsigned what)

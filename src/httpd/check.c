@@ -60,12 +60,25 @@ static int check_route(apr_pool_t *p, server_rec *s, abl_route_t *route)
     return 1;
 }
 
-static int check_routes(apr_pool_t *p, server_rec *s, abl_route_t *routes)
+/* A virtual host has copies of the main server's routes: one mistake is one message. */
+static bool is_reported(const abl_route_t *main_routes, const abl_route_t *route)
+{
+    for (; main_routes != NULL; main_routes = main_routes->next) {
+        if (main_routes != route && main_routes->to == NULL && main_routes->name == route->name) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int check_routes(apr_pool_t *p, server_rec *s, abl_route_t *routes, const abl_route_t *main_routes)
 {
     int wrong = 0;
 
     for (; routes != NULL; routes = routes->next) {
-        wrong += check_route(p, s, routes);
+        if (!is_reported(main_routes, routes)) {
+            wrong += check_route(p, s, routes);
+        }
     }
     return wrong;
 }
@@ -160,12 +173,13 @@ static void note_walk(server_rec *s)
 int abl_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     server_rec *server;
-    int wrong = check_routes(ptemp, s, scope_routes);
+    int wrong = check_routes(ptemp, s, scope_routes, NULL);
 
     (void)pconf;
     (void)plog;
     for (server = s; server != NULL; server = server->next) {
-        wrong += check_routes(ptemp, server, abl_server_conf(server)->routes);
+        wrong += check_routes(ptemp, server, abl_server_conf(server)->routes,
+                              server == s ? NULL : abl_server_conf(s)->routes);
         note_walk(server);
     }
     wrong += check_handlers(ptemp, s, ap_conftree);

@@ -327,4 +327,4 @@ const command_rec abl_directives[] = {
     AP_INIT_TAKE1(
         "BalancerLinger", set_linger, NULL, RSRC_CONF,
         "off, or how long a worker waits for the next request on a connection (event MPM; default 2ms)"),
-    {NULL}};
+    {.name = NULL}};

@@ -85,12 +85,10 @@ static void add_fields(abl_respond_t *respond, const abl_answer_t *answer, char 
 
 static void set_status(request_rec *r, const abl_answer_t *answer, const char *bytes)
 {
-    const char *line;
-
     r->status = answer->head->status;
     r->status_line = NULL;
     if (answer->head->reason_len > 0) {
-        line = apr_psprintf(r->pool, "%d %s", r->status, bytes + answer->head->reason);
+        const char *line = apr_psprintf(r->pool, "%d %s", r->status, bytes + answer->head->reason);
         r->status_line = strcmp(line, ap_get_status_line(r->status)) != 0 ? line : NULL;
     }
 }

@@ -69,7 +69,7 @@ static const char *set_ttl(abl_member_t *m, const char *value)
 {
     int64_t seconds;
 
-    if (abl_units_number(value, 1, 7 * 24 * 3600, &seconds) != NULL) {
+    if (abl_units_number(value, 1, INT64_C(7) * 24 * 3600, &seconds) != NULL) {
         return "expected a whole number of seconds from 1 to 604800";
     }
     m->idle_timeout = seconds * ABL_SECOND;
@@ -205,6 +205,9 @@ static const char *add_member(cmd_parms *cmd, abl_section_t *section, const char
     unsigned seen = 0;
     int i;
 
+    if (error != NULL) {
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0129", "BalancerMember %s: %s", url, error);
+    }
     while (error == NULL && *args != '\0') {
         error = set_member_key(cmd->pool, &member, ap_getword_conf(cmd->pool, &args), &seen);
     }

@@ -4,7 +4,7 @@
 # Included by the Makefile at the top of the repository; all paths are relative to there.
 
 FUZZ_CC ?= clang
-FUZZ_CFLAGS ?= -std=c11 -g -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -Isrc \
+FUZZ_CFLAGS ?= -std=c11 -g -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -I. -Isrc \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS ?=

@@ -4,7 +4,7 @@
 # Included by the Makefile at the top of the repository; all paths are relative to there.
 
 UNIT_CC ?= $(CC)
-UNIT_CFLAGS ?= -std=c11 -g -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -Isrc
+UNIT_CFLAGS ?= -std=c11 -g -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -I. -Isrc
 UNIT_LDFLAGS ?=
 
 # Asked for when first used, so that other targets need neither Check nor the -config scripts.
