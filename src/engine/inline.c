@@ -38,7 +38,7 @@ static unsigned client_ready(short revents, bool reading)
     if (reading) {
         return revents ? ABL_READY_CLIENT_READ : 0; /* the read itself finds out what happened */
     }
-    return (revents & (POLLRDHUP | POLLHUP | POLLERR)) ? ABL_READY_CLIENT_GONE : 0;
+    return (revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) ? ABL_READY_CLIENT_GONE : 0;
 }
 
 static short member_events(unsigned what)
@@ -99,7 +99,11 @@ static unsigned wait_for(const abl_wait_t *wait, const abl_inline_client_t *clie
         return ABL_READY_CLIENT_READ; /* read_body will block */
     }
     while (ready == 0 && abl_clock_now() < wait->deadline) {
-        ready = poll_once(wait, reading || watching ? client->fd : -1, wait->deadline);
+        if (client->aborted(client->ctx)) {
+            return ABL_READY_CLIENT_GONE;
+        }
+        ready = poll_once(wait, reading || watching ? client->fd : -1,
+                          earlier(abl_clock_now() + ABL_INLINE_SLICE, wait->deadline));
     }
     return ready == 0 ? ABL_READY_TIMEOUT : ready;
 }

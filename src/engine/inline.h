@@ -15,11 +15,16 @@
  * an answer that comes in several pieces shortly after each other goes out in one. */
 #define ABL_INLINE_FLUSH_AFTER (1 * ABL_MS)
 
+/* The longest single wait. In between the driver looks whether httpd is ending the process: it closes the
+ * client's descriptor then, and that wakes no poll that is already under way. */
+#define ABL_INLINE_SLICE (1 * ABL_SECOND)
+
 /* The client's side of an exchange, as far as waiting is concerned. */
 typedef struct abl_inline_client_t {
     int fd; /* to be polled; -1: it cannot be, and read_body blocks instead of saying APR_EAGAIN */
     bool (*unflushed)(void *ctx);
     apr_status_t (*flush)(void *ctx); /* an error: the client is gone */
+    bool (*aborted)(void *ctx);       /* httpd has given the client's connection up */
     void *ctx;
 } abl_inline_client_t;
 

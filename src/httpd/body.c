@@ -21,8 +21,7 @@ void abl_body_init(abl_body_t *body, request_rec *r, bool pollable)
 
 /* ---- framing ---------------------------------------------------------------------------------------- */
 
-/* An input filter such as DEFLATE makes the length that the client announced wrong. */
-static bool is_filtered(const request_rec *r)
+bool abl_body_is_filtered(const request_rec *r)
 {
     const ap_filter_t *f;
 
@@ -58,7 +57,7 @@ static int set_length(request_rec *r, const char *value, abl_h1_request_t *head)
     if (limit > 0 && length > limit) {
         return HTTP_REQUEST_ENTITY_TOO_LARGE;
     }
-    head->body = length > 0 && is_filtered(r) ? ABL_H1_REQUEST_CHUNKED : ABL_H1_REQUEST_LENGTH;
+    head->body = length > 0 && abl_body_is_filtered(r) ? ABL_H1_REQUEST_CHUNKED : ABL_H1_REQUEST_LENGTH;
     head->length = (uint64_t)length;
     return OK;
 }

@@ -25,6 +25,10 @@ void abl_body_init(abl_body_t *body, request_rec *r, bool pollable);
  * head->body, head->length. */
 int abl_body_framing(request_rec *r, abl_h1_request_t *head);
 
+/* Does an input filter such as DEFLATE change the body? Then what the client said of it becomes true or is
+ * taken back only when the body is read. */
+bool abl_body_is_filtered(const request_rec *r);
+
 /* Reads the beginning of the body, at most `room` bytes. `whole`: it fits, so wait until all of it is there
  * (it is then sent in one piece, can be sent again, and a slow client holds no member); else take what has
  * come so far. *len: bytes read; *all: that is the whole body. OK or the HTTP status to answer (499 when the

@@ -112,4 +112,7 @@ abl_timeouts_t abl_config_timeouts(const request_rec *r, const abl_balancer_t *b
 
 extern const abl_timeouts_t abl_default_timeouts;
 
+/* A message that begins with an id. */
+#define ABL_CONFIG_ERROR(pool, id, ...) apr_pstrcat(pool, id ": ", apr_psprintf(pool, __VA_ARGS__), NULL)
+
 #endif

@@ -211,6 +211,13 @@ static int client_descriptor(const request_rec *r)
     return fd;
 }
 
+static bool is_aborted(void *ctx)
+{
+    const conn_rec *c = respond_of(ctx)->r->connection;
+
+    return c->aborted || (c->master != NULL && c->master->aborted);
+}
+
 static int travel(trip_t *trip, const abl_request_t *request, int client_fd)
 {
     request_rec *r = trip->r;
@@ -218,7 +225,8 @@ static int travel(trip_t *trip, const abl_request_t *request, int client_fd)
     abl_exchange_t *x = abl_exchange_make(r->pool, trip->balancer, &timeouts, r->server->timeout, request,
                                           &events, &trip->respond);
 
-    abl_inline_client_t client = {client_fd, abl_respond_unflushed, abl_respond_flush, &trip->respond};
+    abl_inline_client_t client = {client_fd, abl_respond_unflushed, abl_respond_flush, is_aborted,
+                                  &trip->respond};
     int status;
 
     abl_inline_run(x, &client);

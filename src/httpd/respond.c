@@ -85,8 +85,11 @@ static void add_fields(abl_respond_t *respond, const abl_answer_t *answer, char 
 
 static void set_status(request_rec *r, const abl_answer_t *answer, const char *bytes)
 {
-    r->status = answer->head->status;
     r->status_line = NULL;
+    if (r->status != HTTP_OK && answer->head->status == HTTP_OK) {
+        return; /* this is an error's document, and the error stays one */
+    }
+    r->status = answer->head->status;
     if (answer->head->reason_len > 0) {
         const char *line = apr_psprintf(r->pool, "%d %s", r->status, bytes + answer->head->reason);
         r->status_line = strcmp(line, ap_get_status_line(r->status)) != 0 ? line : NULL;

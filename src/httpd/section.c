@@ -3,6 +3,7 @@
  * <Balancer NAME>: the section walks its own lines, so that its BalancerMember never meets mod_proxy's.
  */
 #include "httpd/directives.h"
+#include "httpd/timeouts.h"
 
 #include "base/clock.h"
 #include "base/units.h"
@@ -278,7 +279,7 @@ static const char *set_method(cmd_parms *cmd, abl_section_t *section, const char
 
 static const char *set_timeouts(cmd_parms *cmd, abl_section_t *section, const char *args)
 {
-    return abl_directive_timeouts(cmd->pool, args, &section->balancer.timeouts);
+    return abl_timeouts_parse(cmd->pool, args, &section->balancer.timeouts);
 }
 
 static const struct {

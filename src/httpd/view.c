@@ -180,7 +180,9 @@ static bool is_idempotent(const request_rec *r)
 static int read_first(request_rec *r, abl_body_t *body, abl_request_t *request)
 {
     abl_h1_request_t *head = &request->head;
-    bool whole = head->body == ABL_H1_REQUEST_LENGTH && head->length < ABL_BODY_PIECE;
+    bool fits = head->body == ABL_H1_REQUEST_LENGTH && head->length < ABL_BODY_PIECE;
+    /* One byte more than the body: reading goes on until its end has been seen. */
+    apr_size_t room = fits ? (apr_size_t)head->length + 1 : ABL_BODY_PIECE;
     char *buffer;
     apr_size_t len;
     int status;
@@ -226,6 +228,7 @@ int abl_view_make(request_rec *r, abl_body_t *body, abl_request_t *request)
     request->head.te_trailers = wants_trailers(r);
     request->to_head = strcmp(r->method, "HEAD") == 0;
     request->idempotent = is_idempotent(r);
-    add_fields(r, request);
-    return read_first(r, body, request);
+    status = read_first(r, body, request);
+    add_fields(r, request); /* after reading: a filter that unpacks the body takes Content-Encoding away */
+    return status;
 }

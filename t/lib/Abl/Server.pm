@@ -311,6 +311,12 @@ sub log_ok {
 sub _halt {
     my ($self) = @_;
     return unless $self->{proc};
+    # Gracefully first: told to stop at once, httpd's event MPM touches the sockets of connections that its workers
+    # are just closing, and sometimes crashes of it.
+    if ($self->{mpm} eq 'event') {
+        $self->{proc}->signal('WINCH');
+        Abl::Util::wait_until(sub { !$self->{proc}->alive }, 3);
+    }
     my $clean = $self->{proc}->stop;
     my $status = $self->{proc}->status;
     return if $self->{halted}++ || !defined $status || ($clean && $status == 0);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The words of BalancerTimeout, which stands inside and outside <Balancer>.
+ */
+#include "httpd/timeouts.h"
+
+#include "base/units.h"
+
+#include "apr_strings.h"
+
+static int64_t *timeout_field(abl_timeouts_t *t, const char *key)
+{
+    if (ap_cstr_casecmp(key, "connect") == 0) {
+        return &t->connect;
+    }
+    if (ap_cstr_casecmp(key, "response") == 0) {
+        return &t->response;
+    }
+    if (ap_cstr_casecmp(key, "gap") == 0) {
+        return &t->gap;
+    }
+    return ap_cstr_casecmp(key, "tunnel") == 0 ? &t->tunnel : NULL;
+}
+
+static const char *set_timeout(apr_pool_t *p, abl_timeouts_t *timeouts, char *word, unsigned *seen)
+{
+    char *value = strchr(word, '=');
+    int64_t *field;
+    unsigned bit;
+    const char *error;
+
+    if (value != NULL) {
+        *value++ = '\0';
+    }
+    field = timeout_field(timeouts, word);
+    if (value == NULL || field == NULL) {
+        return ABL_CONFIG_ERROR(
+            p, "ABL0150", "BalancerTimeout: '%s' is not one of connect=, response=, gap=, tunnel=", word);
+    }
+    bit = 1u << (field - &timeouts->connect);
+    if (*seen & bit) {
+        return ABL_CONFIG_ERROR(p, "ABL0151", "BalancerTimeout: %s= is given twice", word);
+    }
+    *seen |= bit;
+    error = abl_units_time(value, field);
+    if (error == NULL && *field == 0) {
+        error = "expected a time over 0, such as 500ms or 30s";
+    }
+    return error == NULL ? NULL
+                         : ABL_CONFIG_ERROR(p, "ABL0152", "BalancerTimeout %s=%s: %s", word, value, error);
+}
+
+const char *abl_timeouts_parse(apr_pool_t *p, const char *args, abl_timeouts_t *timeouts)
+{
+    const char *error = NULL;
+    unsigned seen = 0;
+
+    if (*args == '\0') {
+        return ABL_CONFIG_ERROR(p, "ABL0153",
+                                "BalancerTimeout takes at least one of connect=, response=, gap=, tunnel=");
+    }
+    while (error == NULL && *args != '\0') {
+        error = set_timeout(p, timeouts, ap_getword_conf(p, &args), &seen);
+    }
+    return error;
+}
