@@ -66,7 +66,8 @@ sub _tuning {
     }
     my $threads = 16;
     my $all     = $threads * $children;
-    return "StartServers $children\nServerLimit $children\nThreadLimit $threads\nThreadsPerChild $threads\n"
+    my $slots   = 2 * $children + 1;    # while it restarts gracefully, two generations live side by side
+    return "StartServers $children\nServerLimit $slots\nThreadLimit $threads\nThreadsPerChild $threads\n"
         . "MaxRequestWorkers $all\nMinSpareThreads 1\nMaxSpareThreads $all\n";
 }
 
