@@ -21,7 +21,7 @@ all: .libs/mod_appbalance.so
 
 PACKAGES_build    := gcc libc6-dev apache2-dev
 PACKAGES_demo     := $(PACKAGES_build) apache2-bin perl curl
-PACKAGES_catalyst := libcatalyst-perl libcatalyst-devel-perl
+PACKAGES_catalyst := libcatalyst-perl libcatalyst-devel-perl media-types
 PACKAGES_check    := $(PACKAGES_demo) $(PACKAGES_catalyst) check pkg-config binutils clang libclang-rt-dev \
 	libplack-perl starman nodejs node-ws python3 openssl
 PACKAGES_lint     := $(PACKAGES_check) clang-format clang-tidy cppcheck
@@ -91,6 +91,12 @@ check-asan: build/asan/Makefile
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 $(PROVE) t/*.t
 
 TIDY_FLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Isrc -I$(shell $(APXS) -q INCLUDEDIR) $(shell apr-1-config --includes)
+
+# DEMO_PORT=8080, APP=catalyst; see conf/demo/demo.
+demo:
+	@t/install-packages $(PACKAGES_demo) $(if $(filter catalyst,$(APP)),$(PACKAGES_catalyst))
+	@$(MAKE) --no-print-directory all
+	@conf/demo/demo
 
 lint:
 	@$(MAKE) --no-print-directory deps FOR=lint
