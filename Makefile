@@ -95,8 +95,14 @@ TIDY_FLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Isrc -I$(shell $(APXS) -q INCLUDEDIR)
 # DEMO_PORT=8080, APP=catalyst; see conf/demo/demo.
 demo:
 	@t/install-packages $(PACKAGES_demo) $(if $(filter catalyst,$(APP)),$(PACKAGES_catalyst))
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) -s --no-print-directory all
 	@conf/demo/demo
+
+# BENCH_ROUNDS=5 BENCH_SECONDS=5; see t/bench/bench.
+bench:
+	@$(MAKE) --no-print-directory deps FOR=bench
+	@$(MAKE) -s --no-print-directory all
+	@t/bench/bench
 
 lint:
 	@$(MAKE) --no-print-directory deps FOR=lint
