@@ -302,7 +302,7 @@ static const char *set_linger(cmd_parms *cmd, void *dir, const char *value)
 const command_rec abl_directives[] = {
     AP_INIT_RAW_ARGS("<Balancer", abl_section_open, NULL, RSRC_CONF,
                      "a name: begins the definition of a balancer"),
-    AP_INIT_RAW_ARGS("BalancerMember", abl_section_outside, NULL, RSRC_CONF,
+    AP_INIT_RAW_ARGS("BalancerMember", abl_section_outside, NULL, RSRC_CONF | ACCESS_CONF,
                      "in <Balancer>: a member's address, and key=value pairs"),
     AP_INIT_RAW_ARGS("BalancerMethod", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: roundrobin (default) or leastbusy"),

@@ -102,8 +102,8 @@ static const struct {
     const char *key;
     const char *instead;
 } foreign_keys[] = {
-    {"timeout", "write BalancerTimeout response=… gap=… in the section"},
-    {"connectiontimeout", "write BalancerTimeout connect=… in the section"},
+    {"timeout", "write BalancerTimeout response=... gap=... in the section"},
+    {"connectiontimeout", "write BalancerTimeout connect=... in the section"},
     {"acquire", "a request does not wait for a connection slot here"},
     {"max", "there it limits connections of one httpd process, not requests at the member; leave it out"},
     {"smax", "write idle-max=N, the idle connections each httpd process keeps"},
@@ -124,6 +124,14 @@ static const struct {
     {"failontimeout", "a timeout does not put a member out of use; leave it out"},
     {"failonstatus", "no status puts a member out of use; leave it out"},
     {"growth", "leave it out"},
+    {"flusher", "what the member sends is always passed on as it comes; leave it out"},
+    {"hcmethod", "there are no active health checks yet; leave it out"},
+    {"hcuri", "there are no active health checks yet; leave it out"},
+    {"hcinterval", "there are no active health checks yet; leave it out"},
+    {"hcpasses", "there are no active health checks yet; leave it out"},
+    {"hcfails", "there are no active health checks yet; leave it out"},
+    {"hcexpr", "there are no active health checks yet; leave it out"},
+    {"hctemplate", "there are no active health checks yet; leave it out"},
     {"secret", "it belongs to AJP, which is not spoken here"},
 };
 
@@ -206,7 +214,9 @@ static const char *add_member(cmd_parms *cmd, abl_section_t *section, const char
     int i;
 
     if (error != NULL) {
-        return ABL_CONFIG_ERROR(cmd->pool, "ABL0129", "BalancerMember %s: %s", url, error);
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0129", "BalancerMember %s: %s",
+                                strchr(url, '@') != NULL ? "(not shown)" : url,
+                                error); /* it may hold a password */
     }
     while (error == NULL && *args != '\0') {
         error = set_member_key(cmd->pool, &member, ap_getword_conf(cmd->pool, &args), &seen);
@@ -389,6 +399,6 @@ const char *abl_section_outside(cmd_parms *cmd, void *dir, const char *args)
         ap_find_linked_module("mod_proxy.c") != NULL) {
         return DECLINE_CMD;
     }
-    return ABL_CONFIG_ERROR(cmd->pool, "ABL0146", "%s belongs inside <Balancer NAME> … </Balancer>",
+    return ABL_CONFIG_ERROR(cmd->pool, "ABL0146", "%s belongs inside <Balancer NAME> ... </Balancer>",
                             cmd->cmd->name);
 }

@@ -43,7 +43,9 @@ static int pick_locked(abl_ledger_t *ledger, const abl_tried_t *tried)
     for (i = 0; i < ledger->n; i++) {
         ledger->rows[i].usable = !abl_tried_has(tried, i);
     }
-    return ledger->method->pick(ledger->rows, ledger->n);
+    i = ledger->method->pick(ledger->rows, ledger->n);
+    /* A method may come from another module. */
+    return i >= 0 && i < ledger->n && ledger->rows[i].usable ? i : -1;
 }
 
 static void save_for_retries_locked(abl_ledger_t *ledger)

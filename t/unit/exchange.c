@@ -1,0 +1,830 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The exchange, step by step: the test plays the member, the client and the driver in one thread, so that
+ * every order of events can be had. Each test ends with every lease given back.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+
+#include "balance/methods.h"
+#include "engine/exchange.h"
+#include "listener.h"
+
+#define MEMBERS 3
+
+/* Everything a test looks at. */
+typedef struct world_t {
+    apr_pool_t *pool;
+    listener_t listeners[MEMBERS];
+    abl_member_t members[MEMBERS];
+    abl_balancer_t balancer;
+    abl_timeouts_t timeouts;
+    abl_request_t request;
+    abl_exchange_t *x;
+    char seen[70000];   /* what the events brought: [103] {200} data <name: value> . */
+    const char *upload; /* the client's body: pieces separated by '|', each '|' is one APR_EAGAIN */
+    int retries;
+    apr_status_t deliver; /* what on_data returns */
+} world_t;
+
+static void see(world_t *w, const char *text)
+{
+    ck_assert_uint_lt(strlen(w->seen) + strlen(text), sizeof(w->seen));
+    strcat(w->seen, text);
+}
+
+/* ---- events ----------------------------------------------------------------------------------------- */
+
+static apr_status_t see_status(void *ctx, const abl_answer_t *answer, const char *format)
+{
+    char text[16];
+
+    snprintf(text, sizeof(text), format, answer->head->status);
+    see(ctx, text);
+    return APR_SUCCESS;
+}
+
+static apr_status_t on_interim(void *ctx, const abl_answer_t *answer)
+{
+    return see_status(ctx, answer, "[%d]");
+}
+
+static apr_status_t on_head(void *ctx, const abl_answer_t *answer)
+{
+    return see_status(ctx, answer, "{%d}");
+}
+
+static apr_status_t on_data(void *ctx, const char *bytes, size_t len)
+{
+    world_t *w = ctx;
+    size_t have = strlen(w->seen);
+
+    ck_assert_uint_lt(have + len, sizeof(w->seen));
+    memcpy(w->seen + have, bytes, len);
+    w->seen[have + len] = '\0';
+    return w->deliver;
+}
+
+static apr_status_t on_pass(void *ctx)
+{
+    (void)ctx;
+    return APR_SUCCESS;
+}
+
+static apr_status_t on_trailers(void *ctx, const abl_answer_t *answer)
+{
+    char text[256];
+
+    for (int i = 0; i < answer->head->nfields; i++) {
+        const abl_h1_field_t *f = &answer->head->fields[i];
+        snprintf(text, sizeof(text), "<%.*s: %.*s>", (int)f->name_len, answer->bytes + f->name,
+                 (int)f->value_len, answer->bytes + f->value);
+        see(ctx, text);
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t on_finish(void *ctx)
+{
+    see(ctx, ".");
+    return APR_SUCCESS;
+}
+
+static apr_status_t read_body(void *ctx, char *buffer, size_t room, size_t *len, bool *end)
+{
+    world_t *w = ctx;
+    size_t n = strcspn(w->upload, "|");
+
+    if (n == 0 && *w->upload == '|') {
+        w->upload++;
+        return APR_EAGAIN;
+    }
+    ck_assert_uint_le(n, room);
+    memcpy(buffer, w->upload, n);
+    *len = n;
+    w->upload += n;
+    *end = *w->upload == '\0';
+    return APR_SUCCESS;
+}
+
+static const abl_h1_pair_t *body_trailers(void *ctx, int *n)
+{
+    static const abl_h1_pair_t pair = {"X-Sum", "7"};
+
+    (void)ctx;
+    *n = 1;
+    return &pair;
+}
+
+static void on_retry(void *ctx, int member, const char *why, apr_status_t rv)
+{
+    (void)member;
+    (void)why;
+    (void)rv;
+    ((world_t *)ctx)->retries++;
+}
+
+static const abl_exchange_events_t events = {on_interim,  on_head,   on_head,   on_data,       on_pass,
+                                             on_trailers, on_finish, read_body, body_trailers, on_retry};
+
+/* ---- the world -------------------------------------------------------------------------------------- */
+
+static void begin(world_t *w, int members)
+{
+    memset(w, 0, sizeof(*w));
+    apr_initialize();
+    apr_pool_create(&w->pool, NULL);
+    for (int i = 0; i < members; i++) {
+        listener_open(&w->listeners[i]);
+        w->members[i] = w->listeners[i].member;
+    }
+    w->balancer.name = "test";
+    w->balancer.method = &abl_method_roundrobin;
+    w->balancer.members = w->members;
+    w->balancer.nmembers = members;
+    w->timeouts = (abl_timeouts_t){ABL_SECOND, ABL_SECOND, ABL_SECOND, ABL_SECOND};
+    ck_assert_int_eq(abl_balancer_start(&w->balancer), APR_SUCCESS);
+    w->request.head.method = "GET";
+    w->request.head.target = "/x?y";
+    w->request.head.host = "front";
+    w->request.idempotent = true;
+    w->request.first_is_all = true;
+    w->upload = "";
+}
+
+static void make(world_t *w)
+{
+    w->seen[0] = '\0';
+    w->x = abl_exchange_make(w->pool, &w->balancer, &w->timeouts, ABL_SECOND, &w->request, &events, w);
+}
+
+/* Waits for the member's side of the exchange, as a driver would. */
+static bool drive(world_t *w)
+{
+    const abl_wait_t *wait = abl_exchange_wait(w->x);
+    struct pollfd pfd = {wait->fd, 0, 0};
+    unsigned ready = 0;
+
+    pfd.events |= (wait->what & ABL_READY_MEMBER_READ) ? POLLIN : 0;
+    pfd.events |= (wait->what & ABL_READY_MEMBER_WRITE) ? POLLOUT : 0;
+    ck_assert_int_eq(poll(&pfd, 1, 5000), 1);
+    ready |= (pfd.revents & (POLLIN | POLLHUP | POLLERR)) ? ABL_READY_MEMBER_READ : 0;
+    ready |= (pfd.revents & (POLLOUT | POLLHUP | POLLERR)) ? ABL_READY_MEMBER_WRITE : 0;
+    return abl_exchange_run(w->x, ready);
+}
+
+/* Runs until the request has been sent and its answer is awaited, perhaps after connecting. */
+static void until_sent(world_t *w, bool waits)
+{
+    while (waits && !(abl_exchange_wait(w->x)->what & ABL_READY_MEMBER_READ)) {
+        waits = drive(w);
+    }
+    ck_assert(waits);
+}
+
+static void start(world_t *w)
+{
+    make(w);
+    until_sent(w, abl_exchange_run(w->x, 0));
+}
+
+/* Runs until it ends; the member's side has said what it will say. */
+static abl_end_t finish(world_t *w)
+{
+    while (drive(w)) {
+    }
+    return abl_exchange_end(w->x, NULL, NULL, NULL);
+}
+
+static abl_end_t end(world_t *w)
+{
+    abl_end_t how = abl_exchange_end(w->x, NULL, NULL, NULL);
+
+    abl_exchange_close(w->x);
+    for (int i = 0; i < w->balancer.nmembers; i++) {
+        ck_assert_uint_eq(abl_ledger_busy(w->balancer.ledger, i), 0);
+    }
+    return how;
+}
+
+static void say(int fd, const char *text)
+{
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+/* What the member has received so far. */
+static const char *heard(int fd)
+{
+    static char text[70000];
+    int waiting = 0;
+    ssize_t n;
+
+    text[0] = '\0';
+    if (ioctl(fd, FIONREAD, &waiting) == 0 && waiting > 0) {
+        n = read(fd, text, sizeof(text) - 1);
+        text[n] = '\0';
+    }
+    return text;
+}
+
+static void put(world_t *w, const char *method, const char *first, bool all)
+{
+    w->request.head.method = method;
+    w->request.idempotent = strcmp(method, "POST") != 0;
+    w->request.first = first;
+    w->request.first_len = strlen(first);
+    w->request.first_is_all = all;
+}
+
+/* ---- the straight path ------------------------------------------------------------------------------ */
+
+START_TEST(a_request_and_its_answer)
+{
+    static const abl_h1_pair_t fields[] = {{"Accept", "*/*"}};
+    world_t w;
+
+    begin(&w, 1);
+    w.request.head.fields = fields;
+    w.request.head.nfields = 1;
+    start(&w);
+    int fd = listener_accept(&w.listeners[0]);
+    ck_assert_str_eq(heard(fd), "GET /x?y HTTP/1.1\r\nHost: front\r\nAccept: */*\r\n\r\n");
+    say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    ck_assert_int_eq(finish(&w), ABL_END_OK);
+    ck_assert_str_eq(w.seen, "{200}hello.");
+    ck_assert_int_eq(abl_pool_idle(w.balancer.pools[0]), 1);
+    end(&w);
+}
+END_TEST
+
+START_TEST(answers_in_any_pieces)
+{
+    static const struct {
+        const char *answer, *seen;
+        bool close;
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "{200}hello.", false},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\nA: b\r\n\r\n",
+         "{200}hello<A: b>.", false},
+        {"HTTP/1.0 200 OK\r\n\r\nhello", "{200}hello.", true},
+        {"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 204 No\r\n\r\n", "[103]{204}.", false},
+        {"HTTP/1.1 304 Not\r\nContent-Length: 99\r\n\r\n", "{304}.", false},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        world_t w;
+        begin(&w, 1);
+        start(&w);
+        int fd = listener_accept(&w.listeners[0]);
+        bool waits = true;
+        heard(fd); /* or closing would be a reset */
+        for (const char *c = cases[i].answer; *c != '\0'; c++) {
+            ck_assert(waits);
+            ck_assert_int_eq(write(fd, c, 1), 1);
+            waits = drive(&w);
+        }
+        ck_assert(waits == cases[i].close);
+        close(fd);
+        if (waits) {
+            finish(&w);
+        }
+        ck_assert_str_eq(w.seen, cases[i].seen);
+        ck_assert_int_eq(end(&w), ABL_END_OK);
+        ck_assert_int_eq(abl_pool_idle(w.balancer.pools[0]), cases[i].close ? 0 : 1);
+    }
+}
+END_TEST
+
+START_TEST(a_head_that_is_too_long)
+{
+    static char filler[ABL_H1_HEAD_MAX];
+    world_t w;
+
+    begin(&w, 1);
+    start(&w);
+    int fd = listener_accept(&w.listeners[0]);
+    memset(filler, 'a', sizeof(filler) - 1);
+    say(fd, "HTTP/1.1 200 OK\r\nA: ");
+    say(fd, filler);
+    ck_assert_int_eq(finish(&w), ABL_END_BAD_ANSWER);
+    end(&w);
+}
+END_TEST
+
+START_TEST(a_connection_with_bytes_left_is_not_kept)
+{
+    world_t w;
+
+    begin(&w, 1);
+    start(&w);
+    int fd = listener_accept(&w.listeners[0]);
+    say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 200 OK\r\n");
+    ck_assert_int_eq(finish(&w), ABL_END_OK);
+    ck_assert_str_eq(w.seen, "{200}a.");
+    ck_assert_int_eq(abl_pool_idle(w.balancer.pools[0]), 0);
+    end(&w);
+}
+END_TEST
+
+/* ---- bodies ----------------------------------------------------------------------------------------- */
+
+START_TEST(a_body_that_is_known_goes_with_the_head)
+{
+    world_t w;
+
+    begin(&w, 1);
+    put(&w, "POST", "abc", true);
+    w.request.head.body = ABL_H1_REQUEST_LENGTH;
+    w.request.head.length = 3;
+    start(&w);
+    int fd = listener_accept(&w.listeners[0]);
+    ck_assert_str_eq(heard(fd), "POST /x?y HTTP/1.1\r\nHost: front\r\nContent-Length: 3\r\n\r\nabc");
+    end(&w);
+}
+END_TEST
+
+START_TEST(a_body_in_chunks_with_trailers)
+{
+    world_t w;
+
+    begin(&w, 1);
+    put(&w, "POST", "abc", false);
+    w.request.head.body = ABL_H1_REQUEST_CHUNKED;
+    w.upload = "|de|f";
+    start(&w);
+    int fd = listener_accept(&w.listeners[0]);
+    heard(fd);
+    ck_assert_uint_eq(abl_exchange_wait(w.x)->what & ABL_READY_CLIENT_READ, ABL_READY_CLIENT_READ);
+    ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ));
+    ck_assert_str_eq(heard(fd), "2\r\nde\r\n");
+    ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ));
+    ck_assert_str_eq(heard(fd), "1\r\nf\r\n0\r\nX-Sum: 7\r\n\r\n");
+    ck_assert_uint_eq(abl_exchange_wait(w.x)->what & ABL_READY_CLIENT_READ, 0);
+    end(&w);
+}
+END_TEST
+
+START_TEST(a_body_must_keep_its_length)
+{
+    static const char *const uploads[] = {"ab", "abcdef"};
+
+    for (size_t i = 0; i < COUNT(uploads); i++) {
+        world_t w;
+        begin(&w, 1);
+        put(&w, "POST", "", false);
+        w.request.head.body = ABL_H1_REQUEST_LENGTH;
+        w.request.head.length = 4;
+        w.upload = uploads[i];
+        make(&w);
+        while (abl_exchange_run(w.x, ABL_READY_MEMBER_WRITE)) {
+        }
+        ck_assert_int_eq(end(&w), ABL_END_CLIENT_BODY);
+    }
+}
+END_TEST
+
+START_TEST(both_directions_at_once)
+{
+    world_t w;
+
+    begin(&w, 1);
+    put(&w, "POST", "", false);
+    w.request.head.body = ABL_H1_REQUEST_CHUNKED;
+    w.upload = "|one||two|";
+    start(&w);
+    int fd = listener_accept(&w.listeners[0]);
+    say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    ck_assert(drive(&w));
+    ck_assert_str_eq(w.seen, "{200}");
+    ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ));
+    say(fd, "3\r\nONE\r\n");
+    ck_assert(drive(&w));
+    ck_assert_str_eq(w.seen, "{200}ONE");
+    ck_assert_uint_eq(abl_exchange_wait(w.x)->what & ABL_READY_CLIENT_READ, ABL_READY_CLIENT_READ);
+    say(fd, "0\r\n\r\n");
+    ck_assert(!drive(&w)); /* it has answered in full without having read all */
+    ck_assert_int_eq(end(&w), ABL_END_OK);
+    ck_assert_int_eq(abl_pool_idle(w.balancer.pools[0]), 0);
+}
+END_TEST
+
+static void expect_begin(world_t *w, int *fd)
+{
+    begin(w, 1);
+    put(w, "POST", "", false);
+    w->request.head.body = ABL_H1_REQUEST_LENGTH;
+    w->request.head.length = 4;
+    w->request.head.expect = true;
+    w->upload = "body";
+    start(w);
+    *fd = listener_accept(&w->listeners[0]);
+    ck_assert_ptr_nonnull(strstr(heard(*fd), "Expect: 100-continue\r\n"));
+}
+
+START_TEST(the_body_waits_for_100)
+{
+    world_t w;
+    int fd;
+
+    expect_begin(&w, &fd);
+    say(fd, "HTTP/1.1 100 Continue\r\n\r\n");
+    ck_assert(drive(&w));
+    ck_assert_str_eq(heard(fd), "body");
+    end(&w);
+    expect_begin(&w, &fd); /* or for the time to be up */
+    ck_assert(abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert_str_eq(heard(fd), "body");
+    end(&w);
+    expect_begin(&w, &fd); /* or it is not wanted */
+    say(fd, "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
+    ck_assert_int_eq(finish(&w), ABL_END_OK);
+    ck_assert_str_eq(heard(fd), "");
+    ck_assert_int_eq(abl_pool_idle(w.balancer.pools[0]), 0);
+    end(&w);
+}
+END_TEST
+
+START_TEST(a_member_that_reads_nothing_gets_no_more_than_fits)
+{
+    static char big[16384];
+    world_t w;
+
+    begin(&w, 1);
+    put(&w, "POST", "", false);
+    w.request.head.body = ABL_H1_REQUEST_LENGTH;
+    w.request.head.length = UINT64_C(1) << 40;
+    memset(big, 'a', sizeof(big) - 1);
+    big[sizeof(big) - 2] = '|';
+    w.upload = big;
+    start(&w);
+    for (int i = 0; i < 10000; i++) { /* the same piece over and over, until the socket is full */
+        if (abl_exchange_wait(w.x)->what & ABL_READY_MEMBER_WRITE) {
+            break;
+        }
+        w.upload = big;
+        ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ));
+    }
+    end(&w);
+}
+END_TEST
+
+/* ---- failing ---------------------------------------------------------------------------------------- */
+
+static const char OK_ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+START_TEST(refused_means_the_next_member)
+{
+    world_t w;
+
+    begin(&w, 3);
+    put(&w, "POST", "abc", true);
+    w.request.head.body = ABL_H1_REQUEST_LENGTH;
+    w.request.head.length = 3;
+    close(w.listeners[0].fd);
+    w.members[1].naddresses = 0; /* its name could not be resolved */
+    start(&w);
+    int fd = listener_accept(&w.listeners[2]);
+    say(fd, OK_ANSWER);
+    ck_assert_int_eq(finish(&w), ABL_END_OK);
+    ck_assert_int_eq(w.retries, 2);
+    end(&w);
+}
+END_TEST
+
+START_TEST(the_next_address_of_the_same_member)
+{
+    world_t w;
+
+    begin(&w, 2);
+    close(w.listeners[0].fd);
+    w.members[0].addresses[1] = w.members[1].addresses[0];
+    w.members[0].naddresses = 2;
+    start(&w);
+    say(listener_accept(&w.listeners[1]), OK_ANSWER);
+    ck_assert_int_eq(finish(&w), ABL_END_OK);
+    ck_assert_int_eq(w.retries, 0);
+    end(&w);
+}
+END_TEST
+
+START_TEST(nobody_there)
+{
+    world_t w;
+
+    begin(&w, 2);
+    close(w.listeners[0].fd);
+    close(w.listeners[1].fd);
+    make(&w);
+    if (abl_exchange_run(w.x, 0)) {
+        finish(&w);
+    }
+    ck_assert_int_eq(end(&w), ABL_END_NO_MEMBER);
+    ck_assert_str_eq(w.seen, "");
+}
+END_TEST
+
+START_TEST(a_connect_that_takes_too_long)
+{
+    world_t w;
+
+    begin(&w, 1);
+    int full = w.listeners[0].fd;
+    ck_assert_int_eq(listen(full, 0), 0);
+    for (int i = 0; i < 8; i++) { /* until its backlog is full */
+        struct sockaddr *sa = (struct sockaddr *)&w.members[0].addresses[0].sa;
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(fd, sa, w.members[0].addresses[0].len);
+    }
+    make(&w);
+    ck_assert(abl_exchange_run(w.x, 0));
+    ck_assert_uint_eq(abl_exchange_wait(w.x)->what & ABL_READY_MEMBER_READ, 0);
+    ck_assert(!abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert_int_eq(end(&w), ABL_END_NO_MEMBER);
+}
+END_TEST
+
+/* Each of `n` members accepts and closes without a word. Returns how many were asked. */
+static int close_on_all(world_t *w, int n)
+{
+    for (int i = 0; i < n; i++) {
+        close(listener_accept(&w->listeners[i]));
+        if (!drive(w)) {
+            return i + 1;
+        }
+        until_sent(w, true);
+    }
+    return n;
+}
+
+START_TEST(an_idempotent_request_is_sent_again)
+{
+    world_t w;
+
+    begin(&w, 2);
+    start(&w);
+    close(listener_accept(&w.listeners[0]));
+    until_sent(&w, drive(&w));
+    say(listener_accept(&w.listeners[1]), OK_ANSWER);
+    ck_assert_int_eq(finish(&w), ABL_END_OK);
+    ck_assert_str_eq(w.seen, "{200}ok.");
+    ck_assert_int_eq(w.retries, 1);
+    end(&w);
+}
+END_TEST
+
+START_TEST(but_not_without_end)
+{
+    world_t w;
+
+    begin(&w, 3);
+    start(&w);
+    ck_assert_int_eq(close_on_all(&w, 3), 3);
+    ck_assert_int_eq(end(&w), ABL_END_BROKEN);
+    begin(&w, 3);
+    for (int i = 0; i < ABL_RETRY_BURST; i++) { /* nor when too much is failing */
+        (void)abl_ledger_spend_retry(w.balancer.ledger);
+    }
+    start(&w);
+    ck_assert_int_eq(close_on_all(&w, 1), 1);
+    ck_assert_int_eq(end(&w), ABL_END_BROKEN);
+}
+END_TEST
+
+START_TEST(a_post_is_sent_once)
+{
+    world_t w;
+
+    begin(&w, 2);
+    put(&w, "POST", "abc", true);
+    w.request.head.body = ABL_H1_REQUEST_LENGTH;
+    w.request.head.length = 3;
+    start(&w);
+    close(listener_accept(&w.listeners[0]));
+    ck_assert_int_eq(finish(&w), ABL_END_BROKEN);
+    ck_assert_int_eq(w.retries, 0);
+    end(&w);
+}
+END_TEST
+
+START_TEST(a_body_that_is_gone_cannot_be_sent_again)
+{
+    world_t w;
+
+    begin(&w, 2);
+    put(&w, "PUT", "abc", false);
+    w.request.head.body = ABL_H1_REQUEST_CHUNKED;
+    w.upload = "def|";
+    start(&w);
+    close(listener_accept(&w.listeners[0]));
+    ck_assert_int_eq(finish(&w), ABL_END_BROKEN);
+    end(&w);
+}
+END_TEST
+
+/* One request and its answer, so that a connection is kept; returns the member's end of it. */
+static int keep_one(world_t *w)
+{
+    start(w);
+    int fd = listener_accept(&w->listeners[0]);
+    heard(fd);
+    say(fd, OK_ANSWER);
+    ck_assert_int_eq(finish(w), ABL_END_OK);
+    end(w);
+    ck_assert_int_eq(abl_pool_idle(w->balancer.pools[0]), 1);
+    return fd;
+}
+
+START_TEST(a_stale_connection_is_replaced_once)
+{
+    world_t w;
+
+    begin(&w, 1);
+    int fd = keep_one(&w);
+    start(&w);
+    ck_assert_str_ne(heard(fd), ""); /* it was used */
+    close(fd);
+    until_sent(&w, drive(&w));
+    fd = listener_accept(&w.listeners[0]);
+    ck_assert_str_ne(heard(fd), "");
+    say(fd, OK_ANSWER);
+    ck_assert_int_eq(finish(&w), ABL_END_OK);
+    ck_assert_int_eq(w.retries, 0);
+    end(&w);
+    start(&w);
+    close(fd);
+    until_sent(&w, drive(&w));
+    close(listener_accept(&w.listeners[0])); /* a fresh one is no stale one */
+    ck_assert_int_eq(finish(&w), ABL_END_BROKEN);
+    end(&w);
+}
+END_TEST
+
+START_TEST(a_post_gets_a_fresh_connection)
+{
+    world_t w;
+
+    begin(&w, 1);
+    int fd = keep_one(&w);
+    put(&w, "POST", "", true);
+    start(&w);
+    ck_assert_str_eq(heard(fd), "");
+    ck_assert_str_ne(heard(listener_accept(&w.listeners[0])), "");
+    end(&w);
+}
+END_TEST
+
+START_TEST(bad_and_broken_answers)
+{
+    static const struct {
+        const char *answer;
+        abl_end_t end;
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", ABL_END_SHORT},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", ABL_END_SHORT},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", ABL_END_SHORT},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nbad trailer\r\n\r\n", ABL_END_SHORT},
+        {"HTTP/1.1 200 OK\r\nContent-Le", ABL_END_BAD_ANSWER},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", ABL_END_BAD_ANSWER},
+        {"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", ABL_END_BAD_ANSWER},
+        {"HTTP/1.1 103 Early\r\n\r\n", ABL_END_BAD_ANSWER},
+        {"SSH-2.0-OpenSSH\r\n", ABL_END_BAD_ANSWER},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        world_t w;
+        begin(&w, 2);
+        start(&w);
+        int fd = listener_accept(&w.listeners[0]);
+        heard(fd);
+        say(fd, cases[i].answer);
+        close(fd);
+        ck_assert_msg(finish(&w) == cases[i].end, "%s: %d", cases[i].answer,
+                      abl_exchange_end(w.x, NULL, NULL, NULL));
+        ck_assert_int_eq(w.retries, 0);
+        end(&w);
+    }
+}
+END_TEST
+
+START_TEST(too_many_interim_answers)
+{
+    world_t w;
+
+    begin(&w, 1);
+    start(&w);
+    int fd = listener_accept(&w.listeners[0]);
+    for (int i = 0; i < ABL_INTERIM_MAX; i++) {
+        say(fd, "HTTP/1.1 102 Processing\r\n\r\n");
+        ck_assert(drive(&w));
+    }
+    say(fd, "HTTP/1.1 102 Processing\r\n\r\n");
+    ck_assert_int_eq(finish(&w), ABL_END_BAD_ANSWER);
+    end(&w);
+}
+END_TEST
+
+START_TEST(silences)
+{
+    world_t w;
+
+    begin(&w, 2);
+    w.timeouts.response = 3 * ABL_SECOND;
+    w.timeouts.gap = 2 * ABL_SECOND;
+    int64_t before = abl_clock_now();
+    start(&w);
+    int fd = listener_accept(&w.listeners[0]);
+    ck_assert(abl_exchange_wait(w.x)->deadline >= before + 3 * ABL_SECOND);
+    int64_t deadline = abl_exchange_wait(w.x)->deadline;
+    say(fd, "HTTP/1.1 200 OK\r\n");
+    ck_assert(drive(&w));
+    ck_assert_int_eq(abl_exchange_wait(w.x)->deadline, deadline); /* a head that trickles in gains no time */
+    ck_assert(!abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert_int_eq(end(&w), ABL_END_TIMEOUT);
+    ck_assert_int_eq(w.retries, 0);
+    start(&w);
+    fd = listener_accept(&w.listeners[1]);
+    say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+    ck_assert(drive(&w));
+    ck_assert(abl_exchange_wait(w.x)->deadline <= abl_clock_now() + 2 * ABL_SECOND);
+    ck_assert(!abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert_int_eq(end(&w), ABL_END_SHORT);
+}
+END_TEST
+
+START_TEST(the_client_leaves)
+{
+    world_t w;
+
+    begin(&w, 1);
+    start(&w);
+    ck_assert(!abl_exchange_run(w.x, ABL_READY_CLIENT_GONE));
+    ck_assert_int_eq(end(&w), ABL_END_CLIENT_GONE);
+    w.deliver = APR_ECONNABORTED;
+    start(&w);
+    close(listener_accept(&w.listeners[0])); /* the first request's */
+    say(listener_accept(&w.listeners[0]), OK_ANSWER);
+    ck_assert_int_eq(finish(&w), ABL_END_CLIENT_GONE);
+    end(&w);
+}
+END_TEST
+
+START_TEST(what_cannot_be_written_is_refused)
+{
+    static const abl_h1_pair_t fields[] = {{"A", "b\r\nInjected: c"}};
+    world_t w;
+
+    begin(&w, 1);
+    w.request.head.fields = fields;
+    w.request.head.nfields = 1;
+    make(&w);
+    if (abl_exchange_run(w.x, 0)) {
+        finish(&w);
+    }
+    ck_assert_int_eq(end(&w), ABL_END_REFUSED);
+}
+END_TEST
+
+/* ---- tunnels ---------------------------------------------------------------------------------------- */
+
+START_TEST(a_tunnel)
+{
+    char byte;
+    world_t w;
+
+    begin(&w, 1);
+    w.request.head.upgrade = "websocket";
+    w.timeouts.tunnel = 9 * ABL_SECOND;
+    w.upload = "|ping|";
+    start(&w);
+    int fd = listener_accept(&w.listeners[0]);
+    ck_assert_ptr_nonnull(strstr(heard(fd), "Upgrade: websocket\r\n"));
+    say(fd, "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\nhi");
+    ck_assert(drive(&w));
+    ck_assert_str_eq(w.seen, "{101}hi");
+    ck_assert(abl_exchange_wait(w.x)->deadline > abl_clock_now() + 8 * ABL_SECOND);
+    ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ));
+    ck_assert_str_eq(heard(fd), "ping");
+    ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ)); /* the client ends its side */
+    ck_assert_int_eq(read(fd, &byte, 1), 0);
+    ck_assert_uint_eq(abl_exchange_wait(w.x)->what & ABL_READY_CLIENT_GONE, 0);
+    say(fd, "bye");
+    ck_assert(drive(&w));
+    close(fd);
+    ck_assert_int_eq(finish(&w), ABL_END_OK);
+    ck_assert_str_eq(w.seen, "{101}hibye.");
+    ck_assert_int_eq(abl_pool_idle(w.balancer.pools[0]), 0);
+    end(&w);
+}
+END_TEST
+
+UNIT_MAIN("exchange", a_request_and_its_answer, answers_in_any_pieces, a_head_that_is_too_long,
+          a_connection_with_bytes_left_is_not_kept, a_body_that_is_known_goes_with_the_head,
+          a_body_in_chunks_with_trailers, a_body_must_keep_its_length, both_directions_at_once,
+          the_body_waits_for_100, a_member_that_reads_nothing_gets_no_more_than_fits,
+          refused_means_the_next_member, the_next_address_of_the_same_member, nobody_there,
+          a_connect_that_takes_too_long, an_idempotent_request_is_sent_again, but_not_without_end,
+          a_post_is_sent_once, a_body_that_is_gone_cannot_be_sent_again, a_stale_connection_is_replaced_once,
+          a_post_gets_a_fresh_connection, bad_and_broken_answers, too_many_interim_answers, silences,
+          the_client_leaves, what_cannot_be_written_is_refused, a_tunnel)
