@@ -38,7 +38,8 @@ $(FUZZ_NAMES:%=fuzz-run-%): fuzz-run-%: $(FUZZ_DIR)/%
 fuzz-replay: $(FUZZ_NAMES:%=fuzz-replay-%)
 $(FUZZ_NAMES:%=fuzz-replay-%): fuzz-replay-%: $(FUZZ_DIR)/%
 	@test -n "$$(ls t/fuzz/corpus/$*)"
-	$< -runs=0 -timeout=10 -artifact_prefix=$(FUZZ_DIR)/$*- t/fuzz/corpus/$*
+	$< -runs=0 -timeout=10 -artifact_prefix=$(FUZZ_DIR)/$*- t/fuzz/corpus/$* >$(FUZZ_DIR)/$*.log 2>&1 || \
+	 { cat $(FUZZ_DIR)/$*.log; exit 1; }
 
 FUZZ_STAMP := $(FUZZ_DIR)/flags
 .PHONY: fuzz-flags

@@ -4,8 +4,8 @@
 # Included by the Makefile at the top of the repository; all paths are relative to there.
 
 UNIT_CC ?= $(CC)
-UNIT_CFLAGS ?= -std=c11 -g -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -I. -Isrc
-UNIT_LDFLAGS ?=
+UNIT_CFLAGS ?= -std=c11 -g -O1 -Wall -Wextra -Werror -D_GNU_SOURCE -I. -Isrc $(UNIT_EXTRA)
+UNIT_LDFLAGS ?= $(UNIT_EXTRA)
 
 # Asked for when first used, so that other targets need neither Check nor the -config scripts.
 UNIT_CPPFLAGS = $(eval UNIT_CPPFLAGS := $(shell apr-1-config --cppflags --includes) \
