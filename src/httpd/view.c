@@ -197,10 +197,9 @@ static int read_first(request_rec *r, abl_body_t *body, abl_request_t *request)
         head->expect = true; /* the member says whether it wants the body */
         return OK;
     }
-    /* One byte more than the body: reading goes on until its end has been seen. */
-    buffer = apr_palloc(r->pool, whole ? (apr_size_t)head->length + 1 : ABL_BODY_PIECE);
-    status = abl_body_prefetch(body, buffer, whole ? (apr_size_t)head->length + 1 : ABL_BODY_PIECE, whole,
-                               &len, &request->first_is_all);
+    buffer = apr_palloc(r->pool, room);
+    status =
+        abl_body_prefetch(body, buffer, room, fits || abl_body_is_filtered(r), &len, &request->first_is_all);
     request->first = buffer;
     request->first_len = len;
     if (status == OK && request->first_is_all && head->body == ABL_H1_REQUEST_CHUNKED &&
