@@ -61,7 +61,7 @@ sub default_mpm { return $ENV{ABL_MPM} || 'event' }
 sub _tuning {
     my ($mpm, $children) = @_;
     if ($mpm eq 'prefork') {
-        my $n = $children > 1 ? $children : 12;
+        my $n = $children > 12 ? $children : 12;
         return "StartServers 3\nMinSpareServers 2\nMaxSpareServers $n\nServerLimit $n\nMaxRequestWorkers $n\n";
     }
     my $threads = 16;
