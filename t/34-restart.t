@@ -78,6 +78,7 @@ subtest 'a stop is not held up' => sub {
         my $c = $held{$what}->($s);
         $m->await_requests(1);
         my $from = time;
+        $s->{at_once} = 1;
         $s->log_ok(allow => [qr/AH00045/], name => "$what: clean");
         cmp_ok(time - $from, '<', 10 * patience, "$what: in time");
     }

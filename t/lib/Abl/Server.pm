@@ -314,7 +314,7 @@ sub _halt {
     return unless $self->{proc};
     # Gracefully first: told to stop at once, httpd's event MPM touches the sockets of connections that its workers
     # are just closing, and sometimes crashes of it.
-    if ($self->{mpm} eq 'event') {
+    if ($self->{mpm} eq 'event' && !$self->{at_once}) {
         $self->{proc}->signal('WINCH');
         Abl::Util::wait_until(sub { !$self->{proc}->alive }, 3);
     }
