@@ -36,6 +36,8 @@ START_TEST(the_newest_is_used_first)
     ck_assert_ptr_eq(abl_pool_take(pool, now), first);
     ck_assert_ptr_null(abl_pool_take(pool, now));
     ck_assert(first->reused);
+    abl_conn_close(&first);
+    abl_conn_close(&second);
 }
 END_TEST
 
