@@ -21,7 +21,8 @@ all: .libs/mod_appbalance.so
 
 PACKAGES_build    := gcc libc6-dev apache2-dev
 PACKAGES_demo     := $(PACKAGES_build) apache2-bin perl curl
-PACKAGES_catalyst := libcatalyst-perl libcatalyst-devel-perl media-types
+PACKAGES_catalyst := libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-configloader-perl libconfig-general-perl \
+	libcatalyst-plugin-static-simple-perl libcatalyst-action-renderview-perl media-types
 PACKAGES_check    := $(PACKAGES_demo) $(PACKAGES_catalyst) check pkg-config binutils clang libclang-rt-dev \
 	libplack-perl starman nodejs node-ws python3 openssl
 PACKAGES_lint     := $(PACKAGES_check) clang-format clang-tidy cppcheck
