@@ -85,5 +85,31 @@ subtest 'a large PUT does not ride on a connection that may be stale' => sub {
     is($c->ask('PUT', '/app/echo', [], 'small')->field('X-Connection'), $used, 'a small one can be repeated, and does');
 };
 
+subtest 'an encoded slash is no way around a <Location>' => sub {
+    my $t = Abl::Server->start(conf => balancer('app', $m) . <<'END');
+BalancerPass / app
+BalancerStatic /static
+<Location /closed>
+    Require all denied
+</Location>
+<LocationMatch "^/private/">
+    Require all denied
+</LocationMatch>
+<Location /open>
+    Require all granted
+</Location>
+END
+    $m->forget;
+    for my $path ('/closed%2fx', '/closed%2F', '/x/..%2fclosed/x', '/x%2f..%2fclosed', '/private%2Fx', '/x%2f..%2fstatic/y') {
+        like($t->client->ask('GET', $path)->status, qr/^40[034]$/, $path);
+    }
+    is(scalar $m->requests, 0, 'none of them arrives');
+    for my $path ('/echo/a%2Fb', '/echo%2f', '/open/a%2fb') {
+        $t->client->ask('GET', $path);
+        is($m->last_request->target, $path, "$path arrives as it is");
+    }
+    $t->log_ok(allow => [qr/AH01630|AH00026/]);
+};
+
 $s->log_ok(allow => [trouble]);
 done_testing;

@@ -12,6 +12,7 @@
 #include "http_core.h"
 #include "http_request.h"
 
+#include "apr_fnmatch.h"
 #include "apr_strings.h"
 
 static abl_note_t *note_of(const request_rec *r)
@@ -97,20 +98,58 @@ bool abl_route_likely(const request_rec *r)
 
 /* ---- before the file system ------------------------------------------------------------------------- */
 
+static bool section_applies(const ap_conf_vector_t *section, const char *path)
+{
+    const core_dir_config *core = ap_get_core_module_config(section);
+    apr_size_t len = strlen(core->d);
+
+    if (core->r != NULL) {
+        return ap_regexec(core->r, path, 0, NULL, 0) == 0;
+    }
+    if (core->d_is_fnmatch) {
+        return apr_fnmatch(core->d, path, APR_FNM_PATHNAME) == APR_SUCCESS;
+    }
+    return strncmp(core->d, path, len) == 0 &&
+           (len == 0 || core->d[len - 1] == '/' || path[len] == '/' || path[len] == '\0');
+}
+
+/* Do the same route and the same <Location> sections apply to both paths? */
+static bool same_place(const request_rec *r, const char *one, const char *other)
+{
+    const core_server_config *core = ap_get_core_module_config(r->server->module_config);
+    int i;
+
+    for (i = 0; i < core->sec_url->nelts; i++) {
+        const ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *);
+        if (section_applies(section, one) != section_applies(section, other)) {
+            return false;
+        }
+    }
+    return find(r, one) == find(r, other);
+}
+
 int abl_route_keep_slashes(request_rec *r)
 {
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    const char *path = r->parsed_uri.path;
     const abl_route_t *route;
-    int status;
+    char *kept, *decoded;
 
-    if (r->parsed_uri.path == NULL || ap_strcasestr(r->parsed_uri.path, "%2f") == NULL) {
+    if (path == NULL || ap_strcasestr(path, "%2f") == NULL || core->allow_encoded_slashes || has_handler(r)) {
         return DECLINED;
     }
-    route = find(r, r->parsed_uri.path);
-    if (route == NULL || route->to == NULL || has_handler(r)) {
+    kept = apr_pstrdup(r->pool, path);
+    decoded = apr_pstrdup(r->pool, path);
+    if (ap_unescape_url_keep2f(kept, 0) != OK || ap_unescape_url_keep2f(decoded, 1) != OK ||
+        !ap_normalize_path(decoded, AP_NORMALIZE_NOT_ABOVE_ROOT | AP_NORMALIZE_MERGE_SLASHES)) {
         return DECLINED;
     }
-    status = ap_unescape_url_keep2f(r->parsed_uri.path, 0);
-    return status == OK ? DONE : status;
+    route = find(r, kept);
+    if (route == NULL || route->to == NULL || !same_place(r, kept, decoded)) {
+        return DECLINED;
+    }
+    strcpy(r->parsed_uri.path, kept); /* in place: r->uri is the same memory, and kept is no longer */
+    return DONE;
 }
 
 /* A file's name has its limits; beyond them httpd would answer 403 for what cannot be a file. */
