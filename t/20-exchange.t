@@ -185,5 +185,19 @@ subtest 'many at once' => sub {
     is((grep { $_->response->sha1 eq $sum } @c), 10, 'nothing is mixed up');
 };
 
+subtest 'a status without a name' => sub {
+    for my $status (299, 200, 404, 599) {
+        my $r = $s->client->ask('GET', '/raw?b64=' . b64url("HTTP/1.1 $status\r\nContent-Length: 2\r\n\r\nok"));
+        is($r->status, $status, "$status stays $status");
+    }
+};
+
+subtest 'what is between the client and httpd stays there' => sub {
+    for my $offer ('h2c', 'foo, h2c', 'TLS/1.0', 'HTTP/2.0') {
+        $s->client->ask('GET', '/echo', [ Connection => 'Upgrade, HTTP2-Settings', Upgrade => $offer, 'HTTP2-Settings' => 'AAMAAABkAARAAAAA' ]);
+        unlike($m->last_request->{head}, qr/^(?:Upgrade|HTTP2-Settings):/mi, "an offer of $offer");
+    }
+};
+
 $s->log_ok;
 done_testing;

@@ -15,6 +15,7 @@
 #define ABL_RESENDS_MAX 2                  /* attempts after one that may have reached a member */
 #define ABL_CONTINUE_WAIT (1 * ABL_SECOND) /* for 100 Continue, then the body is sent anyway */
 #define ABL_BACKLOG_PAUSE (5 * ABL_MS)     /* before a full Unix socket is tried again */
+#define ABL_HALF_CLOSED (10 * ABL_SECOND)  /* of silence in a tunnel whose client has ended its side */
 #define ABL_BODY_PIECE 16384               /* request body bytes in memory at once */
 
 /* What to send. All memory stays the caller's and must live as long as the exchange. */
@@ -47,6 +48,8 @@ typedef struct abl_answer_t {
     const char *bytes;
     int member;
     bool has_body; /* more than the head will come */
+    const char
+        *upgrade; /* of on_upgrade: the protocol, NUL-terminated, from the exchange's pool; else NULL */
 } abl_answer_t;
 
 /* What happens on the way. Each returns APR_SUCCESS, or an error: the client is gone. `ctx` is the caller's.

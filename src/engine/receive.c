@@ -6,7 +6,11 @@
  */
 #include "engine/transfer.h"
 
+#include "wire/h1_fields.h"
+
+#include <apr_strings.h>
 #include <string.h>
+#include <strings.h>
 
 static abl_receive_t receive_head(abl_exchange_t *x);
 
@@ -27,7 +31,7 @@ static bool handed_on(abl_exchange_t *x, apr_status_t rv)
 
 static abl_answer_t answer_of(const abl_exchange_t *x, bool has_body)
 {
-    abl_answer_t answer = {&x->head, x->conn->buffer + x->conn->start, x->member, has_body};
+    abl_answer_t answer = {&x->head, x->conn->buffer + x->conn->start, x->member, has_body, NULL};
     return answer;
 }
 
@@ -126,12 +130,31 @@ static abl_receive_t receive_chunked(abl_exchange_t *x)
 
 /* ---- the head --------------------------------------------------------------------------------------- */
 
+/* The protocol that a 101 names, if it is one of those that were asked for. */
+static const char *protocol_of(abl_exchange_t *x, const abl_answer_t *answer)
+{
+    const char *asked = x->request->head.upgrade;
+    int i;
+
+    for (i = 0; asked != NULL && i < answer->head->nfields; i++) {
+        const abl_h1_field_t *field = &answer->head->fields[i];
+        const char *value;
+        if (field->name_len != 7 || strncasecmp(answer->bytes + field->name, "Upgrade", 7) != 0) {
+            continue;
+        }
+        value = apr_pstrmemdup(x->pool, answer->bytes + field->value, field->value_len);
+        return abl_h1_list_has(asked, strlen(asked), value) ? value : NULL;
+    }
+    return NULL;
+}
+
 static abl_receive_t upgrade(abl_exchange_t *x)
 {
     abl_answer_t answer = answer_of(x, true);
 
-    if (x->request->head.upgrade == NULL) {
-        return bad_answer(x, "101 without having been asked to switch");
+    answer.upgrade = protocol_of(x, &answer);
+    if (answer.upgrade == NULL) {
+        return bad_answer(x, "101 to a protocol that was not asked for");
     }
     x->head_done = true;
     x->tunnel = true;

@@ -24,8 +24,9 @@ static void set_deadline(abl_exchange_t *x)
         x->quiet_since = abl_clock_now();
     }
     if (x->tunnel) {
+        bool half_closed = !abl_send_pending(x) && x->timeouts->tunnel > ABL_HALF_CLOSED;
         x->deadline_kind = ABL_DEADLINE_TUNNEL;
-        x->wait.deadline = x->quiet_since + x->timeouts->tunnel;
+        x->wait.deadline = x->quiet_since + (half_closed ? ABL_HALF_CLOSED : x->timeouts->tunnel);
     } else if (x->hold_until != 0 && x->nvectors == 0) {
         x->deadline_kind = ABL_DEADLINE_HOLD;
         x->wait.deadline = x->hold_until;

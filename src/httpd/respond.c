@@ -92,8 +92,10 @@ static void set_status(request_rec *r, const abl_answer_t *answer, const char *b
     }
     r->status = answer->head->status;
     if (answer->head->reason_len > 0) {
-        const char *line = apr_psprintf(r->pool, "%d %s", r->status, bytes + answer->head->reason);
-        r->status_line = strcmp(line, ap_get_status_line(r->status)) != 0 ? line : NULL;
+        r->status_line = apr_psprintf(r->pool, "%d %s", r->status, bytes + answer->head->reason);
+    } else {
+        r->status_line =
+            ap_get_status_line_ex(r->pool, r->status); /* httpd would take one it does not know for 500 */
     }
 }
 
@@ -207,18 +209,10 @@ apr_status_t abl_respond_upgrade(void *ctx, const abl_answer_t *answer)
     abl_respond_t *respond = ctx;
     request_rec *r = respond->r;
     conn_rec *c = r->connection;
-    const char *upgrade = apr_table_get(r->headers_in, "Upgrade");
     apr_status_t rv;
-    int i;
 
-    for (i = 0; i < answer->head->nfields; i++) {
-        const abl_h1_field_t *field = &answer->head->fields[i];
-        if (field->name_len == 7 && ap_cstr_casecmpn(answer->bytes + field->name, "Upgrade", 7) == 0) {
-            upgrade = apr_pstrmemdup(r->pool, answer->bytes + field->value, field->value_len);
-        }
-    }
     r->expecting_100 = 0;
-    rv = send_interim(respond, answer, upgrade);
+    rv = send_interim(respond, answer, answer->upgrade);
     /* From here on the connection speaks something else: HTTP's filters and limits are out of the way. */
     ap_remove_input_filter_byhandle(c->input_filters, "reqtimeout");
     r->input_filters = r->proto_input_filters = c->input_filters;

@@ -85,7 +85,7 @@ static const char *host_of(request_rec *r)
 static bool is_ours(const char *name)
 {
     return ap_cstr_casecmp(name, "Host") == 0 || ap_cstr_casecmp(name, "Content-Length") == 0 ||
-           ap_cstr_casecmp(name, "Expect") == 0;
+           ap_cstr_casecmp(name, "Expect") == 0 || ap_cstr_casecmp(name, "HTTP2-Settings") == 0;
 }
 
 static bool among(const abl_h1_pair_t *pairs, int n, const char *name)
@@ -142,6 +142,14 @@ static bool has_body(const abl_h1_request_t *head)
 
 /* ---- what else is asked for ------------------------------------------------------------------------- */
 
+/* HTTP/2 or TLS inside the tunnel would carry requests past httpd's access control; they are between the
+ * client and httpd. */
+static bool changes_transport(const char *upgrade)
+{
+    return ap_strcasestr(upgrade, "h2") != NULL || ap_strcasestr(upgrade, "tls") != NULL ||
+           ap_strcasestr(upgrade, "http") != NULL;
+}
+
 /* The protocols to switch to, if the client asks for that in a way that can be passed on. A request with a
  * body would have to be read to its end first. */
 static const char *upgrade_of(request_rec *r, bool has_body)
@@ -151,8 +159,7 @@ static const char *upgrade_of(request_rec *r, bool has_body)
 
     if (has_body || upgrade == NULL || connection == NULL || r->connection->master != NULL ||
         r->main != NULL || r->proto_num < HTTP_VERSION(1, 1) ||
-        !abl_h1_list_has(connection, strlen(connection), "upgrade") ||
-        ap_cstr_casecmpn(upgrade, "h2", 2) == 0) {
+        !abl_h1_list_has(connection, strlen(connection), "upgrade") || changes_transport(upgrade)) {
         return NULL;
     }
     return upgrade;

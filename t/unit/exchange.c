@@ -838,7 +838,7 @@ START_TEST(a_tunnel)
 
     begin(&w, 1);
     w.request.head.upgrade = "websocket";
-    w.timeouts.tunnel = 9 * ABL_SECOND;
+    w.timeouts.tunnel = 90 * ABL_SECOND;
     w.upload = "|ping|";
     start(&w);
     int fd = listener_accept(&w.listeners[0]);
@@ -846,12 +846,13 @@ START_TEST(a_tunnel)
     say(fd, "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\nhi");
     ck_assert(drive(&w));
     ck_assert_str_eq(w.seen, "{101}hi");
-    ck_assert(abl_exchange_wait(w.x)->deadline > abl_clock_now() + 8 * ABL_SECOND);
+    ck_assert(abl_exchange_wait(w.x)->deadline > abl_clock_now() + 80 * ABL_SECOND);
     ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ));
     ck_assert_str_eq(heard(fd), "ping");
     ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ)); /* the client ends its side */
     ck_assert_int_eq(read(fd, &byte, 1), 0);
     ck_assert_uint_eq(abl_exchange_wait(w.x)->what & ABL_READY_CLIENT_GONE, 0);
+    ck_assert(abl_exchange_wait(w.x)->deadline < abl_clock_now() + ABL_HALF_CLOSED + ABL_SECOND);
     say(fd, "bye");
     ck_assert(drive(&w));
     close(fd);
@@ -859,6 +860,35 @@ START_TEST(a_tunnel)
     ck_assert_str_eq(w.seen, "{101}hibye.");
     ck_assert_int_eq(abl_pool_idle(w.balancer.pools[0]), 0);
     end(&w);
+}
+END_TEST
+
+START_TEST(a_tunnel_is_what_was_asked_for)
+{
+    static const struct {
+        const char *asked, *answer;
+        bool good;
+    } cases[] = {
+        {"websocket", "Upgrade: WebSocket\r\n", true},
+        {"foo, bar", "Upgrade: bar\r\n", true},
+        {"websocket", "Upgrade: h2c\r\n", false},
+        {"websocket", "Upgrade: web\r\n", false},
+        {"websocket", "", false},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        world_t w;
+        begin(&w, 1);
+        w.request.head.upgrade = cases[i].asked;
+        w.upload = "|";
+        start(&w);
+        int fd = listener_accept(&w.listeners[0]);
+        say(fd, "HTTP/1.1 101 Switching\r\n");
+        say(fd, cases[i].answer);
+        say(fd, "\r\n");
+        ck_assert_msg(drive(&w) == cases[i].good, "%s", cases[i].answer);
+        ck_assert_int_eq(end(&w), cases[i].good ? ABL_END_NONE : ABL_END_BAD_ANSWER);
+    }
 }
 END_TEST
 
@@ -871,4 +901,4 @@ UNIT_MAIN("exchange", a_request_and_its_answer, answers_in_any_pieces, a_head_th
           an_idempotent_request_is_sent_again, but_not_without_end, a_post_is_sent_once,
           a_body_that_is_gone_cannot_be_sent_again, a_stale_connection_is_replaced_once,
           a_post_gets_a_fresh_connection, bad_and_broken_answers, too_many_interim_answers, silences,
-          the_client_leaves, what_cannot_be_written_is_refused, a_tunnel)
+          the_client_leaves, what_cannot_be_written_is_refused, a_tunnel, a_tunnel_is_what_was_asked_for)
