@@ -84,6 +84,7 @@ PRELOAD = $(shell gcc -print-file-name=libasan.so) $(shell gcc -print-file-name=
 
 # httpd's pools look like leaks to the sanitizer; the unit tests have none.
 check-asan: build/asan/Makefile
+	@$(MAKE) --no-print-directory deps FOR=check
 	@$(MAKE) -s --no-print-directory -C build/asan all CC=gcc CFLAGS='-g -O1 -fno-omit-frame-pointer $(SANITIZE)' LDFLAGS='$(SANITIZE)'
 	@$(MAKE) -s --no-print-directory -C build/asan unit UNIT_CC=gcc UNIT_EXTRA='$(SANITIZE)'
 	LSAN_OPTIONS=suppressions=$(CURDIR)/t/unit/lsan.supp:print_suppressions=0 prove build/asan/build/unit/*.t
