@@ -104,6 +104,37 @@ END
     $s->log_ok;
 };
 
+subtest 'an included answer has no head of its own' => sub {
+    my $s = server(<<'END', modules => ['include'], files => { 'static/page.shtml' => qq(<p><!--#include virtual="/103" --></p>\n) });
+BalancerStatic /static
+<Location /static>
+    Options +Includes
+    AddOutputFilter INCLUDES .shtml
+</Location>
+END
+    my $c = $s->client;
+    $c->send("GET /static/page.shtml HTTP/1.1\r\nHost: h\r\n\r\n");
+    is($c->response->status, 200, 'an early hint of a part is not sent as one of the whole');
+    $s->log_ok;
+};
+
+subtest 'what httpd guesses from the URL' => sub {
+    my $s = Abl::Server->start(conf => balancer('app', $m) . <<'END', files => { 'x' => '' });
+AddEncoding x-gzip .gz
+AddLanguage de .de
+AddType text/html .html
+<Location />
+    SetHandler balancer:app
+</Location>
+END
+    my $r = $s->client->ask('GET', '/length/5/page.html.de.gz');
+    is($r->body, pattern(5), 'does not change the answer');
+    is($r->field('Content-Encoding'), undef, 'nor say how it is packed');
+    is($r->field('Content-Language'), undef, 'nor its language');
+    unlike($r->field('Content-Type') || '', qr/html/, 'nor its type');
+    $s->log_ok;
+};
+
 subtest 'beside mod_proxy' => sub {
     my $other = Abl::Member->start(name => 'other');
     my $s = server(<<"END", modules => [qw(proxy proxy_http proxy_balancer slotmem_shm lbmethod_byrequests)]);

@@ -9,7 +9,8 @@
  *      ▲         │           │            │
  *      └─────────┴───────────┴────────────┘  next member, if the request may go to one
  */
-#include "engine/exchange_private.h"
+#include "engine/exchange.h"
+#include "engine/transfer.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 static bool step_take(abl_exchange_t *x);
 static bool step_open(abl_exchange_t *x);
 static bool step_connecting(abl_exchange_t *x);
+static bool step_backlog(abl_exchange_t *x);
 
 abl_exchange_t *abl_exchange_make(apr_pool_t *pool, const abl_balancer_t *balancer,
                                   const abl_timeouts_t *timeouts, int64_t client_timeout,
@@ -77,6 +79,7 @@ static void connect_failed(abl_exchange_t *x, apr_status_t rv)
         abl_conn_close(&x->conn);
     }
     if (++x->address < x->balancer->members[x->member].naddresses) {
+        x->connect_until = 0;
         x->step = step_open;
         return;
     }
@@ -100,6 +103,7 @@ static void unanswered(abl_exchange_t *x, const char *why, apr_status_t rv)
         /* The member gave up the idle connection while the request was on its way: no failure of its. */
         abl_conn_close(&x->conn);
         x->fresh_only = true;
+        x->connect_until = 0;
         x->step = step_open;
         return;
     }
@@ -110,7 +114,7 @@ static void unanswered(abl_exchange_t *x, const char *why, apr_status_t rv)
         try_next(x, why, rv);
         return;
     }
-    abl_exchange_finish(x, ABL_END_BROKEN, why, rv);
+    abl_transfer_finish(x, ABL_END_BROKEN, why, rv);
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------ */
@@ -120,12 +124,12 @@ static bool step_take(abl_exchange_t *x)
     bool first = x->last_member < 0;
 
     if (!first && abl_clock_now() - x->started > ABL_RETRY_WINDOW) {
-        abl_exchange_finish(x, x->last_failure, x->why, x->why_rv);
+        abl_transfer_finish(x, x->last_failure, x->why, x->why_rv);
         return true;
     }
     if (abl_ledger_take(x->balancer->ledger, &x->tried, &x->member) != APR_SUCCESS) {
         x->member = -1;
-        abl_exchange_finish(x, first ? ABL_END_NO_MEMBER : x->last_failure, x->why, x->why_rv);
+        abl_transfer_finish(x, first ? ABL_END_NO_MEMBER : x->last_failure, x->why, x->why_rv);
         return true;
     }
     if (!first) {
@@ -133,6 +137,7 @@ static bool step_take(abl_exchange_t *x)
     }
     x->last_member = x->member;
     x->address = 0;
+    x->connect_until = 0;
     x->step = step_open;
     return true;
 }
@@ -158,15 +163,48 @@ static bool begin_transfer(abl_exchange_t *x)
     return true;
 }
 
-/* A request that must not be sent twice never rides on a connection that the member may be about to close. */
+/* A request that could not be repeated never rides on a connection that the member may be about to close.
+ * With Expect the body stays here until the member has answered. */
+static bool may_use_idle(const abl_exchange_t *x)
+{
+    const abl_request_t *request = x->request;
+
+    return request->idempotent && (request->first_is_all || request->head.expect) &&
+           request->head.upgrade == NULL && !x->fresh_only && !x->body_begun;
+}
+
 static abl_conn_t *take_idle(abl_exchange_t *x, int64_t now)
 {
     abl_pool_t *pool = x->balancer->pools[x->member];
 
-    if (pool == NULL || x->fresh_only || !x->request->idempotent || x->request->head.upgrade != NULL) {
-        return NULL;
+    return pool != NULL && may_use_idle(x) ? abl_pool_take(pool, now) : NULL;
+}
+
+static void wait_for_connect(abl_exchange_t *x, int fd, unsigned what, int64_t deadline)
+{
+    x->wait.fd = fd;
+    x->wait.what = what | ABL_READY_CLIENT_GONE;
+    x->wait.deadline = deadline;
+}
+
+/* A Unix socket's backlog is full. The member is busy, not gone, and there is nothing to poll for: its kernel
+ * queue has no descriptor. */
+static bool wait_for_backlog(abl_exchange_t *x, int64_t now)
+{
+    int64_t again = now + ABL_BACKLOG_PAUSE;
+
+    wait_for_connect(x, -1, 0, again < x->connect_until ? again : x->connect_until);
+    x->step = step_backlog;
+    return false;
+}
+
+static bool step_backlog(abl_exchange_t *x)
+{
+    if (x->ready & ABL_READY_TIMEOUT) {
+        x->step = step_open;
+        return true;
     }
-    return abl_pool_take(pool, now);
+    return false;
 }
 
 static bool step_open(abl_exchange_t *x)
@@ -175,8 +213,9 @@ static bool step_open(abl_exchange_t *x)
     int64_t now = abl_clock_now();
     apr_status_t rv = APR_EHOSTUNREACH;
 
-    if (x->address == 0) {
-        x->conn = take_idle(x, now);
+    if (x->connect_until == 0) {
+        x->conn = x->address == 0 ? take_idle(x, now) : NULL;
+        x->connect_until = now + x->timeouts->connect;
     }
     if (x->conn != NULL) {
         return begin_transfer(x);
@@ -187,13 +226,14 @@ static bool step_open(abl_exchange_t *x)
     if (rv == APR_SUCCESS) {
         return begin_transfer(x);
     }
+    if (APR_STATUS_IS_EAGAIN(rv) && now < x->connect_until) {
+        return wait_for_backlog(x, now);
+    }
     if (x->conn == NULL) {
         connect_failed(x, rv);
         return true;
     }
-    x->wait.fd = x->conn->fd;
-    x->wait.what = ABL_READY_MEMBER_WRITE | ABL_READY_CLIENT_GONE;
-    x->wait.deadline = now + x->timeouts->connect;
+    wait_for_connect(x, x->conn->fd, ABL_READY_MEMBER_WRITE, x->connect_until);
     x->step = step_connecting;
     return false;
 }
@@ -223,7 +263,7 @@ bool abl_exchange_run(abl_exchange_t *x, unsigned ready)
 {
     x->ready = ready;
     if (ready & ABL_READY_CLIENT_GONE) {
-        abl_exchange_finish(x, ABL_END_CLIENT_GONE, "the client closed its connection", APR_SUCCESS);
+        abl_transfer_finish(x, ABL_END_CLIENT_GONE, "the client closed its connection", APR_SUCCESS);
     }
     while (x->end == ABL_END_NONE) {
         if (!x->step(x)) {

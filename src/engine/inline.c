@@ -71,10 +71,9 @@ static int64_t earlier(int64_t a, int64_t b)
 /* Waits for the member alone: first without flushing, then, if nothing came, with everything flushed. */
 static unsigned wait_quietly(const abl_wait_t *wait, const abl_inline_client_t *client)
 {
-    unsigned ready;
-
     if (client->unflushed(client->ctx)) {
-        ready = poll_once(wait, -1, earlier(abl_clock_now() + ABL_INLINE_FLUSH_AFTER, wait->deadline));
+        unsigned ready =
+            poll_once(wait, -1, earlier(abl_clock_now() + ABL_INLINE_FLUSH_AFTER, wait->deadline));
         if (ready != 0) {
             return ready;
         }

@@ -4,7 +4,7 @@
  *
  *     head ──► (1xx: head again) ──► length │ chunked ──► trailers │ until close │ tunnel
  */
-#include "engine/exchange_private.h"
+#include "engine/transfer.h"
 
 #include <string.h>
 
@@ -12,7 +12,7 @@ static abl_receive_t receive_head(abl_exchange_t *x);
 
 static abl_receive_t bad_answer(abl_exchange_t *x, const char *why)
 {
-    abl_exchange_finish(x, x->head_done ? ABL_END_SHORT : ABL_END_BAD_ANSWER, why, APR_SUCCESS);
+    abl_transfer_finish(x, x->head_done ? ABL_END_SHORT : ABL_END_BAD_ANSWER, why, APR_SUCCESS);
     return ABL_RECEIVE_ENDED;
 }
 
@@ -20,7 +20,7 @@ static abl_receive_t bad_answer(abl_exchange_t *x, const char *why)
 static bool handed_on(abl_exchange_t *x, apr_status_t rv)
 {
     if (rv != APR_SUCCESS) {
-        abl_exchange_finish(x, ABL_END_CLIENT_GONE, "the client does not take the answer", rv);
+        abl_transfer_finish(x, ABL_END_CLIENT_GONE, "the client does not take the answer", rv);
     }
     return rv == APR_SUCCESS;
 }
@@ -41,7 +41,7 @@ static abl_receive_t complete(abl_exchange_t *x)
 {
     x->keep = x->body.keep && !abl_send_pending(x) && !x->sending_broke && unread(x) == 0;
     if (handed_on(x, x->events->on_finish(x->ctx))) {
-        abl_exchange_finish(x, ABL_END_OK, NULL, APR_SUCCESS);
+        abl_transfer_finish(x, ABL_END_OK, NULL, APR_SUCCESS);
     }
     return ABL_RECEIVE_ENDED;
 }
@@ -229,13 +229,13 @@ static bool member_closed(abl_exchange_t *x, apr_status_t rv)
     if (x->receive == receive_until_close && (clean || x->tunnel)) {
         complete(x);
     } else if (x->receive != receive_head) {
-        abl_exchange_finish(x, ABL_END_SHORT, "the connection broke in the middle of the answer", rv);
+        abl_transfer_finish(x, ABL_END_SHORT, "the connection broke in the middle of the answer", rv);
     } else if (unread(x) == 0 && x->interims == 0) {
         x->why = clean ? "closed the connection without an answer" : "the connection broke before an answer";
         x->why_rv = clean ? APR_SUCCESS : rv;
         return false;
     } else {
-        abl_exchange_finish(x, ABL_END_BAD_ANSWER, "the connection broke in the middle of the answer's head",
+        abl_transfer_finish(x, ABL_END_BAD_ANSWER, "the connection broke in the middle of the answer's head",
                             rv);
     }
     return true;

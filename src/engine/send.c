@@ -3,7 +3,7 @@
  * The request's bytes: the head and what is known of the body in one system call, then the rest of the body
  * in pieces, in its own framing.
  */
-#include "engine/exchange_private.h"
+#include "engine/transfer.h"
 
 #include <string.h>
 
@@ -63,7 +63,7 @@ static void end_of_body(abl_exchange_t *x)
         push(x, LAST_CHUNK, 3);
         push_trailers(x);
     } else if (x->request->head.body == ABL_H1_REQUEST_LENGTH && x->body_sent != x->request->head.length) {
-        abl_exchange_finish(x, ABL_END_CLIENT_BODY, "the body is shorter than its Content-Length",
+        abl_transfer_finish(x, ABL_END_CLIENT_BODY, "the body is shorter than its Content-Length",
                             APR_SUCCESS);
     }
 }
@@ -77,7 +77,7 @@ static void push_piece(abl_exchange_t *x, size_t len)
     x->body_sent += len;
     if (!x->tunnel && x->request->head.body == ABL_H1_REQUEST_LENGTH &&
         x->body_sent > x->request->head.length) {
-        abl_exchange_finish(x, ABL_END_CLIENT_BODY, "the body is longer than its Content-Length",
+        abl_transfer_finish(x, ABL_END_CLIENT_BODY, "the body is longer than its Content-Length",
                             APR_SUCCESS);
         return;
     }
@@ -109,7 +109,7 @@ static bool read_piece(abl_exchange_t *x, bool *end)
         return false;
     }
     if (rv != APR_SUCCESS) {
-        abl_exchange_finish(x, ABL_END_CLIENT_BODY, "the request's body could not be read", rv);
+        abl_transfer_finish(x, ABL_END_CLIENT_BODY, "the request's body could not be read", rv);
         return false;
     }
     if (len > 0) {
@@ -185,7 +185,7 @@ static bool push_head(abl_exchange_t *x)
     head.close = !member->keepalive && head.upgrade == NULL;
     size = abl_h1_request_size(&head, &why);
     if (size == 0) {
-        abl_exchange_finish(x, ABL_END_REFUSED, why, APR_SUCCESS);
+        abl_transfer_finish(x, ABL_END_REFUSED, why, APR_SUCCESS);
         return false;
     }
     block = apr_palloc(x->pool, size);

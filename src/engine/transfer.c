@@ -3,7 +3,7 @@
  * An exchange's time on one connection: sending and receiving side by side (a member may answer while the
  * body is still on its way), and the deadlines of both.
  */
-#include "engine/exchange_private.h"
+#include "engine/transfer.h"
 
 void abl_transfer_begin(abl_exchange_t *x)
 {
@@ -48,17 +48,17 @@ static void timed_out(abl_exchange_t *x)
         abl_send_body(x);
         break;
     case ABL_DEADLINE_CLIENT:
-        abl_exchange_finish(x, ABL_END_CLIENT_BODY, "the request's body did not come in time", APR_TIMEUP);
+        abl_transfer_finish(x, ABL_END_CLIENT_BODY, "the request's body did not come in time", APR_TIMEUP);
         break;
     case ABL_DEADLINE_TUNNEL:
-        abl_exchange_finish(x, ABL_END_OK, NULL, APR_SUCCESS);
+        abl_transfer_finish(x, ABL_END_OK, NULL, APR_SUCCESS);
         x->keep = false;
         break;
     case ABL_DEADLINE_RESPONSE:
-        abl_exchange_finish(x, ABL_END_TIMEOUT, "no answer in time", APR_TIMEUP);
+        abl_transfer_finish(x, ABL_END_TIMEOUT, "no answer in time", APR_TIMEUP);
         break;
     case ABL_DEADLINE_GAP:
-        abl_exchange_finish(x, x->head_done ? ABL_END_SHORT : ABL_END_TIMEOUT,
+        abl_transfer_finish(x, x->head_done ? ABL_END_SHORT : ABL_END_TIMEOUT,
                             x->head_done ? "the answer stopped in the middle"
                                          : "the member stopped reading the request",
                             APR_TIMEUP);

@@ -12,15 +12,6 @@
 
 #include "apr_strings.h"
 
-void abl_body_init(abl_body_t *body, request_rec *r, bool pollable)
-{
-    memset(body, 0, sizeof(*body));
-    body->r = r;
-    body->pollable = pollable;
-}
-
-/* ---- framing ---------------------------------------------------------------------------------------- */
-
 bool abl_body_is_filtered(const request_rec *r)
 {
     const ap_filter_t *f;
@@ -33,8 +24,17 @@ bool abl_body_is_filtered(const request_rec *r)
     return false;
 }
 
-/* The request that answers for another one, an error document or a subrequest, has no body of its own. */
-static bool without_body(const request_rec *r)
+void abl_body_init(abl_body_t *body, request_rec *r, bool pollable)
+{
+    memset(body, 0, sizeof(*body));
+    body->r = r;
+    body->pollable =
+        pollable && !abl_body_is_filtered(r); /* a filter may hold what no poll of the socket tells of */
+}
+
+/* ---- framing ---------------------------------------------------------------------------------------- */
+
+bool abl_body_is_absent(const request_rec *r)
 {
     return r->main != NULL || (r->prev != NULL && r->prev->status != HTTP_OK);
 }
@@ -72,7 +72,7 @@ int abl_body_framing(request_rec *r, abl_h1_request_t *head)
     if (abl_route_ambiguous(r)) {
         return HTTP_BAD_REQUEST;
     }
-    if (without_body(r)) {
+    if (abl_body_is_absent(r)) {
         return OK;
     }
     if (encoding != NULL) {
@@ -152,12 +152,24 @@ static int status_of(const abl_body_t *body, apr_status_t rv)
     return ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
 }
 
+/* Reads from the filters until there is something in the brigade. Empty-handed success means "not yet": a
+ * filter that unpacks has eaten a header, say. Only a blocking read can find out what comes next. */
+static apr_status_t fill(abl_body_t *body, size_t room, apr_read_type_e block)
+{
+    apr_status_t rv;
+
+    do {
+        rv = fill_brigade(body, room, block);
+    } while (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(body->bb) && block == APR_BLOCK_READ);
+    return rv == APR_SUCCESS && APR_BRIGADE_EMPTY(body->bb) ? APR_EAGAIN : rv;
+}
+
 static apr_status_t read_some(abl_body_t *body, char *buffer, size_t room, size_t *len, apr_read_type_e block)
 {
-    apr_status_t rv = fill_brigade(body, room - *len, block);
+    apr_status_t rv = fill(body, room - *len, block);
 
-    if (APR_STATUS_IS_EAGAIN(rv) || (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(body->bb))) {
-        return block == APR_NONBLOCK_READ ? APR_EAGAIN : APR_EOF;
+    if (APR_STATUS_IS_EAGAIN(rv) && block == APR_NONBLOCK_READ) {
+        return APR_EAGAIN;
     }
     if (rv == APR_SUCCESS) {
         rv = copy_out(body, buffer, room, len);

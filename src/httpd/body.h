@@ -25,6 +25,10 @@ void abl_body_init(abl_body_t *body, request_rec *r, bool pollable);
  * head->body, head->length. */
 int abl_body_framing(request_rec *r, abl_h1_request_t *head);
 
+/* Does this request answer for another one, as an error's document or a subrequest? Then the client's body is
+ * not its, nor are the client's conditions. */
+bool abl_body_is_absent(const request_rec *r);
+
 /* Does an input filter such as DEFLATE change the body? Then what the client said of it becomes true or is
  * taken back only when the body is read. */
 bool abl_body_is_filtered(const request_rec *r);

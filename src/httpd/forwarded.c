@@ -34,31 +34,54 @@ static bool is_trusted(const request_rec *r)
 
 /* ---- what the client says about itself --------------------------------------------------------------- */
 
-void abl_forwarded_strip(request_rec *r)
+/* Does the client's Connection field take this field away? What belongs to the connection by its nature is
+ * left: it is still looked at, and never passed on. */
+static bool is_named(const char *connection, const char *name, apr_size_t len)
+{
+    return connection != NULL && !abl_h1_field_is_hop(name, len) && !abl_h1_field_is_protected(name, len) &&
+           abl_h1_list_has(connection, strlen(connection), name);
+}
+
+static void collect(request_rec *r, bool trusted, apr_array_header_t *names)
 {
     const apr_array_header_t *fields = apr_table_elts(r->headers_in);
-    apr_array_header_t *names = NULL;
+    const char *connection = apr_table_get(r->headers_in, "Connection");
+    int i;
+
+    for (i = 0; i < fields->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(fields, i, apr_table_entry_t).key;
+        apr_size_t len = strlen(name);
+        if ((!trusted && abl_h1_field_is_forwarded(name, len)) || is_named(connection, name, len)) {
+            APR_ARRAY_PUSH(names, const char *) = name;
+        }
+    }
+}
+
+void abl_forwarded_strip(request_rec *r)
+{
+    apr_array_header_t *names = apr_array_make(r->pool, 1, sizeof(const char *));
     int i;
 
     abl_route_note(r)->stripped = true;
-    for (i = 0; i < fields->nelts; i++) {
-        const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
-        if (abl_h1_field_is_forwarded(field->key, strlen(field->key))) {
-            names = names != NULL ? names : apr_array_make(r->pool, 4, sizeof(const char *));
-            APR_ARRAY_PUSH(names, const char *) = field->key;
-        }
-    }
-    if (names == NULL || is_trusted(r)) {
-        return;
-    }
+    collect(r, is_trusted(r), names);
     for (i = 0; i < names->nelts; i++) {
         apr_table_unset(r->headers_in, APR_ARRAY_IDX(names, i, const char *));
     }
 }
 
+bool abl_forwarded_stripped(request_rec *r)
+{
+    for (; r != NULL; r = r->main != NULL ? r->main : r->prev) {
+        if (abl_route_note(r)->stripped) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int abl_forwarded_fixup(request_rec *r)
 {
-    if (r->prev == NULL && r->main == NULL && abl_route_likely(r)) {
+    if (abl_route_likely(r) && !abl_forwarded_stripped(r)) {
         abl_forwarded_strip(r);
     }
     return DECLINED;

@@ -14,9 +14,13 @@
 /* fixups, before mod_headers: abl_forwarded_strip() for a request that is likely to be ours. */
 int abl_forwarded_fixup(request_rec *r);
 
-/* Removes what a client that is not BalancerTrusted says about itself: Forwarded, X-Forwarded-*, X-Real-IP.
- */
+/* Removes what a client that is not BalancerTrusted says about itself (Forwarded, X-Forwarded-*, X-Real-IP),
+ * and the fields that a client's Connection field names. */
 void abl_forwarded_strip(request_rec *r);
+
+/* Was that done for this request, or one that it was made from? What is there since then was put there by the
+ * administrator. */
+bool abl_forwarded_stripped(request_rec *r);
 
 /* Appends the fields that BalancerForwarded asks for to `pairs`; returns how many. `host`: the client's Host,
  * or NULL. Continues and believes what abl_forwarded_strip() has left; the caller must not send a field of

@@ -158,7 +158,7 @@ static void log_failure(const trip_t *trip, abl_exchange_t *x)
 /* The handler's return value. */
 static int conclude(trip_t *trip, abl_end_t end)
 {
-    if (trip->respond.override_status != 0 && end != ABL_END_SHORT) {
+    if (trip->respond.override_status != 0) {
         return trip->respond.override_status;
     }
     switch (end) {

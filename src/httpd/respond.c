@@ -41,18 +41,19 @@ static char *copy_head(apr_pool_t *p, const abl_answer_t *answer)
     return bytes;
 }
 
-/* The answer's Connection field; members that send it twice are served by looking at the last. NULL: none. */
-static const char *connection_of(const abl_h1_head_t *head, const char *bytes)
+/* All Connection fields of the answer as one list; NULL: none. */
+static const char *connection_of(apr_pool_t *p, const abl_h1_head_t *head, const char *bytes)
 {
-    const char *connection = NULL;
+    const char *list = NULL;
     int i;
 
     for (i = 0; i < head->nfields; i++) {
         if (ap_cstr_casecmp(bytes + head->fields[i].name, "Connection") == 0) {
-            connection = bytes + head->fields[i].value;
+            const char *value = bytes + head->fields[i].value;
+            list = list == NULL ? value : apr_pstrcat(p, list, ",", value, NULL);
         }
     }
-    return connection;
+    return list;
 }
 
 static bool is_passed_on(const char *name, apr_size_t len, const char *connection)
@@ -68,7 +69,7 @@ static bool is_passed_on(const char *name, apr_size_t len, const char *connectio
 static void add_fields(abl_respond_t *respond, const abl_answer_t *answer, char *bytes, apr_table_t *table)
 {
     const abl_member_t *member = &respond->balancer->members[answer->member];
-    const char *connection = connection_of(answer->head, bytes);
+    const char *connection = connection_of(respond->r->pool, answer->head, bytes);
     int i;
 
     for (i = 0; i < answer->head->nfields; i++) {
@@ -127,6 +128,9 @@ static apr_status_t send_interim(abl_respond_t *respond, const abl_answer_t *ans
 
 apr_status_t abl_respond_interim(void *ctx, const abl_answer_t *answer)
 {
+    if (((abl_respond_t *)ctx)->r->main != NULL) {
+        return APR_SUCCESS; /* a part of another answer has no head of its own */
+    }
     return send_interim(ctx, answer, NULL);
 }
 
@@ -164,11 +168,14 @@ static void keep_error_fields(request_rec *r, const apr_table_t *fields)
     }
 }
 
+/* The member's word alone: mod_mime may have guessed something from the URL's extension. */
 static void set_content_type(request_rec *r)
 {
     const char *type = apr_table_get(r->headers_out, "Content-Type");
 
     r->content_type = NULL;
+    r->content_encoding = NULL;
+    r->content_languages = NULL;
     if (type != NULL) {
         ap_set_content_type(r, type);
     }

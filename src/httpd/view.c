@@ -5,7 +5,6 @@
 #include "httpd/view.h"
 
 #include "httpd/forwarded.h"
-#include "httpd/route.h"
 #include "wire/h1_fields.h"
 
 #include "http_core.h"
@@ -101,17 +100,16 @@ static bool among(const abl_h1_pair_t *pairs, int n, const char *name)
     return false;
 }
 
-/* Does the client's Connection field take this field away? */
-static bool is_named(const char *connection, const char *name, apr_size_t len)
+/* A part of another answer, or an error's document, is wanted whole and now, whatever the client has. */
+static bool is_conditional(const char *name)
 {
-    return connection != NULL && !abl_h1_field_is_protected(name, len) &&
-           abl_h1_list_has(connection, strlen(connection), name);
+    return ap_cstr_casecmpn(name, "If-", 3) == 0 || ap_cstr_casecmp(name, "Range") == 0;
 }
 
 static void add_fields(request_rec *r, abl_request_t *request)
 {
     const apr_array_header_t *in = apr_table_elts(r->headers_in);
-    const char *connection = apr_table_get(r->headers_in, "Connection");
+    bool derived = abl_body_is_absent(r);
     abl_h1_pair_t *pairs =
         apr_palloc(r->pool, ((apr_size_t)in->nelts + ABL_FORWARDED_PAIRS) * sizeof(*pairs));
     int told = abl_forwarded_add(r, host_of(r), pairs);
@@ -123,7 +121,7 @@ static void add_fields(request_rec *r, abl_request_t *request)
         apr_size_t len = strlen(field->key);
 
         if (abl_h1_field_is_hop(field->key, len) || is_ours(field->key) ||
-            is_named(connection, field->key, len)) {
+            (derived && is_conditional(field->key))) {
             continue;
         }
         if (abl_h1_field_is_forwarded(field->key, len) &&
@@ -137,16 +135,23 @@ static void add_fields(request_rec *r, abl_request_t *request)
     request->head.nfields = n;
 }
 
+static bool has_body(const abl_h1_request_t *head)
+{
+    return head->body == ABL_H1_REQUEST_CHUNKED || (head->body == ABL_H1_REQUEST_LENGTH && head->length > 0);
+}
+
 /* ---- what else is asked for ------------------------------------------------------------------------- */
 
-/* The protocols to switch to, if the client asks for that in a way that can be passed on. */
-static const char *upgrade_of(request_rec *r)
+/* The protocols to switch to, if the client asks for that in a way that can be passed on. A request with a
+ * body would have to be read to its end first. */
+static const char *upgrade_of(request_rec *r, bool has_body)
 {
     const char *upgrade = apr_table_get(r->headers_in, "Upgrade");
     const char *connection = apr_table_get(r->headers_in, "Connection");
 
-    if (upgrade == NULL || connection == NULL || r->connection->master != NULL || r->main != NULL ||
-        r->proto_num < HTTP_VERSION(1, 1) || !abl_h1_list_has(connection, strlen(connection), "upgrade") ||
+    if (has_body || upgrade == NULL || connection == NULL || r->connection->master != NULL ||
+        r->main != NULL || r->proto_num < HTTP_VERSION(1, 1) ||
+        !abl_h1_list_has(connection, strlen(connection), "upgrade") ||
         ap_cstr_casecmpn(upgrade, "h2", 2) == 0) {
         return NULL;
     }
@@ -187,8 +192,7 @@ static int read_first(request_rec *r, abl_body_t *body, abl_request_t *request)
     apr_size_t len;
     int status;
 
-    request->first_is_all =
-        head->body == ABL_H1_REQUEST_NO_BODY || (head->body == ABL_H1_REQUEST_LENGTH && head->length == 0);
+    request->first_is_all = !has_body(head);
     if (request->first_is_all) {
         body->ended = true;
         return OK;
@@ -217,13 +221,13 @@ int abl_view_make(request_rec *r, abl_body_t *body, abl_request_t *request)
     if (status != OK) {
         return status;
     }
-    if (!abl_route_note(r)->stripped && r->prev == NULL && r->main == NULL) {
+    if (!abl_forwarded_stripped(r)) {
         abl_forwarded_strip(r);
     }
     request->head.method = r->method;
     request->head.target = target_of(r);
     request->head.host = abl_dir_conf(r)->preserve_host != 0 ? host_of(r) : NULL;
-    request->head.upgrade = upgrade_of(r);
+    request->head.upgrade = upgrade_of(r, has_body(&request->head));
     request->head.te_trailers = wants_trailers(r);
     request->to_head = strcmp(r->method, "HEAD") == 0;
     request->idempotent = is_idempotent(r);

@@ -3,11 +3,11 @@
  * The inside of an exchange, shared by exchange.c (its life), transfer.c (its time on a
  * connection), send.c and receive.c (the bytes), and nobody else. Calls go down that list only.
  */
-#ifndef ABL_ENGINE_EXCHANGE_PRIVATE_H
-#define ABL_ENGINE_EXCHANGE_PRIVATE_H
+#ifndef ABL_ENGINE_TRANSFER_H
+#define ABL_ENGINE_TRANSFER_H
 
 #include "base/clock.h"
-#include "engine/exchange.h"
+#include "engine/exchange_types.h"
 #include "wire/h1_body.h"
 #include "wire/h1_chunk.h"
 
@@ -29,6 +29,8 @@ typedef enum abl_deadline_t {
 
 #define ABL_SEND_VECTORS 5
 
+typedef struct abl_exchange_t abl_exchange_t;
+
 struct abl_exchange_t {
     apr_pool_t *pool;
     const abl_balancer_t *balancer;
@@ -45,14 +47,15 @@ struct abl_exchange_t {
 
     /* the attempt */
     abl_tried_t tried;
-    int member;       /* whose lease is held; -1: none */
-    int last_member;  /* the last one a lease was held of; -1: none yet */
-    int address;      /* which of its addresses */
-    bool fresh_only;  /* no kept connection this time */
-    int resends;      /* attempts that followed one which may have reached a member */
-    bool sent_ever;   /* some member may have seen some of the request */
-    bool body_begun;  /* read_body was called: the request cannot be repeated */
-    abl_conn_t *conn; /* owned; NULL between attempts */
+    int member;            /* whose lease is held; -1: none */
+    int last_member;       /* the last one a lease was held of; -1: none yet */
+    int address;           /* which of its addresses */
+    int64_t connect_until; /* of this address; 0: not begun */
+    bool fresh_only;       /* no kept connection this time */
+    int resends;           /* attempts that followed one which may have reached a member */
+    bool sent_ever;        /* some member may have seen some of the request */
+    bool body_begun;       /* read_body was called: the request cannot be repeated */
+    abl_conn_t *conn;      /* owned; NULL between attempts */
 
     /* sending: the vectors first, then refill() makes more; refill == NULL and no vectors: all sent */
     void (*refill)(abl_exchange_t *x);
@@ -93,7 +96,7 @@ struct abl_exchange_t {
 };
 
 /* Ends the exchange. */
-static inline void abl_exchange_finish(abl_exchange_t *x, abl_end_t end, const char *why, apr_status_t rv)
+static inline void abl_transfer_finish(abl_exchange_t *x, abl_end_t end, const char *why, apr_status_t rv)
 {
     x->end = end;
     x->why = why;

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What goes into an exchange and what comes out of it: the request, the answer's events, how it ended, and
+ * what a driver waits for.
+ */
+#ifndef ABL_ENGINE_EXCHANGE_TYPES_H
+#define ABL_ENGINE_EXCHANGE_TYPES_H
+
+#include "engine/balancer.h"
+#include "wire/h1_head.h"
+#include "wire/h1_request.h"
+
+#define ABL_INTERIM_MAX 32                 /* 1xx answers to one request */
+#define ABL_RETRY_WINDOW (10 * ABL_SECOND) /* no new attempt later than this */
+#define ABL_RESENDS_MAX 2                  /* attempts after one that may have reached a member */
+#define ABL_CONTINUE_WAIT (1 * ABL_SECOND) /* for 100 Continue, then the body is sent anyway */
+#define ABL_BACKLOG_PAUSE (5 * ABL_MS)     /* before a full Unix socket is tried again */
+#define ABL_BODY_PIECE 16384               /* request body bytes in memory at once */
+
+/* What to send. All memory stays the caller's and must live as long as the exchange. */
+typedef struct abl_request_t {
+    abl_h1_request_t head; /* the engine sets prefix and close, and host where it is NULL: the member's own */
+    bool to_head;          /* it is a HEAD */
+    bool idempotent;       /* RFC 9110 section 9.2.2 */
+    const char *first;     /* the beginning of the body, already read */
+    size_t first_len;
+    bool first_is_all; /* nothing of the body is left to read (also when there is none) */
+} abl_request_t;
+
+/* How an exchange ended. */
+typedef enum abl_end_t {
+    ABL_END_NONE = 0,    /* it has not */
+    ABL_END_OK,          /* the whole answer was handed over */
+    ABL_END_REFUSED,     /* the request cannot be written as HTTP/1.1 */
+    ABL_END_NO_MEMBER,   /* nobody could be reached */
+    ABL_END_BROKEN,      /* the member closed without an answer, and the request may not be sent again */
+    ABL_END_BAD_ANSWER,  /* the answer is malformed, ambiguous or over a limit */
+    ABL_END_TIMEOUT,     /* no answer in time */
+    ABL_END_SHORT,       /* the answer broke off after its head had been handed over */
+    ABL_END_CLIENT_BODY, /* reading the request's body failed */
+    ABL_END_CLIENT_GONE  /* the client left, or does not take the answer */
+} abl_end_t;
+
+/* An answer's head: fields point into `bytes`, which are valid during the event only. */
+typedef struct abl_answer_t {
+    const abl_h1_head_t *head;
+    const char *bytes;
+    int member;
+    bool has_body; /* more than the head will come */
+} abl_answer_t;
+
+/* What happens on the way. Each returns APR_SUCCESS, or an error: the client is gone. `ctx` is the caller's.
+ */
+typedef struct abl_exchange_events_t {
+    /* A 1xx answer other than 100 and 101. */
+    apr_status_t (*on_interim)(void *ctx, const abl_answer_t *answer);
+    /* The final answer's head. Once. */
+    apr_status_t (*on_head)(void *ctx, const abl_answer_t *answer);
+    /* 101: from now on read_body and on_data carry the new protocol's bytes. Instead of on_head. */
+    apr_status_t (*on_upgrade)(void *ctx, const abl_answer_t *answer);
+    /* Bytes of the body. They stay valid until the next on_pass or on_finish returns. */
+    apr_status_t (*on_data)(void *ctx, const char *bytes, size_t len);
+    /* Hand on what on_data has brought since the last time: its memory is about to be used again. */
+    apr_status_t (*on_pass)(void *ctx);
+    /* The trailer section of a chunked answer; fields only. Before on_finish, not always. */
+    apr_status_t (*on_trailers)(void *ctx, const abl_answer_t *answer);
+    /* The answer is complete: hand on everything and its end. */
+    apr_status_t (*on_finish)(void *ctx);
+    /* Reads the body after request->first. APR_SUCCESS: *len bytes (0 only with *end) are in `buffer`; *end:
+     * the body is complete. APR_EAGAIN: wait for the client. Otherwise the exchange ends with CLIENT_BODY. */
+    apr_status_t (*read_body)(void *ctx, char *buffer, size_t room, size_t *len, bool *end);
+    /* Trailers of a chunked request body, after its end: *n pairs. May be NULL. */
+    const abl_h1_pair_t *(*body_trailers)(void *ctx, int *n);
+    /* An attempt failed at `member` (static text `why`, and `rv` where there is a reason) and another one
+     * follows. For the log. */
+    void (*on_retry)(void *ctx, int member, const char *why, apr_status_t rv);
+} abl_exchange_events_t;
+
+/* What has happened, or is awaited; bits. */
+#define ABL_READY_MEMBER_READ 1u
+#define ABL_READY_MEMBER_WRITE 2u
+#define ABL_READY_CLIENT_READ 4u /* the client has sent something, or ended */
+#define ABL_READY_TIMEOUT 8u     /* the deadline has passed */
+#define ABL_READY_CLIENT_GONE 16u
+
+typedef struct abl_wait_t {
+    int fd;           /* the member's */
+    unsigned what;    /* MEMBER_READ, MEMBER_WRITE, CLIENT_READ; CLIENT_GONE: look whether the client left */
+    int64_t deadline; /* abl_clock_now()'s scale */
+} abl_wait_t;
+
+#endif
