@@ -60,14 +60,13 @@ clean:
 
 # ---- check
 
-TESTS = build/unit/*.t t/*.t
 # ABL_ALL: a tool that is missing is a failure, not a reason to skip. Only one test may use fixed ports (39564, 39565).
 PROVE = ABL_ALL=1 prove -It/lib -j2
 
 check:
 	@$(MAKE) --no-print-directory deps FOR=check
 	@$(MAKE) -s --no-print-directory all unit check-clang fuzz-replay
-	$(PROVE) $(TESTS)
+	$(PROVE) $(UNIT_TESTS) t/*.t
 
 # A copy of the sources, so that objects of other compilers and flags stay apart.
 build/%/Makefile: FORCE
@@ -84,9 +83,10 @@ PRELOAD = $(shell gcc -print-file-name=libasan.so) $(shell gcc -print-file-name=
 
 # httpd's pools look like leaks to the sanitizer; the unit tests have none.
 check-asan: build/asan/Makefile
+	@$(MAKE) --no-print-directory deps FOR=check
 	@$(MAKE) -s --no-print-directory -C build/asan all CC=gcc CFLAGS='-g -O1 -fno-omit-frame-pointer $(SANITIZE)' LDFLAGS='$(SANITIZE)'
 	@$(MAKE) -s --no-print-directory -C build/asan unit UNIT_CC=gcc UNIT_EXTRA='$(SANITIZE)'
-	LSAN_OPTIONS=suppressions=$(CURDIR)/t/unit/lsan.supp:print_suppressions=0 prove build/asan/build/unit/*.t
+	LSAN_OPTIONS=suppressions=$(CURDIR)/t/unit/lsan.supp:print_suppressions=0 prove $(UNIT_TESTS:%=build/asan/%)
 	ABL_MODULE=$(CURDIR)/build/asan/.libs/mod_appbalance.so ABL_PRELOAD='$(PRELOAD)' \
 		ASAN_OPTIONS=detect_leaks=0:handle_segv=2:handle_sigbus=2:handle_abort=2 UBSAN_OPTIONS=print_stacktrace=1 $(PROVE) t/*.t
 

@@ -34,6 +34,9 @@ for my $rule (@rules) {
     ok(!@faults, $name) or diag(join "\n", @faults);
 }
 
+my @exported = map { /\A[0-9a-f]+ \w (\S+)$/ ? $1 : () } qx(nm -D --defined-only @{[Abl::Server->module_path]});
+is_deeply([ grep { !/\A__(?:asan|odr_asan|ubsan)/ } @exported ], ['appbalance_module'], 'only the module record leaves the module');
+
 # ---- the guards themselves, on a small tree that is right, and on the same tree with one fault
 
 my %good = (
