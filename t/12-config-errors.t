@@ -201,11 +201,19 @@ subtest 'times' => sub {
 };
 
 subtest 'prefixes' => sub {
+    wrong_after("BalancerTrusted none 10.0.0.1", qr/BalancerTrusted 10\.0\.0\.1: none stands alone/);
+    wrong_after("BalancerTrusted 10.0.0.1 none", qr/BalancerTrusted none: none stands alone/);
+    wrong_after("BalancerErrorOverride on\n!BalancerErrorOverride off", qr/BalancerErrorOverride off: it is already on/);
+    wrong_after("BalancerTimeout gap=5s\n!BalancerTimeout gap=6s", qr/gap= is given twice/);
+    wrong_inside('BalancerMember http://127.0.0.1:8099 concurrency=1', qr/concurrency= is not there yet/);
+    wrong_after("<Location /x>\n!SetHandler BALANCER:app\n</Location>", qr/ABL0183: \S+:\d+: SetHandler: write "balancer:" in lower case/);
     wrong_after('BalancerPass app /',          qr/BalancerPass app: a prefix begins with '\/'/);
     wrong_after('BalancerPass http://x/ app',  qr/a prefix begins with '\/'/);
     wrong_after('BalancerStatic static',       qr/BalancerStatic static: a prefix begins with '\/'/);
     wrong_after("BalancerPass $_ app", qr/BalancerPass \Q$_\E: a prefix is a plain, decoded path/, qr/use <LocationMatch>/)
         for '/%20', '/a?b', '/a*', '/[ab]', '/a#b';
+    wrong_after("BalancerPass $_ app", qr/BalancerPass \Q$_\E: .*so this prefix never matches/) for '/a//b', '/a/./b', '/a/../b';
+    wrong_after("<Location /x>\n<Limit POST>\n!$_\n</Limit>\n</Location>", qr/not allowed|cannot occur within/) for 'BalancerPass app', 'BalancerStatic';
     wrong_after('BalancerPass /x',             qr/expected a prefix and a balancer's name, as in BalancerPass \/ my_cluster/);
     wrong_after('BalancerPass',                qr/BalancerPass takes 1-2 arguments/);
     wrong_after('BalancerPass / app more',     qr/BalancerPass takes 1-2 arguments/);

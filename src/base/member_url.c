@@ -98,6 +98,13 @@ static const char *read_ipv6(apr_pool_t *pool, const char *literal, abl_member_u
     return NULL;
 }
 
+static int is_ipv4(const char *text)
+{
+    struct in_addr address;
+
+    return inet_pton(AF_INET, text, &address) == 1;
+}
+
 static const char *read_host(apr_pool_t *pool, const apr_uri_t *uri, abl_member_url_t *url)
 {
     const char *written = uri->hostinfo ? uri->hostinfo : "";
@@ -117,6 +124,9 @@ static const char *read_host(apr_pool_t *pool, const apr_uri_t *uri, abl_member_
             return apr_psprintf(pool, "\"%s\" is not a host name: letters, digits, '-', '.' and '_' only",
                                 uri->hostname);
         }
+    }
+    if (strspn(uri->hostname, "0123456789.") == strlen(uri->hostname) && !is_ipv4(uri->hostname)) {
+        return apr_psprintf(pool, "\"%s\" is not an IPv4 address", uri->hostname);
     }
     url->host = lower(pool, uri->hostname);
     return NULL;
@@ -143,6 +153,22 @@ static const char *trimmed_path(apr_pool_t *pool, const char *path)
     return len > 0 ? apr_pstrmemdup(pool, path, len) : "";
 }
 
+static const char *check_path(apr_pool_t *pool, const char *path)
+{
+    const char *at;
+
+    if (strstr(path, "/./") || strstr(path, "/../")) {
+        return apr_psprintf(pool, "the path \"%s\" has a '.' or '..' segment; write it without", path);
+    }
+    for (at = strchr(path, '%'); at; at = strchr(at + 1, '%')) {
+        if (!apr_isxdigit(at[1]) || !apr_isxdigit(at[2])) {
+            return apr_psprintf(pool, "in the path \"%s\" a '%%' is not followed by two hexadecimal digits",
+                                path);
+        }
+    }
+    return NULL;
+}
+
 static const char *read_http(apr_pool_t *pool, const char *text, abl_member_url_t *url)
 {
     apr_uri_t uri;
@@ -158,10 +184,8 @@ static const char *read_http(apr_pool_t *pool, const char *text, abl_member_url_
     if (!why && rv != APR_SUCCESS) {
         why = "the address cannot be read; write " FORMS;
     }
-    if (!why) {
-        url->path = trimmed_path(pool, uri.path);
-    }
-    return why;
+    url->path = trimmed_path(pool, uri.path);
+    return why ? why : check_path(pool, url->path);
 }
 
 /* Sets what follows from host, port and path. */

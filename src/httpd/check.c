@@ -112,6 +112,12 @@ static int check_handler(apr_pool_t *p, server_rec *s, const ap_directive_t *d)
     if (name == NULL) {
         return 0;
     }
+    if (strncmp(name, ABL_HANDLER, sizeof(ABL_HANDLER) - 1) != 0) {
+        ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, 0, s,
+                     "ABL0183: %s:%d: %s: write \"" ABL_HANDLER "\" in lower case", d->filename, d->line_num,
+                     d->directive);
+        return 1;
+    }
     name += sizeof(ABL_HANDLER) - 1;
     name = apr_pstrmemdup(p, name, strcspn(name, " \t\"',]"));
     if (strpbrk(name, "%$") != NULL || abl_config_find(name) != NULL) {
@@ -136,19 +142,27 @@ static int check_handlers(apr_pool_t *p, server_rec *s, const ap_directive_t *d)
 
 /* ---- may a directory overrule? ---------------------------------------------------------------------- */
 
+static bool any_overrules(const apr_array_header_t *sections);
+
 /* Does a <Directory> or <Files> section, or one inside it, set a handler, a route or try-files? */
 static bool overrules(const ap_conf_vector_t *section)
 {
     const core_dir_config *core = ap_get_core_module_config(section);
     const abl_dir_conf_t *ours = ap_get_module_config(section, &appbalance_module);
-    int i;
 
     if ((core != NULL && (core->handler != NULL || core->expr_handler != NULL)) ||
         (ours != NULL && (ours->route != NULL || ours->try_files == 1))) {
         return true;
     }
-    for (i = 0; core != NULL && core->sec_file != NULL && i < core->sec_file->nelts; i++) {
-        if (overrules(APR_ARRAY_IDX(core->sec_file, i, ap_conf_vector_t *))) {
+    return core != NULL && (any_overrules(core->sec_file) || any_overrules(core->sec_if));
+}
+
+static bool any_overrules(const apr_array_header_t *sections)
+{
+    int i;
+
+    for (i = 0; sections != NULL && i < sections->nelts; i++) {
+        if (overrules(APR_ARRAY_IDX(sections, i, ap_conf_vector_t *))) {
             return true;
         }
     }
@@ -160,14 +174,8 @@ static void note_walk(server_rec *s)
     const core_server_config *core = ap_get_core_module_config(s->module_config);
     const core_dir_config *defaults = ap_get_core_module_config(s->lookup_defaults);
     abl_server_conf_t *conf = abl_server_conf(s);
-    int i;
 
-    for (i = 0; i < core->sec_dir->nelts; i++) {
-        conf->walk |= overrules(APR_ARRAY_IDX(core->sec_dir, i, ap_conf_vector_t *));
-    }
-    for (i = 0; defaults != NULL && defaults->sec_file != NULL && i < defaults->sec_file->nelts; i++) {
-        conf->walk |= overrules(APR_ARRAY_IDX(defaults->sec_file, i, ap_conf_vector_t *));
-    }
+    conf->walk |= any_overrules(core->sec_dir) || (defaults != NULL && any_overrules(defaults->sec_file));
 }
 
 int abl_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)

@@ -156,6 +156,7 @@ void *abl_config_merge_dir(apr_pool_t *p, void *base_, void *add_)
     merged->error_override = add->error_override != ABL_UNSET ? add->error_override : base->error_override;
     merged->error_codes = add->error_override != ABL_UNSET ? add->error_codes : base->error_codes;
     merged->forwarded = add->forwarded != ABL_FORWARDED_UNSET ? add->forwarded : base->forwarded;
+    merged->trusted_none = add->trusted_none;
     merged->trusted = add->trusted != NULL ? add->trusted : base->trusted;
     merged->timeouts = merge_timeouts(&base->timeouts, &add->timeouts);
     return merged;

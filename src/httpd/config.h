@@ -71,6 +71,7 @@ typedef struct abl_dir_conf_t {
     apr_array_header_t *error_codes; /* of int; empty: all from 400 on */
     abl_forwarded_t forwarded;
     apr_array_header_t *trusted; /* of apr_ipsubnet_t *; NULL: unset */
+    bool trusted_none;           /* BalancerTrusted said none: nothing else may follow */
     abl_timeouts_t timeouts;
 } abl_dir_conf_t;
 

@@ -81,6 +81,12 @@ static const char *add_server_route(cmd_parms *cmd, const char *prefix, const ch
         return ABL_CONFIG_ERROR(cmd->pool, "ABL0161", "%s %s: a prefix begins with '/'", cmd->cmd->name,
                                 prefix);
     }
+    if (strstr(prefix, "//") != NULL || strstr(prefix, "/./") != NULL || strstr(prefix, "/../") != NULL) {
+        return ABL_CONFIG_ERROR(
+            cmd->pool, "ABL0168",
+            "%s %s: httpd takes '//', '/./' and '/../' out of a path, so this prefix never matches",
+            cmd->cmd->name, prefix);
+    }
     if (strpbrk(prefix, "?#%") != NULL || apr_fnmatch_test(prefix)) {
         return ABL_CONFIG_ERROR(
             cmd->pool, "ABL0162",
@@ -101,6 +107,11 @@ static const char *add_server_route(cmd_parms *cmd, const char *prefix, const ch
 
 static const char *set_pass(cmd_parms *cmd, void *dir, const char *first, const char *second)
 {
+    const char *error = ap_check_cmd_context(cmd, NOT_IN_LIMIT);
+
+    if (error != NULL) {
+        return error;
+    }
     if (cmd->path != NULL) {
         return second == NULL
                    ? add_scope_route(cmd, dir, first)
@@ -121,9 +132,12 @@ static const char *set_pass(cmd_parms *cmd, void *dir, const char *first, const 
 
 static const char *set_static(cmd_parms *cmd, void *dir, int argc, char *const argv[])
 {
-    const char *error = NULL;
+    const char *error = ap_check_cmd_context(cmd, NOT_IN_LIMIT);
     int i;
 
+    if (error != NULL) {
+        return error;
+    }
     if (cmd->path != NULL) {
         return argc == 0 ? add_scope_route(cmd, dir, NULL)
                          : ABL_CONFIG_ERROR(
@@ -174,6 +188,10 @@ static const char *add_trusted(cmd_parms *cmd, void *dir, const char *word)
     char *address = apr_pstrdup(cmd->temp_pool, word);
     apr_ipsubnet_t *subnet;
 
+    if (conf->trusted_none || (conf->trusted != NULL && ap_cstr_casecmp(word, "none") == 0)) {
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0176", "BalancerTrusted %s: none stands alone", word);
+    }
+    conf->trusted_none = ap_cstr_casecmp(word, "none") == 0;
     if (conf->trusted == NULL) {
         conf->trusted = apr_array_make(cmd->pool, 4, sizeof(apr_ipsubnet_t *));
     }
@@ -203,6 +221,11 @@ static const char *set_error_override(cmd_parms *cmd, void *dir, int argc, char 
             cmd->pool, "ABL0172",
             "BalancerErrorOverride %s: expected on or off, and after on perhaps status codes",
             argc > 0 ? argv[0] : "");
+    }
+    if (conf->error_override != ABL_UNSET) {
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0177",
+                                "BalancerErrorOverride %s: it is already %s in this scope", argv[0],
+                                conf->error_override ? "on" : "off");
     }
     conf->error_override = ap_cstr_casecmp(argv[0], "on") == 0;
     conf->error_codes = apr_array_make(cmd->pool, 4, sizeof(int));

@@ -158,15 +158,15 @@ static void log_failure(const trip_t *trip, abl_exchange_t *x)
 /* The handler's return value. */
 static int conclude(trip_t *trip, abl_end_t end)
 {
+    if (!trip->body.ended) {
+        /* What is left of the body is nobody's next request, and the answer does not wait for it. */
+        trip->r->connection->keepalive = AP_CONN_CLOSE;
+    }
     if (trip->respond.override_status != 0) {
         return trip->respond.override_status;
     }
     switch (end) {
     case ABL_END_OK:
-        if (!trip->body.ended) {
-            trip->r->connection->keepalive =
-                AP_CONN_CLOSE; /* what is left of the body is nobody's next request */
-        }
         return trip->respond.tunnel ? DONE : OK;
     case ABL_END_REFUSED:
         return HTTP_BAD_REQUEST;

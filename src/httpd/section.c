@@ -141,6 +141,11 @@ static const char *unknown_key(apr_pool_t *p, const char *key)
     const char *known = "";
     apr_size_t i;
 
+    if (ap_cstr_casecmp(key, "concurrency") == 0) {
+        return ABL_CONFIG_ERROR(p, "ABL0120",
+                                "concurrency= is not there yet: no limit counts over all httpd "
+                                "processes; leave it out");
+    }
     for (i = 0; i < sizeof(foreign_keys) / sizeof(foreign_keys[0]); i++) {
         if (ap_cstr_casecmp(foreign_keys[i].key, key) == 0) {
             return ABL_CONFIG_ERROR(p, "ABL0121", "%s= is mod_proxy's and means nothing here: %s",

@@ -22,11 +22,10 @@ static int64_t *timeout_field(abl_timeouts_t *t, const char *key)
     return ap_cstr_casecmp(key, "tunnel") == 0 ? &t->tunnel : NULL;
 }
 
-static const char *set_timeout(apr_pool_t *p, abl_timeouts_t *timeouts, char *word, unsigned *seen)
+static const char *set_timeout(apr_pool_t *p, abl_timeouts_t *timeouts, char *word)
 {
     char *value = strchr(word, '=');
     int64_t *field;
-    unsigned bit;
     const char *error;
 
     if (value != NULL) {
@@ -37,11 +36,9 @@ static const char *set_timeout(apr_pool_t *p, abl_timeouts_t *timeouts, char *wo
         return ABL_CONFIG_ERROR(
             p, "ABL0150", "BalancerTimeout: '%s' is not one of connect=, response=, gap=, tunnel=", word);
     }
-    bit = 1u << (field - &timeouts->connect);
-    if (*seen & bit) {
+    if (*field != ABL_UNSET) { /* in this line, or in one before it */
         return ABL_CONFIG_ERROR(p, "ABL0151", "BalancerTimeout: %s= is given twice", word);
     }
-    *seen |= bit;
     error = abl_units_time(value, field);
     if (error == NULL && *field == 0) {
         error = "expected a time over 0, such as 500ms or 30s";
@@ -53,14 +50,13 @@ static const char *set_timeout(apr_pool_t *p, abl_timeouts_t *timeouts, char *wo
 const char *abl_timeouts_parse(apr_pool_t *p, const char *args, abl_timeouts_t *timeouts)
 {
     const char *error = NULL;
-    unsigned seen = 0;
 
     if (*args == '\0') {
         return ABL_CONFIG_ERROR(p, "ABL0153",
                                 "BalancerTimeout takes at least one of connect=, response=, gap=, tunnel=");
     }
     while (error == NULL && *args != '\0') {
-        error = set_timeout(p, timeouts, ap_getword_conf(p, &args), &seen);
+        error = set_timeout(p, timeouts, ap_getword_conf(p, &args));
     }
     return error;
 }

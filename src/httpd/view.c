@@ -53,9 +53,24 @@ static const char *original_target(request_rec *r)
     return apr_pstrmemdup(r->pool, begin, (apr_size_t)(end - begin));
 }
 
+/* Escaping makes %252F of the %2F that was kept when the path was decoded: back again. */
+static void unescape_slashes(char *path)
+{
+    char *at;
+
+    while ((at = ap_strcasestr(path, "%252f")) != NULL) {
+        memmove(at + 1, at + 3, strlen(at + 3) + 1);
+        path = at + 3;
+    }
+}
+
 static const char *rewritten_target(request_rec *r)
 {
-    const char *path = ap_escape_uri(r->pool, r->uri);
+    char *path = ap_escape_uri(r->pool, r->uri);
+
+    if (r->unparsed_uri != NULL && ap_strcasestr(r->unparsed_uri, "%2f") != NULL) {
+        unescape_slashes(path);
+    }
 
     return r->args != NULL ? apr_pstrcat(r->pool, path, "?", r->args, NULL) : path;
 }
