@@ -360,7 +360,6 @@ void abl_respond_abort(abl_respond_t *respond)
     r->connection->keepalive = AP_CONN_CLOSE;
     if (!respond->tunnel) {
         /* The error bucket keeps CHUNK from writing its last chunk, and makes mod_http2 reset the stream. */
-        respond->head_passed = true;
         (void)pass(respond);
         APR_BRIGADE_INSERT_TAIL(bb,
                                 ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, bb->bucket_alloc));

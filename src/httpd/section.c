@@ -372,7 +372,6 @@ const char *abl_section_open(cmd_parms *cmd, void *dir, const char *args)
     section->handler = apr_pstrcat(cmd->pool, ABL_HANDLER, section->balancer.name, NULL);
     section->place.file = cmd->directive->filename;
     section->place.line = cmd->directive->line_num;
-    section->server = cmd->server;
     section->balancer.timeouts = (abl_timeouts_t){ABL_UNSET, ABL_UNSET, ABL_UNSET, ABL_UNSET};
     for (line = cmd->directive->first_child; line != NULL; line = line->next) {
         error = set_line(cmd, section, line);
