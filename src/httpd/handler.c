@@ -164,8 +164,8 @@ static int conclude(trip_t *trip, abl_end_t end)
     switch (end) {
     case ABL_END_OK:
         if (!trip->body.ended) {
-            trip->r->connection->keepalive =
-                AP_CONN_CLOSE; /* what is left of the body is nobody's next request */
+            /* What is left of the body is nobody's next request. */
+            trip->r->connection->keepalive = AP_CONN_CLOSE;
         }
         return trip->respond.tunnel ? DONE : OK;
     case ABL_END_REFUSED:

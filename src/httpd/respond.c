@@ -94,8 +94,8 @@ static void set_status(request_rec *r, const abl_answer_t *answer, const char *b
     if (answer->head->reason_len > 0) {
         r->status_line = apr_psprintf(r->pool, "%d %s", r->status, bytes + answer->head->reason);
     } else {
-        r->status_line =
-            ap_get_status_line_ex(r->pool, r->status); /* httpd would take one it does not know for 500 */
+        /* httpd would take a status that it does not know for 500. */
+        r->status_line = ap_get_status_line_ex(r->pool, r->status);
     }
 }
 

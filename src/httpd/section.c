@@ -215,9 +215,9 @@ static const char *add_member(cmd_parms *cmd, abl_section_t *section, const char
     int i;
 
     if (error != NULL) {
+        /* What has an @ may hold a password. */
         return ABL_CONFIG_ERROR(cmd->pool, "ABL0129", "BalancerMember %s: %s",
-                                strchr(url, '@') != NULL ? "(not shown)" : url,
-                                error); /* it may hold a password */
+                                strchr(url, '@') != NULL ? "(not shown)" : url, error);
     }
     while (error == NULL && *args != '\0') {
         error = set_member_key(cmd->pool, &member, ap_getword_conf(cmd->pool, &args), &seen);
