@@ -18,7 +18,7 @@ const char *abl_units_time(const char *text, int64_t *out);
 /* A size: digits and nothing (bytes), K, M or G (powers of 1024, either case). At most 2^53. */
 const char *abl_units_size(const char *text, int64_t *out);
 
-/* A whole number from min to max; the message names no range, the caller does. */
+/* A whole number from min to max. The message does not name the range; the caller's should. */
 const char *abl_units_number(const char *text, int64_t min, int64_t max, int64_t *out);
 
 /* A weight: 1 to 1000 with up to two decimals ("2", "1.5"). Result in hundredths (100..100000). */

@@ -28,7 +28,8 @@ typedef struct abl_balancer_t {
     abl_pool_t **pools; /* one per member; NULL where no connection is kept */
 } abl_balancer_t;
 
-/* Gives the balancer its ledger and pools. Child, at its start, before any other thread. */
+/* Gives the balancer its ledger and pools. Child, at its start, before any other thread.
+ * APR_ENOMEM is the only error. */
 apr_status_t abl_balancer_start(abl_balancer_t *balancer);
 
 #endif

@@ -8,6 +8,8 @@
  *     take ──► open ──► connecting ──► transfer ──► (ended)
  *      ▲         │           │            │
  *      └─────────┴───────────┴────────────┘  next member, if the request may go to one
+ *
+ * open may go to backlog and come back: a Unix socket whose queue is full is tried again a little later.
  */
 #include "engine/exchange.h"
 #include "engine/transfer.h"

@@ -6,6 +6,7 @@
 #ifndef ABL_ENGINE_EXCHANGE_TYPES_H
 #define ABL_ENGINE_EXCHANGE_TYPES_H
 
+#include "base/clock.h"
 #include "engine/balancer.h"
 #include "wire/h1_head.h"
 #include "wire/h1_request.h"
@@ -47,13 +48,11 @@ typedef struct abl_answer_t {
     const abl_h1_head_t *head;
     const char *bytes;
     int member;
-    bool has_body; /* more than the head will come */
-    const char
-        *upgrade; /* of on_upgrade: the protocol, NUL-terminated, from the exchange's pool; else NULL */
+    const char *upgrade; /* on_upgrade's: the protocol, NUL-terminated, from the exchange's pool; else NULL */
 } abl_answer_t;
 
-/* What happens on the way. Each returns APR_SUCCESS, or an error: the client is gone. `ctx` is the caller's.
- */
+/* What happens on the way. An event that returns an error and not APR_SUCCESS says that the client is gone.
+ * `ctx` is the caller's. */
 typedef struct abl_exchange_events_t {
     /* A 1xx answer other than 100 and 101. */
     apr_status_t (*on_interim)(void *ctx, const abl_answer_t *answer);

@@ -4,8 +4,6 @@
  */
 #include "engine/inline.h"
 
-#include "base/clock.h"
-
 #include <errno.h>
 #include <poll.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The idle connections that one httpd child keeps to one member, newest first, and the sweeper that closes
- * them when their time is over, even if no request ever comes again: an idle connection can occupy a server
- * that handles one connection at a time.
+ * The idle connections that one httpd child keeps to one member, newest first. The sweeper closes them when
+ * their time is over, even if no request ever comes again: an idle connection can occupy a server that
+ * handles one connection at a time.
  *
  * Any thread of the child may call. Nothing here belongs to an APR pool, because a child may be told to exit
  * while the sweeper runs.

@@ -12,8 +12,6 @@
 #include <string.h>
 #include <strings.h>
 
-static abl_receive_t receive_head(abl_exchange_t *x);
-
 static abl_receive_t bad_answer(abl_exchange_t *x, const char *why)
 {
     abl_transfer_finish(x, x->head_done ? ABL_END_SHORT : ABL_END_BAD_ANSWER, why, APR_SUCCESS);
@@ -29,9 +27,10 @@ static bool handed_on(abl_exchange_t *x, apr_status_t rv)
     return rv == APR_SUCCESS;
 }
 
-static abl_answer_t answer_of(const abl_exchange_t *x, bool has_body)
+static abl_answer_t answer_of(const abl_exchange_t *x)
 {
-    abl_answer_t answer = {&x->head, x->conn->buffer + x->conn->start, x->member, has_body, NULL};
+    abl_answer_t answer = {.head = &x->head, .bytes = x->conn->buffer + x->conn->start, .member = x->member};
+
     return answer;
 }
 
@@ -50,7 +49,7 @@ static abl_receive_t complete(abl_exchange_t *x)
     return ABL_RECEIVE_ENDED;
 }
 
-/* Gives `len` bytes from the front of the buffer to the client's side. */
+/* Gives bytes of the connection's buffer to the client's side, which may hold them until on_pass. */
 static bool give(abl_exchange_t *x, const char *bytes, size_t len)
 {
     x->queued = true;
@@ -97,7 +96,7 @@ static abl_receive_t receive_trailers(abl_exchange_t *x)
     case ABL_WIRE_DONE:
         break;
     }
-    answer = answer_of(x, false);
+    answer = answer_of(x);
     if (x->head.nfields > 0 && !handed_on(x, x->events->on_trailers(x->ctx, &answer))) {
         return ABL_RECEIVE_ENDED;
     }
@@ -150,7 +149,7 @@ static const char *protocol_of(abl_exchange_t *x, const abl_answer_t *answer)
 
 static abl_receive_t upgrade(abl_exchange_t *x)
 {
-    abl_answer_t answer = answer_of(x, true);
+    abl_answer_t answer = answer_of(x);
 
     answer.upgrade = protocol_of(x, &answer);
     if (answer.upgrade == NULL) {
@@ -169,7 +168,7 @@ static abl_receive_t upgrade(abl_exchange_t *x)
 
 static abl_receive_t interim(abl_exchange_t *x)
 {
-    abl_answer_t answer = answer_of(x, true);
+    abl_answer_t answer = answer_of(x);
 
     if (++x->interims > ABL_INTERIM_MAX) {
         return bad_answer(x, "too many interim (1xx) answers");
@@ -192,7 +191,7 @@ static abl_receive_t final_head(abl_exchange_t *x)
         [ABL_H1_BODY_CHUNKED] = receive_chunked,
         [ABL_H1_BODY_CLOSE] = receive_until_close,
     };
-    abl_answer_t answer = answer_of(x, x->body.kind != ABL_H1_BODY_NONE);
+    abl_answer_t answer = answer_of(x);
 
     x->head_done = true;
     if (x->hold_until != 0) {

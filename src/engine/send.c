@@ -10,9 +10,9 @@
 static const char CRLF[] = "\r\n";
 static const char LAST_CHUNK[] = "0\r\n";
 
-/* Room in x->piece: a chunk's size line before the data, CRLF and the last chunk's line behind it. */
+/* Room in x->piece: a chunk's size line before the data, CRLF behind it. */
 #define PIECE_FRONT ABL_H1_CHUNK_PREFIX_MAX
-#define PIECE_BACK 8
+#define PIECE_BACK 2
 
 static void push(abl_exchange_t *x, const char *bytes, size_t len)
 {

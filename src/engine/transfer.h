@@ -6,7 +6,6 @@
 #ifndef ABL_ENGINE_TRANSFER_H
 #define ABL_ENGINE_TRANSFER_H
 
-#include "base/clock.h"
 #include "engine/exchange_types.h"
 #include "wire/h1_body.h"
 #include "wire/h1_chunk.h"
@@ -27,7 +26,7 @@ typedef enum abl_deadline_t {
     ABL_DEADLINE_TUNNEL
 } abl_deadline_t;
 
-#define ABL_SEND_VECTORS 5
+#define ABL_SEND_VECTORS 4 /* the head, then the first chunk's size line, data and CRLF */
 
 typedef struct abl_exchange_t abl_exchange_t;
 

@@ -28,8 +28,8 @@ void abl_body_init(abl_body_t *body, request_rec *r, bool pollable)
 {
     memset(body, 0, sizeof(*body));
     body->r = r;
-    body->pollable =
-        pollable && !abl_body_is_filtered(r); /* a filter may hold what no poll of the socket tells of */
+    /* A filter may hold what no poll of the socket tells of. */
+    body->pollable = pollable && !abl_body_is_filtered(r);
 }
 
 /* ---- framing ---------------------------------------------------------------------------------------- */
@@ -39,6 +39,7 @@ bool abl_body_is_absent(const request_rec *r)
     return r->main != NULL || (r->prev != NULL && r->prev->status != HTTP_OK);
 }
 
+/* Malformed (RFC 9112 section 6.1), where any other list is only not understood. */
 static bool chunked_twice(const char *encoding)
 {
     const char *first = ap_strcasestr(encoding, "chunked");

@@ -21,7 +21,7 @@ typedef struct abl_body_t {
 void abl_body_init(abl_body_t *body, request_rec *r, bool pollable);
 
 /* How the request says its body is framed. OK, or the HTTP status to answer instead: 400 for an ambiguous
- * framing, 411 or 501 for one that is not understood, 413 for a length over LimitRequestBody. Sets
+ * framing, 501 for one that is not understood, 413 for a length over LimitRequestBody. Sets
  * head->body, head->length. */
 int abl_body_framing(request_rec *r, abl_h1_request_t *head);
 

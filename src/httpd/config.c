@@ -8,7 +8,7 @@
 
 #include "apr_strings.h"
 
-const abl_timeouts_t abl_default_timeouts = {
+static const abl_timeouts_t default_timeouts = {
     .connect = 5 * ABL_SECOND,
     .response = 60 * ABL_SECOND,
     .gap = 60 * ABL_SECOND,
@@ -86,7 +86,7 @@ static abl_timeouts_t merge_timeouts(const abl_timeouts_t *base, const abl_timeo
 
 abl_timeouts_t abl_config_timeouts(const request_rec *r, const abl_balancer_t *balancer)
 {
-    abl_timeouts_t t = merge_timeouts(&abl_default_timeouts, &abl_server_conf(r->server)->timeouts);
+    abl_timeouts_t t = merge_timeouts(&default_timeouts, &abl_server_conf(r->server)->timeouts);
 
     t = merge_timeouts(&t, &balancer->timeouts);
     return merge_timeouts(&t, &abl_dir_conf(r)->timeouts);

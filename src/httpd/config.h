@@ -30,7 +30,6 @@ typedef struct abl_section_t {
     abl_balancer_t balancer; /* timeouts: ABL_UNSET where the section says nothing */
     const char *handler;     /* "balancer:NAME" */
     abl_place_t place;
-    server_rec *server;
     struct abl_section_t *next;
 } abl_section_t;
 
@@ -108,10 +107,8 @@ abl_section_t *abl_config_find(const char *name);
 abl_route_t *abl_config_add_route(abl_route_t **routes, abl_route_t *route);
 
 /* The timeouts that hold for a request: what its location says, else the balancer, else the server, else
- * ABL_DEFAULT_TIMEOUTS. */
+ * the defaults. */
 abl_timeouts_t abl_config_timeouts(const request_rec *r, const abl_balancer_t *balancer);
-
-extern const abl_timeouts_t abl_default_timeouts;
 
 /* A message that begins with an id. */
 #define ABL_CONFIG_ERROR(pool, id, ...) apr_pstrcat(pool, id ": ", apr_psprintf(pool, __VA_ARGS__), NULL)

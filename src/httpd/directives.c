@@ -4,7 +4,6 @@
  */
 #include "httpd/directives.h"
 
-#include "base/clock.h"
 #include "base/units.h"
 #include "httpd/check.h"
 #include "httpd/linger.h"

@@ -4,8 +4,8 @@
  *
  * Who the client is: r->useragent_ip, which is the peer's address, or what mod_remoteip found behind proxies
  * that it was told to trust. What the peer says is believed only when the peer is BalancerTrusted:
- * otherwise it is removed before fixups, so that what is there later was put there by the administrator
- * (RequestHeader), who is believed too.
+ * otherwise it is removed in fixups, before mod_headers, so that what is there later was put there by the
+ * administrator (RequestHeader), who is believed too.
  */
 #include "httpd/forwarded.h"
 

@@ -9,8 +9,6 @@
  */
 #include "httpd/linger.h"
 
-#include "base/clock.h"
-
 #include "ap_mpm.h"
 #include "ap_mmn.h"
 #include "http_connection.h"
@@ -21,7 +19,6 @@
 #include "apr_atomic.h"
 #include "apr_portable.h"
 
-#include <errno.h>
 #include <poll.h>
 
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 135)

@@ -10,6 +10,7 @@
 #ifndef ABL_HTTPD_LINGER_H
 #define ABL_HTTPD_LINGER_H
 
+#include "base/clock.h"
 #include "httpd/config.h"
 
 #define ABL_LINGER_DEFAULT (2 * ABL_MS)

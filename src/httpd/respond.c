@@ -94,8 +94,8 @@ static void set_status(request_rec *r, const abl_answer_t *answer, const char *b
     if (answer->head->reason_len > 0) {
         r->status_line = apr_psprintf(r->pool, "%d %s", r->status, bytes + answer->head->reason);
     } else {
-        r->status_line =
-            ap_get_status_line_ex(r->pool, r->status); /* httpd would take one it does not know for 500 */
+        /* httpd would take a status that it does not know for 500. */
+        r->status_line = ap_get_status_line_ex(r->pool, r->status);
     }
 }
 
@@ -360,7 +360,6 @@ void abl_respond_abort(abl_respond_t *respond)
     r->connection->keepalive = AP_CONN_CLOSE;
     if (!respond->tunnel) {
         /* The error bucket keeps CHUNK from writing its last chunk, and makes mod_http2 reset the stream. */
-        respond->head_passed = true;
         (void)pass(respond);
         APR_BRIGADE_INSERT_TAIL(bb,
                                 ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL, r->pool, bb->bucket_alloc));

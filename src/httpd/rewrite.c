@@ -122,7 +122,7 @@ static const char *rewrite_attribute(request_rec *r, const abl_member_t *member,
 
 static bool names_own_address(const abl_member_t *member, const char *value)
 {
-    return (member->url.host != NULL && ap_strcasestr(value, member->url.host) != NULL) ||
+    return ap_strcasestr(value, member->url.host) != NULL ||
            (member->url.path[0] != '\0' && ap_strstr_c(value, member->url.path) != NULL);
 }
 

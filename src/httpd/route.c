@@ -42,8 +42,8 @@ int abl_route_note_framing(request_rec *r)
         abl_route_note(r)->ambiguous = true;
     }
     if (r->connection->master == NULL && r->method_number == M_CONNECT && r->proxyreq == PROXYREQ_NONE) {
-        r->connection->keepalive =
-            AP_CONN_CLOSE; /* what follows may be meant for the tunnel that is refused */
+        /* What follows may be meant for the tunnel that is refused. */
+        r->connection->keepalive = AP_CONN_CLOSE;
     }
     return DECLINED;
 }

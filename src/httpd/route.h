@@ -22,7 +22,8 @@ abl_note_t *abl_route_note(request_rec *r);
 /* Did the administrator name one of our handlers for this scope, or is a route likely to? */
 bool abl_route_likely(const request_rec *r);
 
-/* post_read_request: remembers a request whose framing httpd has repaired, so that it is not forwarded. */
+/* post_read_request: remembers a request whose framing httpd has repaired, so that it is not forwarded. Makes
+ * a CONNECT, which is refused, the last request of its connection. */
 int abl_route_note_framing(request_rec *r);
 
 /* Was it? (RFC 9112 section 6.3: Content-Length together with Transfer-Encoding.) */

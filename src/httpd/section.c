@@ -220,9 +220,9 @@ static const char *add_member(cmd_parms *cmd, abl_section_t *section, const char
     int i;
 
     if (error != NULL) {
+        /* What has an @ may hold a password. */
         return ABL_CONFIG_ERROR(cmd->pool, "ABL0129", "BalancerMember %s: %s",
-                                strchr(url, '@') != NULL ? "(not shown)" : url,
-                                error); /* it may hold a password */
+                                strchr(url, '@') != NULL ? "(not shown)" : url, error);
     }
     while (error == NULL && *args != '\0') {
         error = set_member_key(cmd->pool, &member, ap_getword_conf(cmd->pool, &args), &seen);
@@ -377,7 +377,6 @@ const char *abl_section_open(cmd_parms *cmd, void *dir, const char *args)
     section->handler = apr_pstrcat(cmd->pool, ABL_HANDLER, section->balancer.name, NULL);
     section->place.file = cmd->directive->filename;
     section->place.line = cmd->directive->line_num;
-    section->server = cmd->server;
     section->balancer.timeouts = (abl_timeouts_t){ABL_UNSET, ABL_UNSET, ABL_UNSET, ABL_UNSET};
     for (line = cmd->directive->first_child; line != NULL; line = line->next) {
         error = set_line(cmd, section, line);

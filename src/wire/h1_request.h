@@ -25,8 +25,8 @@ typedef struct abl_h1_request_t {
                          * starts with '/' */
     const char *target; /* origin-form or "*", byte for byte as the client sent it */
     const char *host;   /* value of Host */
-    const abl_h1_pair_t
-        *fields; /* end-to-end fields; Host, Content-Length and hop-by-hop ones not among them */
+    /* end-to-end fields; Host, Content-Length and hop-by-hop ones not among them */
+    const abl_h1_pair_t *fields;
     int nfields;
     abl_h1_request_body_t body;
     uint64_t length;     /* of LENGTH */
