@@ -206,7 +206,7 @@ subtest 'prefixes' => sub {
     wrong_after("BalancerErrorOverride on\n!BalancerErrorOverride off", qr/BalancerErrorOverride off: it is already on/);
     wrong_after("BalancerTimeout gap=5s\n!BalancerTimeout gap=6s", qr/gap= is given twice/);
     wrong_inside('BalancerMember http://127.0.0.1:8099 concurrency=1', qr/concurrency= is not there yet/);
-    wrong_after("<Location /x>\n!SetHandler BALANCER:app\n</Location>", qr/ABL0183: \S+:\d+: SetHandler: write "balancer:" in lower case/);
+    wrong_after("<Balancer APP>\nBalancerMember http://127.0.0.1:1\n</Balancer>", qr/<Balancer APP> is already defined/);
     wrong_after('BalancerPass app /',          qr/BalancerPass app: a prefix begins with '\/'/);
     wrong_after('BalancerPass http://x/ app',  qr/a prefix begins with '\/'/);
     wrong_after('BalancerStatic static',       qr/BalancerStatic static: a prefix begins with '\/'/);

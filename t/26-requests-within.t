@@ -85,6 +85,41 @@ subtest 'a large PUT does not ride on a connection that may be stale' => sub {
     is($c->ask('PUT', '/app/echo', [], 'small')->field('X-Connection'), $used, 'a small one can be repeated, and does');
 };
 
+subtest 'mod_dir may fall back on the application' => sub {
+    my $t = Abl::Server->start(modules => ['dir'], files => { 'x' => '' }, conf => balancer('App_One', $m) . <<'END');
+BalancerPass /app App_One
+FallbackResource /app/echo/fallback
+<Location /upper>
+    SetHandler balancer:App_One
+</Location>
+<Location /lower>
+    SetHandler Balancer:app_one
+</Location>
+END
+    for my $case ([ '/none' => '/app/echo/fallback' ], [ '/upper/x' => '/upper/x' ], [ '/lower/x' => '/lower/x' ]) {
+        $m->forget;
+        is($t->client->ask('GET', $case->[0])->field('X-Member'), 'a', $case->[0]);
+    }
+    $t->log_ok;
+};
+
+subtest 'everybody may be trusted' => sub {
+    my $t = Abl::Server->start(conf => balancer('app', $m) . "BalancerPass / app\nBalancerTrusted 0.0.0.0/0 ::/0\n");
+    $t->client->ask('GET', '/echo', [ 'X-Forwarded-For' => '6.6.6.6' ]);
+    is($m->last_request->field('X-Forwarded-For'), '6.6.6.6, 127.0.0.1', 'with a network of 0 bits');
+    $t->log_ok;
+};
+
+subtest 'an error does not wait for the rest of a body' => sub {
+    my $t = Abl::Server->start(conf => balancer('app', $m) . "BalancerPass / app\n<Location /status>\nBalancerErrorOverride on\n</Location>\n");
+    for my $case ([ '/status/404?early=1' => 404 ], [ '/reset-before?early=1' => 502 ]) {
+        my $c = $t->client(timeout => 5);
+        $c->send($c->head('POST', $case->[0], [ 'Content-Length' => 60_000 ]) . 'x');
+        is($c->response(head => 0)->status, $case->[1], $case->[0]);
+    }
+    $t->log_ok(allow => [trouble]);
+};
+
 subtest 'an encoded slash is no way around a <Location>' => sub {
     my $t = Abl::Server->start(conf => balancer('app', $m) . <<'END');
 BalancerPass / app

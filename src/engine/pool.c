@@ -12,7 +12,10 @@
 
 struct abl_pool_t {
     pthread_mutex_t lock; /* protects newest and idle */
-    const abl_member_t *member;
+    /* Copies: the sweeper may still run while exit() destroys the memory of the configuration. */
+    int idle_max;
+    int64_t idle_timeout;
+    int64_t max_age;
     abl_conn_t *newest; /* the others behind it, by age of idleness */
     int idle;
 };
@@ -30,7 +33,9 @@ abl_pool_t *abl_pool_create(const abl_member_t *member)
         return NULL;
     }
     pthread_mutex_init(&pool->lock, NULL);
-    pool->member = member;
+    pool->idle_max = member->idle_max;
+    pool->idle_timeout = member->idle_timeout;
+    pool->max_age = member->max_age;
     if (abl_sweeper_add(sweep, pool) != APR_SUCCESS) {
         free(pool);
         return NULL;
@@ -41,8 +46,8 @@ abl_pool_t *abl_pool_create(const abl_member_t *member)
 /* When this idle connection has to go. */
 static int64_t expiry(const abl_pool_t *pool, const abl_conn_t *conn)
 {
-    int64_t by_idleness = conn->idle_since + pool->member->idle_timeout;
-    int64_t by_age = conn->born + pool->member->max_age;
+    int64_t by_idleness = conn->idle_since + pool->idle_timeout;
+    int64_t by_age = conn->born + pool->max_age;
 
     return by_idleness < by_age ? by_idleness : by_age;
 }
@@ -85,7 +90,7 @@ void abl_pool_put(abl_pool_t *pool, abl_conn_t **conn, int64_t now)
     int64_t until = expiry(pool, *conn);
     if (now < until) {
         pthread_mutex_lock(&pool->lock);
-        kept = pool->idle < pool->member->idle_max;
+        kept = pool->idle < pool->idle_max;
         if (kept) {
             (*conn)->next = pool->newest;
             pool->newest = *conn;

@@ -112,12 +112,6 @@ static int check_handler(apr_pool_t *p, server_rec *s, const ap_directive_t *d)
     if (name == NULL) {
         return 0;
     }
-    if (strncmp(name, ABL_HANDLER, sizeof(ABL_HANDLER) - 1) != 0) {
-        ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, 0, s,
-                     "ABL0183: %s:%d: %s: write \"" ABL_HANDLER "\" in lower case", d->filename, d->line_num,
-                     d->directive);
-        return 1;
-    }
     name += sizeof(ABL_HANDLER) - 1;
     name = apr_pstrmemdup(p, name, strcspn(name, " \t\"',]"));
     if (strpbrk(name, "%$") != NULL || abl_config_find(name) != NULL) {

@@ -45,7 +45,7 @@ abl_section_t *abl_config_find(const char *name)
 {
     abl_section_t *section = sections;
 
-    while (section != NULL && strcmp(section->balancer.name, name) != 0) {
+    while (section != NULL && ap_cstr_casecmp(section->balancer.name, name) != 0) {
         section = section->next;
     }
     return section;

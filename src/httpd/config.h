@@ -17,6 +17,15 @@ APLOG_USE_MODULE(appbalance);
 
 #define ABL_HANDLER "balancer:" /* what a handler name that means us begins with */
 
+/* The name of the balancer in a handler's name; NULL: the handler is another's. Letters' case does not
+ * matter, because httpd makes some handler names lower case. */
+static inline const char *abl_handler_balancer(const char *handler)
+{
+    apr_size_t len = sizeof(ABL_HANDLER) - 1;
+
+    return handler != NULL && ap_cstr_casecmpn(handler, ABL_HANDLER, len) == 0 ? handler + len : NULL;
+}
+
 #define ABL_UNSET (-1)
 
 /* Where a directive stands, for messages about it that can only be given later. */
@@ -99,7 +108,7 @@ abl_section_t *abl_config_sections(void);
 /* Adds a section. Parent. */
 void abl_config_add_section(abl_section_t *section);
 
-/* The section of this name, or NULL. */
+/* The section of this name, letters' case apart, or NULL. */
 abl_section_t *abl_config_find(const char *name);
 
 /* Adds a route to a list that is kept longest prefix first. Returns the route that already had the same

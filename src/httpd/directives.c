@@ -180,6 +180,19 @@ static const char *set_forwarded(cmd_parms *cmd, void *dir, const char *value)
         "BalancerForwarded %s: expected on (X-Forwarded-*), rfc7239 (Forwarded), both or off", value);
 }
 
+/* Everybody: APR knows no network of 0 bits, so it is written as its two halves. */
+static bool push_everybody(apr_pool_t *p, apr_array_header_t *trusted, const char *address)
+{
+    bool v6 = strcmp(address, "::") == 0;
+
+    if (!v6 && strcmp(address, "0.0.0.0") != 0) {
+        return false;
+    }
+    return apr_ipsubnet_create(&APR_ARRAY_PUSH(trusted, apr_ipsubnet_t *), address, "1", p) == APR_SUCCESS &&
+           apr_ipsubnet_create(&APR_ARRAY_PUSH(trusted, apr_ipsubnet_t *), v6 ? "8000::" : "128.0.0.0", "1",
+                               p) == APR_SUCCESS;
+}
+
 static const char *add_trusted(cmd_parms *cmd, void *dir, const char *word)
 {
     abl_dir_conf_t *conf = dir;
@@ -200,6 +213,9 @@ static const char *add_trusted(cmd_parms *cmd, void *dir, const char *word)
     mask = strchr(address, '/');
     if (mask != NULL) {
         *mask++ = '\0';
+    }
+    if (mask != NULL && strcmp(mask, "0") == 0 && push_everybody(cmd->pool, conf->trusted, address)) {
+        return NULL;
     }
     if (apr_ipsubnet_create(&subnet, address, mask, cmd->pool) != APR_SUCCESS) {
         return ABL_CONFIG_ERROR(

@@ -87,7 +87,7 @@ static const char *target_of(request_rec *r)
 /* The host the client named: in an absolute target, else in Host (RFC 9112 section 3.2.2). */
 static const char *host_of(request_rec *r)
 {
-    if (r->parsed_uri.hostname != NULL) {
+    if (r->parsed_uri.hostname != NULL && r->parsed_uri.hostname[0] != '\0') {
         return apr_uri_unparse(r->pool, &r->parsed_uri, APR_URI_UNP_OMITPATHINFO | APR_URI_UNP_OMITUSERINFO) +
                strlen(r->parsed_uri.scheme) + 3;
     }
