@@ -148,7 +148,8 @@ int abl_route_keep_slashes(request_rec *r)
     if (route == NULL || route->to == NULL || !same_place(r, kept, decoded)) {
         return DECLINED;
     }
-    strcpy(r->parsed_uri.path, kept); /* in place: r->uri is the same memory, and kept is no longer */
+    memcpy(r->parsed_uri.path, kept,
+           strlen(kept) + 1); /* in place: r->uri is the same memory, and kept is no longer */
     return DONE;
 }
 
