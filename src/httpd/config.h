@@ -17,6 +17,14 @@ APLOG_USE_MODULE(appbalance);
 
 #define ABL_HANDLER "balancer:" /* what a handler name that means us begins with */
 
+/* The balancer that a handler's name names; NULL: the handler is not ours. `handler` may be NULL. */
+static inline const char *abl_handler_balancer(const char *handler)
+{
+    const apr_size_t len = sizeof(ABL_HANDLER) - 1;
+
+    return handler != NULL && strncmp(handler, ABL_HANDLER, len) == 0 ? handler + len : NULL;
+}
+
 #define ABL_UNSET (-1)
 
 /* Where a directive stands, for messages about it that can only be given later. */

@@ -271,13 +271,12 @@ static int serve(request_rec *r, const abl_balancer_t *balancer)
 
 int abl_handler(request_rec *r)
 {
-    const char *name;
+    const char *name = abl_handler_balancer(r->handler);
     const abl_section_t *section;
 
-    if (r->handler == NULL || strncmp(r->handler, ABL_HANDLER, sizeof(ABL_HANDLER) - 1) != 0) {
+    if (name == NULL) {
         return DECLINED;
     }
-    name = r->handler + sizeof(ABL_HANDLER) - 1;
     section = abl_config_find(name);
     if (section == NULL) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "ABL0011: handler %s: there is no <Balancer %s>",

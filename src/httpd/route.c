@@ -93,7 +93,7 @@ bool abl_route_likely(const request_rec *r)
     const abl_note_t *note = note_of(r);
 
     return (note != NULL && note->candidate) || abl_dir_conf(r)->route != NULL ||
-           (core->handler != NULL && strncmp(core->handler, ABL_HANDLER, sizeof(ABL_HANDLER) - 1) == 0);
+           abl_handler_balancer(core->handler) != NULL;
 }
 
 /* ---- before the file system ------------------------------------------------------------------------- */
@@ -214,11 +214,7 @@ int abl_route_fixup(request_rec *r)
     const abl_note_t *note = note_of(r);
     const abl_route_t *route;
 
-    if (r->uri == NULL || r->uri[0] != '/') {
-        return DECLINED;
-    }
-    if (has_handler(r) ||
-        (r->handler != NULL && strncmp(r->handler, ABL_HANDLER, sizeof(ABL_HANDLER) - 1) == 0)) {
+    if (r->uri == NULL || r->uri[0] != '/' || has_handler(r) || abl_handler_balancer(r->handler) != NULL) {
         return DECLINED;
     }
     route = find(r, r->uri);
