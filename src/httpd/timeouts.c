@@ -8,40 +8,48 @@
 
 #include "apr_strings.h"
 
-static int64_t *timeout_field(abl_timeouts_t *t, const char *key)
+static const struct {
+    const char *key;
+    apr_size_t offset;
+} fields[] = {
+    {"connect", APR_OFFSETOF(abl_timeouts_t, connect)},
+    {"response", APR_OFFSETOF(abl_timeouts_t, response)},
+    {"gap", APR_OFFSETOF(abl_timeouts_t, gap)},
+    {"tunnel", APR_OFFSETOF(abl_timeouts_t, tunnel)},
+};
+
+#define NFIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static apr_size_t find_field(const char *key)
 {
-    if (ap_cstr_casecmp(key, "connect") == 0) {
-        return &t->connect;
+    apr_size_t i = 0;
+
+    while (i < NFIELDS && ap_cstr_casecmp(key, fields[i].key) != 0) {
+        i++;
     }
-    if (ap_cstr_casecmp(key, "response") == 0) {
-        return &t->response;
-    }
-    if (ap_cstr_casecmp(key, "gap") == 0) {
-        return &t->gap;
-    }
-    return ap_cstr_casecmp(key, "tunnel") == 0 ? &t->tunnel : NULL;
+    return i;
 }
 
 static const char *set_timeout(apr_pool_t *p, abl_timeouts_t *timeouts, char *word, unsigned *seen)
 {
     char *value = strchr(word, '=');
     int64_t *field;
-    unsigned bit;
+    apr_size_t i;
     const char *error;
 
     if (value != NULL) {
         *value++ = '\0';
     }
-    field = timeout_field(timeouts, word);
-    if (value == NULL || field == NULL) {
+    i = find_field(word);
+    if (value == NULL || i == NFIELDS) {
         return ABL_CONFIG_ERROR(
             p, "ABL0150", "BalancerTimeout: '%s' is not one of connect=, response=, gap=, tunnel=", word);
     }
-    bit = 1u << (field - &timeouts->connect);
-    if (*seen & bit) {
+    if (*seen & 1u << i) {
         return ABL_CONFIG_ERROR(p, "ABL0151", "BalancerTimeout: %s= is given twice", word);
     }
-    *seen |= bit;
+    *seen |= 1u << i;
+    field = (int64_t *)((char *)timeouts + fields[i].offset);
     error = abl_units_time(value, field);
     if (error == NULL && *field == 0) {
         error = "expected a time over 0, such as 500ms or 30s";
