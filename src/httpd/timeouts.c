@@ -8,14 +8,16 @@
 
 #include "apr_strings.h"
 
+#include <stddef.h>
+
 static const struct {
     const char *key;
     apr_size_t offset;
 } fields[] = {
-    {"connect", APR_OFFSETOF(abl_timeouts_t, connect)},
-    {"response", APR_OFFSETOF(abl_timeouts_t, response)},
-    {"gap", APR_OFFSETOF(abl_timeouts_t, gap)},
-    {"tunnel", APR_OFFSETOF(abl_timeouts_t, tunnel)},
+    {"connect", offsetof(abl_timeouts_t, connect)},
+    {"response", offsetof(abl_timeouts_t, response)},
+    {"gap", offsetof(abl_timeouts_t, gap)},
+    {"tunnel", offsetof(abl_timeouts_t, tunnel)},
 };
 
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -45,7 +47,7 @@ static const char *set_timeout(apr_pool_t *p, abl_timeouts_t *timeouts, char *wo
         return ABL_CONFIG_ERROR(
             p, "ABL0150", "BalancerTimeout: '%s' is not one of connect=, response=, gap=, tunnel=", word);
     }
-    if (*seen & 1u << i) {
+    if (*seen & (1u << i)) {
         return ABL_CONFIG_ERROR(p, "ABL0151", "BalancerTimeout: %s= is given twice", word);
     }
     *seen |= 1u << i;
