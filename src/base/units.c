@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 
-#define SECOND UINT64_C(1000000) /* in microseconds */
-#define TIME_MAX (SECOND * 7 * 24 * 3600)
+#define TIME_MAX ((uint64_t)ABL_SECOND * 7 * 24 * 3600)
 #define SIZE_MAX_BYTES (UINT64_C(1) << 53) /* what a JSON reader still holds exactly */
 
 typedef struct unit_t {
@@ -18,7 +18,7 @@ typedef struct unit_t {
 } unit_t;
 
 static const unit_t times[] = {
-    {"ms", 1000}, {"s", SECOND}, {"min", 60 * SECOND}, {"h", 3600 * SECOND}, {NULL, 0}};
+    {"ms", ABL_MS}, {"s", ABL_SECOND}, {"min", 60 * ABL_SECOND}, {"h", 3600 * ABL_SECOND}, {NULL, 0}};
 
 static const unit_t sizes[] = {{"", 1},        {"K", 1 << 10}, {"k", 1 << 10}, {"M", 1 << 20},
                                {"m", 1 << 20}, {"G", 1 << 30}, {"g", 1 << 30}, {NULL, 0}};

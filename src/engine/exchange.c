@@ -95,8 +95,9 @@ static bool may_send_again(const abl_exchange_t *x)
     return x->request->idempotent && !x->body_begun;
 }
 
-/* The connection failed before any byte of an answer: another connection, another member, or the end. */
-static void unanswered(abl_exchange_t *x, const char *why, apr_status_t rv)
+/* The connection failed before any byte of an answer: another connection, another member, or the end.
+ * x->why and x->why_rv say how. */
+static void unanswered(abl_exchange_t *x)
 {
     bool reached = x->sent_here;
 
@@ -113,10 +114,10 @@ static void unanswered(abl_exchange_t *x, const char *why, apr_status_t rv)
     if (!reached ||
         (may_send_again(x) && x->resends < ABL_RESENDS_MAX && abl_ledger_spend_retry(x->balancer->ledger))) {
         x->resends += reached;
-        try_next(x, why, rv);
+        try_next(x, x->why, x->why_rv);
         return;
     }
-    abl_transfer_finish(x, ABL_END_BROKEN, why, rv);
+    abl_transfer_finish(x, ABL_END_BROKEN, x->why, x->why_rv);
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------ */
@@ -150,7 +151,7 @@ static bool step_transfer(abl_exchange_t *x)
     case ABL_TRANSFER_WAIT:
         return false;
     case ABL_TRANSFER_UNANSWERED:
-        unanswered(x, x->why, x->why_rv);
+        unanswered(x);
         return true;
     case ABL_TRANSFER_ENDED:
         break;

@@ -6,11 +6,11 @@
  */
 #include "engine/transfer.h"
 
+#include "wire/h1_chars.h"
 #include "wire/h1_fields.h"
 
 #include <apr_strings.h>
 #include <string.h>
-#include <strings.h>
 
 static abl_receive_t bad_answer(abl_exchange_t *x, const char *why)
 {
@@ -138,7 +138,7 @@ static const char *protocol_of(abl_exchange_t *x, const abl_answer_t *answer)
     for (i = 0; asked != NULL && i < answer->head->nfields; i++) {
         const abl_h1_field_t *field = &answer->head->fields[i];
         const char *value;
-        if (field->name_len != 7 || strncasecmp(answer->bytes + field->name, "Upgrade", 7) != 0) {
+        if (field->name_len != 7 || !abl_h1_same(answer->bytes + field->name, "upgrade", 7)) {
             continue;
         }
         value = apr_pstrmemdup(x->pool, answer->bytes + field->value, field->value_len);

@@ -19,14 +19,6 @@
 /* What a client is told to wait when nobody could serve it. */
 #define RETRY_AFTER "1"
 
-/* A request in the hands of its handler. */
-typedef struct trip_t {
-    request_rec *r;
-    const abl_balancer_t *balancer;
-    abl_respond_t respond; /* first for no reason but the reader's */
-    abl_body_t body;
-} trip_t;
-
 /* ---- the engine's other events ---------------------------------------------------------------------- */
 
 static abl_respond_t *respond_of(void *ctx)
@@ -90,64 +82,63 @@ static int unavailable(request_rec *r)
     return HTTP_SERVICE_UNAVAILABLE;
 }
 
-static int body_failed(trip_t *trip)
+static int body_failed(abl_respond_t *respond)
 {
-    if (trip->body.tunnel) {
-        trip->r->connection->aborted = 1;
+    if (respond->body->tunnel) {
+        respond->r->connection->aborted = 1;
         return DONE;
     }
-    if (trip->body.error == ABL_HTTP_CLIENT_GONE) {
-        return client_gone(trip->r);
+    if (respond->body->error == ABL_HTTP_CLIENT_GONE) {
+        return client_gone(respond->r);
     }
-    if (trip->respond.head_passed) {
-        abl_respond_abort(&trip->respond);
+    if (respond->head_passed) {
+        abl_respond_abort(respond);
         return DONE;
     }
-    return trip->body.error != 0 ? trip->body.error : HTTP_REQUEST_TIME_OUT;
+    return respond->body->error != 0 ? respond->body->error : HTTP_REQUEST_TIME_OUT;
 }
 
 /* One line for the administrator about what went wrong at a member. */
-static void log_failure(const trip_t *trip, abl_exchange_t *x)
+static void log_failure(const abl_respond_t *respond, abl_exchange_t *x)
 {
-    request_rec *r = trip->r;
-    const char *why;
+    request_rec *r = respond->r;
+    const char *balancer = respond->balancer->name;
+    const char *why, *name;
     apr_status_t rv;
     int member;
+    abl_end_t end = abl_exchange_end(x, &member, &why, &rv);
 
-    switch (abl_exchange_end(x, &member, &why, &rv)) {
+    name = member_name(respond->balancer, member);
+    switch (end) {
     case ABL_END_NO_MEMBER:
         ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
-                      "ABL0002: balancer %s: no member could be reached; the last was %s",
-                      trip->balancer->name, member_name(trip->balancer, member));
+                      "ABL0002: balancer %s: no member could be reached; the last was %s", balancer, name);
         break;
     case ABL_END_BROKEN:
         ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
-                      "ABL0003: balancer %s: %s: %s, and the request is not sent again", trip->balancer->name,
-                      member_name(trip->balancer, member), why);
+                      "ABL0003: balancer %s: %s: %s, and the request is not sent again", balancer, name, why);
         break;
     case ABL_END_BAD_ANSWER:
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r, "ABL0004: balancer %s: %s: invalid answer: %s",
-                      trip->balancer->name, member_name(trip->balancer, member), why);
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r, "ABL0004: balancer %s: %s: invalid answer: %s", balancer,
+                      name, why);
         break;
     case ABL_END_TIMEOUT:
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "ABL0005: balancer %s: %s: %s", trip->balancer->name,
-                      member_name(trip->balancer, member), why);
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "ABL0005: balancer %s: %s: %s", balancer, name, why);
         break;
     case ABL_END_SHORT:
         ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
-                      "ABL0006: balancer %s: %s: %s; the client's connection is aborted",
-                      trip->balancer->name, member_name(trip->balancer, member), why);
+                      "ABL0006: balancer %s: %s: %s; the client's connection is aborted", balancer, name,
+                      why);
         break;
     case ABL_END_REFUSED:
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
-                      "ABL0007: balancer %s: the request cannot be forwarded: %s", trip->balancer->name, why);
+                      "ABL0007: balancer %s: the request cannot be forwarded: %s", balancer, why);
         break;
     case ABL_END_CLIENT_BODY:
-        ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, r, "ABL0008: balancer %s: %s", trip->balancer->name, why);
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, r, "ABL0008: balancer %s: %s", balancer, why);
         break;
     case ABL_END_CLIENT_GONE:
-        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, rv, r, "ABL0009: balancer %s: %s: %s", trip->balancer->name,
-                      member_name(trip->balancer, member), why);
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, rv, r, "ABL0009: balancer %s: %s: %s", balancer, name, why);
         break;
     case ABL_END_OK:
     case ABL_END_NONE:
@@ -156,31 +147,31 @@ static void log_failure(const trip_t *trip, abl_exchange_t *x)
 }
 
 /* The handler's return value. */
-static int conclude(trip_t *trip, abl_end_t end)
+static int conclude(abl_respond_t *respond, abl_end_t end)
 {
-    if (!trip->body.ended) {
+    if (!respond->body->ended) {
         /* What is left of the body is nobody's next request, and the answer does not wait for it. */
-        trip->r->connection->keepalive = AP_CONN_CLOSE;
+        respond->r->connection->keepalive = AP_CONN_CLOSE;
     }
-    if (trip->respond.override_status != 0) {
-        return trip->respond.override_status;
+    if (respond->override_status != 0) {
+        return respond->override_status;
     }
     switch (end) {
     case ABL_END_OK:
-        return trip->respond.tunnel ? DONE : OK;
+        return respond->tunnel ? DONE : OK;
     case ABL_END_REFUSED:
         return HTTP_BAD_REQUEST;
     case ABL_END_NO_MEMBER:
-        return unavailable(trip->r);
+        return unavailable(respond->r);
     case ABL_END_TIMEOUT:
         return HTTP_GATEWAY_TIME_OUT;
     case ABL_END_SHORT:
-        abl_respond_abort(&trip->respond);
+        abl_respond_abort(respond);
         return DONE;
     case ABL_END_CLIENT_BODY:
-        return body_failed(trip);
+        return body_failed(respond);
     case ABL_END_CLIENT_GONE:
-        return client_gone(trip->r);
+        return client_gone(respond->r);
     case ABL_END_BROKEN:
     case ABL_END_BAD_ANSWER:
     case ABL_END_NONE:
@@ -189,7 +180,7 @@ static int conclude(trip_t *trip, abl_end_t end)
     return HTTP_BAD_GATEWAY;
 }
 
-/* ---- the trip --------------------------------------------------------------------------------------- */
+/* ---- the exchange ----------------------------------------------------------------------------------- */
 
 /* What can be polled to learn that the client has sent something; -1: nothing. For an HTTP/2 stream this is a
  * pipe of mod_http2's. */
@@ -218,55 +209,52 @@ static bool is_aborted(void *ctx)
     return c->aborted || (c->master != NULL && c->master->aborted);
 }
 
-static int travel(trip_t *trip, const abl_request_t *request, int client_fd)
+static int run_exchange(abl_respond_t *respond, const abl_request_t *request, int client_fd)
 {
-    request_rec *r = trip->r;
-    abl_timeouts_t timeouts = abl_config_timeouts(r, trip->balancer);
-    abl_exchange_t *x = abl_exchange_make(r->pool, trip->balancer, &timeouts, r->server->timeout, request,
-                                          &events, &trip->respond);
-
-    abl_inline_client_t client = {client_fd, abl_respond_unflushed, abl_respond_flush, is_aborted,
-                                  &trip->respond};
+    request_rec *r = respond->r;
+    abl_timeouts_t timeouts = abl_config_timeouts(r, respond->balancer);
+    abl_exchange_t *x = abl_exchange_make(r->pool, respond->balancer, &timeouts, r->server->timeout, request,
+                                          &events, respond);
+    abl_inline_client_t client = {.fd = client_fd,
+                                  .unflushed = abl_respond_unflushed,
+                                  .flush = abl_respond_flush,
+                                  .aborted = is_aborted,
+                                  .ctx = respond};
     int status;
 
     abl_inline_run(x, &client);
-    log_failure(trip, x);
-    status = conclude(trip, abl_exchange_end(x, NULL, NULL, NULL));
+    log_failure(respond, x);
+    status = conclude(respond, abl_exchange_end(x, NULL, NULL, NULL));
     abl_exchange_close(x);
     return status;
 }
 
-/* Statuses with which reading the body's beginning failed. */
-static int refuse(trip_t *trip, int status)
+/* The request is not forwarded, because reading it up to the body's beginning failed with this status. */
+static int refuse(abl_respond_t *respond, int status)
 {
     if (status == ABL_HTTP_CLIENT_GONE) {
-        return client_gone(trip->r);
+        return client_gone(respond->r);
     }
     if (status == HTTP_BAD_REQUEST) {
         ap_log_rerror(
-            APLOG_MARK, APLOG_INFO, 0, trip->r,
+            APLOG_MARK, APLOG_INFO, 0, respond->r,
             "ABL0010: balancer %s: the request's body is malformed or its length ambiguous; not forwarded",
-            trip->balancer->name);
+            respond->balancer->name);
     }
     return status;
 }
 
 static int serve(request_rec *r, const abl_balancer_t *balancer)
 {
-    trip_t *trip = apr_pcalloc(r->pool, sizeof(*trip));
-    abl_request_t request;
     int client_fd = client_descriptor(r);
+    abl_body_t body;
+    abl_respond_t respond = {.r = r, .body = &body, .balancer = balancer};
+    abl_request_t request = {0};
     int status;
 
-    memset(&request, 0, sizeof(request));
-    trip->r = r;
-    trip->balancer = balancer;
-    abl_body_init(&trip->body, r, client_fd >= 0);
-    trip->respond.r = r;
-    trip->respond.body = &trip->body;
-    trip->respond.balancer = balancer;
-    status = abl_view_make(r, &trip->body, &request);
-    return status == OK ? travel(trip, &request, client_fd) : refuse(trip, status);
+    abl_body_init(&body, r, client_fd >= 0);
+    status = abl_view_make(r, &body, &request);
+    return status == OK ? run_exchange(&respond, &request, client_fd) : refuse(&respond, status);
 }
 
 int abl_handler(request_rec *r)

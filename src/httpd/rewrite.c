@@ -46,16 +46,27 @@ static const char *behind_own_path(const abl_member_t *member, const char *path)
     return strncmp(path, member->url.path, len) == 0 && ends_segment(path[len]) ? path + len : NULL;
 }
 
+/* A path without a host; it needs a change only where the member has a path of its own. */
+static const char *rewrite_path(request_rec *r, const abl_member_t *member, const char *url)
+{
+    const char *path = NULL;
+
+    if (url[0] == '/' && url[1] != '/' && member->url.path[0] != '\0') {
+        path = behind_own_path(member, url);
+    }
+    if (path == NULL) {
+        return url;
+    }
+    return *path == '/' ? path : apr_pstrcat(r->pool, "/", path, NULL);
+}
+
 static const char *rewrite_url(request_rec *r, const abl_member_t *member, const char *url)
 {
     const char *path = behind_own_host(member, url);
     const char *host = abl_forwarded_host(r);
 
     if (path == NULL) {
-        /* A path alone needs a change only where the member has one of its own. */
-        path = url[0] == '/' && url[1] != '/' && member->url.path[0] != '\0' ? behind_own_path(member, url)
-                                                                             : NULL;
-        return path == NULL ? url : (*path == '/' ? path : apr_pstrcat(r->pool, "/", path, NULL));
+        return rewrite_path(r, member, url);
     }
     path = behind_own_path(member, path);
     if (path == NULL || host == NULL) {

@@ -215,10 +215,7 @@ int abl_route_fixup(request_rec *r)
     const abl_note_t *note = note_of(r);
     const abl_route_t *route;
 
-    if (r->uri == NULL || r->uri[0] != '/') {
-        return DECLINED;
-    }
-    if (has_handler(r) || abl_handler_balancer(r->handler) != NULL) {
+    if (r->uri == NULL || r->uri[0] != '/' || has_handler(r) || abl_handler_balancer(r->handler) != NULL) {
         return DECLINED;
     }
     route = find(r, r->uri);

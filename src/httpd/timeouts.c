@@ -8,34 +8,46 @@
 
 #include "apr_strings.h"
 
-static int64_t *timeout_field(abl_timeouts_t *t, const char *key)
+#include <stddef.h>
+
+static const struct {
+    const char *key;
+    apr_size_t offset;
+} fields[] = {
+    {"connect", offsetof(abl_timeouts_t, connect)},
+    {"response", offsetof(abl_timeouts_t, response)},
+    {"gap", offsetof(abl_timeouts_t, gap)},
+    {"tunnel", offsetof(abl_timeouts_t, tunnel)},
+};
+
+#define NFIELDS (sizeof(fields) / sizeof(fields[0]))
+
+static apr_size_t find_field(const char *key)
 {
-    if (ap_cstr_casecmp(key, "connect") == 0) {
-        return &t->connect;
+    apr_size_t i = 0;
+
+    while (i < NFIELDS && ap_cstr_casecmp(key, fields[i].key) != 0) {
+        i++;
     }
-    if (ap_cstr_casecmp(key, "response") == 0) {
-        return &t->response;
-    }
-    if (ap_cstr_casecmp(key, "gap") == 0) {
-        return &t->gap;
-    }
-    return ap_cstr_casecmp(key, "tunnel") == 0 ? &t->tunnel : NULL;
+    return i;
 }
 
 static const char *set_timeout(apr_pool_t *p, abl_timeouts_t *timeouts, char *word)
 {
     char *value = strchr(word, '=');
     int64_t *field;
+    apr_size_t i;
     const char *error;
 
     if (value != NULL) {
         *value++ = '\0';
     }
-    field = timeout_field(timeouts, word);
-    if (value == NULL || field == NULL) {
+    i = find_field(word);
+    if (value == NULL || i == NFIELDS) {
         return ABL_CONFIG_ERROR(
             p, "ABL0150", "BalancerTimeout: '%s' is not one of connect=, response=, gap=, tunnel=", word);
     }
+    field = (int64_t *)(void *)((char *)timeouts + fields[i].offset);
     if (*field != ABL_UNSET) { /* in this line, or in one before it */
         return ABL_CONFIG_ERROR(p, "ABL0151", "BalancerTimeout: %s= is given twice", word);
     }

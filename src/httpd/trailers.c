@@ -25,22 +25,19 @@ static bool is_last_chunk(apr_bucket *e)
            memcmp(data, LAST_CHUNK, len) == 0;
 }
 
-static int append_field(void *block, const char *name, const char *value)
-{
-    char **text = block;
-    request_rec *r = (request_rec *)text[1];
-
-    text[0] = apr_pstrcat(r->pool, text[0], name, ": ", value, "\r\n", NULL);
-    return 1;
-}
-
+/* The last chunk with the trailers in it. */
 static apr_bucket *make_end(request_rec *r, apr_bucket_alloc_t *alloc)
 {
-    char *block[2] = {"0\r\n", (char *)r};
+    const apr_array_header_t *fields = apr_table_elts(r->trailers_out);
+    const char *text = "0\r\n";
+    int i;
 
-    (void)apr_table_do(append_field, block, r->trailers_out, NULL);
-    block[0] = apr_pstrcat(r->pool, block[0], "\r\n", NULL);
-    return apr_bucket_pool_create(block[0], strlen(block[0]), r->pool, alloc);
+    for (i = 0; i < fields->nelts; i++) {
+        const apr_table_entry_t *field = &APR_ARRAY_IDX(fields, i, apr_table_entry_t);
+        text = apr_pstrcat(r->pool, text, field->key, ": ", field->val, "\r\n", NULL);
+    }
+    text = apr_pstrcat(r->pool, text, "\r\n", NULL);
+    return apr_bucket_pool_create(text, strlen(text), r->pool, alloc);
 }
 
 static apr_status_t filter(ap_filter_t *f, apr_bucket_brigade *bb)

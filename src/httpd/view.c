@@ -150,12 +150,12 @@ static void add_fields(request_rec *r, abl_request_t *request)
     request->head.nfields = n;
 }
 
+/* ---- what else is asked for ------------------------------------------------------------------------- */
+
 static bool has_body(const abl_h1_request_t *head)
 {
     return head->body == ABL_H1_REQUEST_CHUNKED || (head->body == ABL_H1_REQUEST_LENGTH && head->length > 0);
 }
-
-/* ---- what else is asked for ------------------------------------------------------------------------- */
 
 /* HTTP/2 or TLS inside the tunnel would carry requests past httpd's access control; they are between the
  * client and httpd. */
@@ -167,12 +167,12 @@ static bool changes_transport(const char *upgrade)
 
 /* The protocols to switch to, if the client asks for that in a way that can be passed on. A request with a
  * body would have to be read to its end first. */
-static const char *upgrade_of(request_rec *r, bool has_body)
+static const char *upgrade_of(request_rec *r, const abl_h1_request_t *head)
 {
     const char *upgrade = apr_table_get(r->headers_in, "Upgrade");
     const char *connection = apr_table_get(r->headers_in, "Connection");
 
-    if (has_body || upgrade == NULL || connection == NULL || r->connection->master != NULL ||
+    if (has_body(head) || upgrade == NULL || connection == NULL || r->connection->master != NULL ||
         r->main != NULL || r->proto_num < HTTP_VERSION(1, 1) ||
         !abl_h1_list_has(connection, strlen(connection), "upgrade") || changes_transport(upgrade)) {
         return NULL;
@@ -249,7 +249,7 @@ int abl_view_make(request_rec *r, abl_body_t *body, abl_request_t *request)
     request->head.method = r->method;
     request->head.target = target_of(r);
     request->head.host = abl_dir_conf(r)->preserve_host != 0 ? host_of(r) : NULL;
-    request->head.upgrade = upgrade_of(r, has_body(&request->head));
+    request->head.upgrade = upgrade_of(r, &request->head);
     request->head.te_trailers = wants_trailers(r);
     request->to_head = strcmp(r->method, "HEAD") == 0;
     request->idempotent = is_idempotent(r);

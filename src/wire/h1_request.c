@@ -125,6 +125,18 @@ static void put_own(sink_t *sink, const abl_h1_request_t *request)
     put_text(sink, "\r\n");
 }
 
+static void put_head(sink_t *sink, const abl_h1_request_t *request)
+{
+    put_request_line(sink, request);
+    put_fields(sink, request);
+    put_own(sink, request);
+}
+
+static bool all_text(const char *s, unsigned char_class)
+{
+    return abl_h1_all(s, strlen(s), char_class);
+}
+
 /* A second one of these beside ours would let two readers disagree about where the request ends or to whom
  * it goes. */
 static bool is_ours(const char *name, size_t len)
@@ -134,30 +146,22 @@ static bool is_ours(const char *name, size_t len)
            (len == 17 && abl_h1_same(name, "transfer-encoding", len));
 }
 
-/* Checks the fields and counts their bytes in the same pass. */
-static const char *check_fields(const abl_h1_request_t *request, size_t *len)
+static const char *check_fields(const abl_h1_request_t *request)
 {
     for (int i = 0; i < request->nfields; i++) {
         const abl_h1_pair_t *field = &request->fields[i];
         size_t name_len = strlen(field->name);
-        size_t value_len = strlen(field->value);
         if (name_len == 0 || !abl_h1_all(field->name, name_len, ABL_H1_TOKEN)) {
             return "a field name that is no token";
         }
-        if (!abl_h1_all(field->value, value_len, ABL_H1_VALUE)) {
+        if (!all_text(field->value, ABL_H1_VALUE)) {
             return "a control character in a field value";
         }
         if (is_ours(field->name, name_len)) {
             return "Host, Content-Length or Transfer-Encoding among the fields";
         }
-        *len += name_len + value_len + 4;
     }
     return NULL;
-}
-
-static bool all_text(const char *s, unsigned char_class)
-{
-    return abl_h1_all(s, strlen(s), char_class);
 }
 
 static const char *check_line(const abl_h1_request_t *request)
@@ -189,13 +193,12 @@ size_t abl_h1_request_size(const abl_h1_request_t *request, const char **why)
 
     *why = check_line(request);
     if (!*why) {
-        *why = check_fields(request, &sink.len);
+        *why = check_fields(request);
     }
     if (*why) {
         return 0;
     }
-    put_request_line(&sink, request);
-    put_own(&sink, request);
+    put_head(&sink, request);
     return sink.len;
 }
 
@@ -203,8 +206,6 @@ size_t abl_h1_request_write(const abl_h1_request_t *request, char *out)
 {
     sink_t sink = {.out = out};
 
-    put_request_line(&sink, request);
-    put_fields(&sink, request);
-    put_own(&sink, request);
+    put_head(&sink, request);
     return sink.len;
 }
