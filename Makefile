@@ -6,7 +6,7 @@
 #   make demo            installs what is missing and shows the module at work on 127.0.0.1:8080
 #   make check           installs what is missing and passes all tests
 #
-# and for who changes it: check-asan, check-clang, fuzz, lint, bench.
+# and for those who change it: check-asan, check-clang, fuzz, lint, bench.
 
 .DEFAULT_GOAL := all
 .PHONY: all install uninstall clean deps check check-asan check-clang lint demo bench

@@ -140,18 +140,9 @@ static void refill_tunnel(abl_exchange_t *x)
     }
 }
 
-/* The body waits for 100 Continue. */
-static void refill_hold(abl_exchange_t *x)
-{
-    (void)x;
-}
-
 void abl_send_body(abl_exchange_t *x)
 {
-    if (x->refill == refill_hold) {
-        x->hold_until = 0;
-        x->refill = refill_body;
-    }
+    x->hold_until = 0;
 }
 
 void abl_send_tunnel(abl_exchange_t *x)
@@ -226,7 +217,7 @@ void abl_send_begin(abl_exchange_t *x)
     push_first(x);
     if (x->request->head.expect) {
         x->hold_until = abl_clock_now() + ABL_CONTINUE_WAIT;
-        x->refill = refill_hold;
+        x->refill = refill_body; /* once nothing holds it back */
     } else if (!x->request->first_is_all) {
         x->refill = refill_body;
     } else if (chunked(x)) {

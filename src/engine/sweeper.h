@@ -8,8 +8,8 @@
 #include <apr_errno.h>
 #include <stdint.h>
 
-/* Called by the sweeper's thread. Returns when to be called again, INT64_MAX: not until abl_sweeper_wake().
- */
+/* Called by the sweeper's thread. Returns when to be called again; INT64_MAX: only when
+ * abl_sweeper_wake() asks for it. `now` and the result: abl_clock_now()'s scale. */
 typedef int64_t abl_sweep_fn_t(void *ctx, int64_t now);
 
 /* Registers a call. Only before abl_sweeper_start(). */

@@ -84,7 +84,7 @@ struct abl_exchange_t {
     bool moved; /* a byte went through since `quiet_since` */
     int64_t quiet_since;
     int64_t sent_at;    /* when the request was complete; 0: it is not */
-    int64_t hold_until; /* of a body held back for 100 Continue */
+    int64_t hold_until; /* a body is held back for 100 Continue, no refill; 0: it is not */
 
     abl_end_t end;
     abl_end_t last_failure; /* what it would be if no other member is left */

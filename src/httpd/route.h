@@ -31,8 +31,7 @@ bool abl_route_ambiguous(const request_rec *r);
 
 /* pre_translate_name: lets an encoded slash through to a member, where httpd would answer 404. Not where the
  * path, decoded as the application may do it, would be subject to another <Location> or route: nobody gets
- * around access control by writing a slash as %2F. AllowEncodedSlashes On or NoDecode leaves it all to httpd.
- */
+ * around access control by writing a slash as %2F. With AllowEncodedSlashes On or NoDecode httpd does it. */
 int abl_route_keep_slashes(request_rec *r);
 
 /* translate_name: decides, where the URI alone can decide. */

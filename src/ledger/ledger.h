@@ -44,13 +44,13 @@ apr_status_t abl_ledger_take(abl_ledger_t *ledger, const abl_tried_t *tried, int
 /* Gives a lease back. */
 void abl_ledger_give(abl_ledger_t *ledger, int member);
 
+#define ABL_RETRY_PERCENT 20
+#define ABL_RETRY_BURST 10
+
 /* May a request that has perhaps reached a member be sent to another one? A share of the requests may
  * (ABL_RETRY_PERCENT, saved up to ABL_RETRY_BURST), so that a pool that fails everything is not also asked
  * everything twice. True: the retry has been counted. */
 bool abl_ledger_spend_retry(abl_ledger_t *ledger);
-
-#define ABL_RETRY_PERCENT 20
-#define ABL_RETRY_BURST 10
 
 /* Requests at this member now, for status and tests. */
 apr_uint32_t abl_ledger_busy(abl_ledger_t *ledger, int member);

@@ -11,7 +11,7 @@ use warnings;
 use Abl::Util qw(slurp tool);
 
 # From the lowest to the highest; what lies outside src/ is named by file.
-my @layers = ('mod_appbalance.h', qw(base wire balance ledger engine control gzcache httpd), 'mod_appbalance.c');
+my @layers = ('mod_appbalance.h', qw(base wire balance ledger engine control httpd), 'mod_appbalance.c');
 my %rank = map { $layers[$_] => $_ } 0 .. $#layers;
 
 # root: the sources; objects: where they were built (files below <objects>/src/*/.libs); httpd: its headers
