@@ -148,11 +148,14 @@ subtest 'kept connections' => sub {
     $m->forget;
     $c->ask('PUT', '/echo', [], 'x' x 1000);
     $c->ask('GET', '/chunked/1000');
-    $c->ask('HEAD', '/echo');
-    $c->ask('HEAD', '/chunked/1000');
     $c->ask('GET', '/status/204');
     $c->ask('GET', '/file', [ 'If-None-Match' => '"v1"' ]);
     is(scalar($m->connections), 0, 'whatever the framing');
+    for my $path ('/echo', '/chunked/1000') {
+        my $head = $c->ask('HEAD', $path)->field('X-Connection');
+        isnt($c->ask('GET', '/echo')->field('X-Connection'), $head, "HEAD $path: some servers send the body all the same");
+    }
+    $m->forget;
     $c->ask('POST', '/echo', [], 'x' x 1000);
     is(scalar($m->connections), 1, 'but a POST, which may not be sent twice, gets one that nobody is about to close');
     my $first = $c->ask('GET', '/echo?close=1')->field('X-Connection');

@@ -115,7 +115,8 @@ static abl_h1_body_kind_t kind_of(const framing_t *framing, int status, bool to_
     return framing->length > 0 ? ABL_H1_BODY_LENGTH : ABL_H1_BODY_NONE;
 }
 
-static bool keep_of(const framing_t *framing, const abl_h1_head_t *head, abl_h1_body_kind_t kind)
+static bool keep_of(const framing_t *framing, const abl_h1_head_t *head, bool to_head,
+                    abl_h1_body_kind_t kind)
 {
     if (framing->close || (head->minor == 0 && !framing->keep_alive)) {
         return false;
@@ -123,8 +124,13 @@ static bool keep_of(const framing_t *framing, const abl_h1_head_t *head, abl_h1_
     if (kind == ABL_H1_BODY_CLOSE || head->status == 101) {
         return false;
     }
-    /* a member that announces a body where none may be might also send it */
-    return !is_bodiless(head->status) || (!framing->chunked && framing->length == 0);
+    if (!to_head && !is_bodiless(head->status) && head->status != 304) {
+        return true;
+    }
+    /* Some servers (Starman is one) send the body all the same, a moment later, and the next request would
+     * take it for its answer: no such connection is kept when a body is announced, nor after HEAD, where it
+     * need not be. */
+    return !framing->chunked && framing->length == 0 && !to_head;
 }
 
 abl_wire_rc_t abl_h1_body_decide(const abl_h1_head_t *head, const char *buf, bool to_head,
@@ -139,6 +145,6 @@ abl_wire_rc_t abl_h1_body_decide(const abl_h1_head_t *head, const char *buf, boo
     }
     body->kind = kind_of(&framing, head->status, to_head);
     body->length = body->kind == ABL_H1_BODY_LENGTH ? framing.length : 0;
-    body->keep = keep_of(&framing, head, body->kind);
+    body->keep = keep_of(&framing, head, to_head, body->kind);
     return ABL_WIRE_DONE;
 }

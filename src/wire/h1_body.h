@@ -25,7 +25,8 @@ typedef struct abl_h1_body_t {
  * BAD: more than one Content-Length (even the same number twice, even as a list), one that is not 1 to 18
  * digits, Transfer-Encoding other than exactly "chunked" (any case), Transfer-Encoding twice, with
  * Content-Length, or in an HTTP/1.0 answer. For HEAD, 1xx, 204 and 304 the same fields are checked, then
- * the body is NONE; a 204 or 1xx with Transfer-Encoding or a Content-Length over 0 has keep = false.
+ * the body is NONE; a 204, 304 or 1xx with Transfer-Encoding or a Content-Length over 0, and every
+ * answer to HEAD, has keep = false, because some servers send the body all the same.
  * keep: HTTP/1.1 without "close" in Connection; HTTP/1.0 with "keep-alive" in it; never for CLOSE or 101. */
 abl_wire_rc_t abl_h1_body_decide(const abl_h1_head_t *head, const char *buf, bool to_head,
                                  abl_h1_body_t *body);

@@ -271,7 +271,7 @@ START_TEST(answers_in_any_pieces)
          "{200}hello<A: b>.", false},
         {"HTTP/1.0 200 OK\r\n\r\nhello", "{200}hello.", true},
         {"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 204 No\r\n\r\n", "[103]{204}.", false},
-        {"HTTP/1.1 304 Not\r\nContent-Length: 99\r\n\r\n", "{304}.", false},
+        {"HTTP/1.1 304 Not\r\n\r\n", "{304}.", false},
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
