@@ -103,6 +103,27 @@ END
     $t->log_ok;
 };
 
+subtest 'rewritten, and overruled' => sub {
+    my $t = Abl::Server->start(modules => ['rewrite'], files => { 'img/a.txt' => "file\n" }, conf => balancer('app', $m) . <<'END');
+BalancerPass / app
+RewriteEngine On
+RewriteRule ^/pt/(.*)$ /echo/$1 [PT]
+<Directory "@ROOT@/img">
+    <If "true">
+        SetHandler default-handler
+    </If>
+</Directory>
+END
+    $t->client->ask('GET', '/pt/a%2fb');
+    is($m->last_request->target, '/echo/a%2fb', 'an encoded slash survives RewriteRule [PT]');
+    is($t->client->ask('GET', '/img/a.txt')->body, "file\n", 'SetHandler wins inside <If> too');
+    my $raw = "HTTP/1.1 200 OK\r\nConnection: X-One\r\nConnection: close\r\nX-One: 1\r\nX-Two: 2\r\nContent-Length: 0\r\n\r\n";
+    my $r = $t->client->ask('GET', '/raw?b64=' . b64url($raw));
+    is($r->field('X-One'), undef, 'what any Connection field of an answer names goes');
+    is($r->field('X-Two'), 2, 'the rest stays');
+    $t->log_ok;
+};
+
 subtest 'everybody may be trusted' => sub {
     my $t = Abl::Server->start(conf => balancer('app', $m) . "BalancerPass / app\nBalancerTrusted 0.0.0.0/0 ::/0\n");
     $t->client->ask('GET', '/echo', [ 'X-Forwarded-For' => '6.6.6.6' ]);
