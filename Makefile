@@ -14,6 +14,7 @@
 include apxs.mk
 include t/unit/unit.mk
 include t/fuzz/fuzz.mk
+include t/module/module.mk
 
 all: .libs/mod_appbalance.so
 
@@ -26,7 +27,7 @@ PACKAGES_catalyst := libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-
 PACKAGES_check    := $(PACKAGES_demo) $(PACKAGES_catalyst) check pkg-config binutils clang libclang-rt-dev \
 	libplack-perl starman nodejs node-ws python3 openssl
 PACKAGES_lint     := $(PACKAGES_check) clang-format clang-tidy cppcheck
-PACKAGES_bench    := $(PACKAGES_demo) wrk nginx-light haproxy
+PACKAGES_bench    := $(PACKAGES_demo) wrk nginx-light haproxy libplack-perl gnuplot-nox
 
 # make deps FOR=demo: only what this needs. Does nothing, and needs no network, when everything is there.
 FOR ?= check
@@ -65,7 +66,7 @@ PROVE = ABL_ALL=1 prove -It/lib -j2
 
 check:
 	@$(MAKE) --no-print-directory deps FOR=check
-	@$(MAKE) -s --no-print-directory all unit check-clang fuzz-replay
+	@$(MAKE) -s --no-print-directory all unit modules check-clang fuzz-replay
 	$(PROVE) $(UNIT_TESTS) t/*.t
 
 # A copy of the sources, so that objects of other compilers and flags stay apart.
@@ -84,6 +85,7 @@ PRELOAD = $(shell gcc -print-file-name=libasan.so) $(shell gcc -print-file-name=
 # httpd's pools look like leaks to the sanitizer; the unit tests have none.
 check-asan: build/asan/Makefile
 	@$(MAKE) --no-print-directory deps FOR=check
+	@$(MAKE) -s --no-print-directory modules
 	@$(MAKE) -s --no-print-directory -C build/asan all CC=gcc CFLAGS='-g -O1 -fno-omit-frame-pointer $(SANITIZE)' LDFLAGS='$(SANITIZE)'
 	@$(MAKE) -s --no-print-directory -C build/asan unit UNIT_CC=gcc UNIT_EXTRA='$(SANITIZE)'
 	LSAN_OPTIONS=suppressions=$(CURDIR)/t/unit/lsan.supp:print_suppressions=0 prove $(UNIT_TESTS:%=build/asan/%)
@@ -98,15 +100,27 @@ demo:
 	@$(MAKE) -s --no-print-directory all
 	@conf/demo/demo
 
-# BENCH_ROUNDS=5 BENCH_SECONDS=5; see t/bench/bench.
+# All of them, or BENCH='queue ledger'. Each has more knobs (BENCH_ROUNDS=5 …): see its first lines.
+BENCH ?= $(notdir $(wildcard t/bench/bench t/bench/queue t/bench/ledger))
 bench:
 	@$(MAKE) --no-print-directory deps FOR=bench
-	@$(MAKE) -s --no-print-directory all
-	@t/bench/bench
+	@$(MAKE) -s --no-print-directory all build/bench/openloop
+	@for bench in $(BENCH); do t/bench/$$bench || exit 1; done
+
+# the layers that need no httpd, as the module is compiled
+build/bench/ledger_cost: t/bench/ledger_cost.c $(wildcard src/base/*.[ch] src/balance/*.[ch] src/ledger/*.[ch])
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -I. -Isrc $$(apr-1-config --cppflags --includes) \
+		$$(apu-1-config --includes) -o $@ $(filter %.c,$^) $$(apu-1-config --link-ld --libs) \
+		$$(apr-1-config --link-ld --libs) -lpthread -lm
+
+build/bench/%: t/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -o $@ $<
 
 lint:
 	@$(MAKE) --no-print-directory deps FOR=lint
-	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard t/unit/*.[ch] t/fuzz/*.[ch])
+	clang-format --dry-run -Werror $(SOURCES) $(HEADERS) $(wildcard t/unit/*.[ch] t/fuzz/*.[ch] t/bench/*.[ch])
 	cppcheck --quiet --error-exitcode=1 --enable=warning,style,performance,portability --inline-suppr \
 		--std=c11 -I. -Isrc --suppress=missingIncludeSystem $(SOURCES)
 	clang-tidy --quiet $(SOURCES) -- $(TIDY_FLAGS)

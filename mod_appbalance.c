@@ -11,8 +11,10 @@
 #include "httpd/directives.h"
 #include "httpd/forwarded.h"
 #include "httpd/handler.h"
+#include "httpd/lifecycle.h"
 #include "httpd/linger.h"
 #include "httpd/route.h"
+#include "httpd/status.h"
 #include "httpd/trailers.h"
 
 #include "ap_provider.h"
@@ -30,33 +32,6 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     (void)ptemp;
     abl_config_reset();
     abl_check_reset();
-    return OK;
-}
-
-/* Parent, when the configuration has been read and checked: host names become addresses. */
-static int post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
-{
-    abl_section_t *section;
-
-    (void)pconf;
-    (void)plog;
-    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
-        return OK; /* httpd reads everything twice when it starts; once is enough to resolve */
-    }
-    for (section = abl_config_sections(); section != NULL; section = section->next) {
-        abl_balancer_t *balancer = &section->balancer;
-        int i;
-        for (i = 0; i < balancer->nmembers; i++) {
-            apr_status_t rv = abl_member_resolve(&balancer->members[i], ptemp);
-            if (rv != APR_SUCCESS) {
-                ap_log_error(
-                    APLOG_MARK, APLOG_WARNING, rv, s,
-                    "ABL0013: balancer %s: %s: the host's address cannot be found; the member is left out "
-                    "until httpd is restarted",
-                    balancer->name, balancer->members[i].url.text);
-            }
-        }
-    }
     return OK;
 }
 
@@ -80,8 +55,9 @@ static void register_hooks(apr_pool_t *p)
 
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(abl_check_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_child_init(abl_handler_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(abl_lifecycle_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(abl_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_status(abl_lifecycle_child_status, NULL, NULL, APR_HOOK_MIDDLE);
 
     ap_hook_process_connection(abl_linger_process, NULL, NULL, APR_HOOK_LAST);
     ap_hook_post_read_request(abl_route_note_framing, NULL, NULL, APR_HOOK_REALLY_FIRST);
@@ -92,6 +68,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_fixups(abl_forwarded_fixup, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_fixups(abl_route_fixup, after_rewrite, before_dir, APR_HOOK_LAST);
     ap_hook_handler(abl_handler, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_handler(abl_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
 /* The only symbol that leaves the module: everything else is hidden by the compiler. */

@@ -66,7 +66,7 @@ subtest 'the section' => sub {
         my ($kind) = split / /, $scope;
         wrong("<$scope>\n!$app</$kind>", qr/<Balancer\S* not allowed in <$kind> context/);
     }
-    my $what = qr/what does: BalancerMember, BalancerMethod, BalancerTimeout/;
+    my $what = qr/what does: BalancerMember, BalancerMethod, BalancerQueue, BalancerAffinity, BalancerTimeout/;
     wrong_inside($_, qr/\b@{[ m{(\w+)} ]} does not belong inside <Balancer app>/, $what)
         for 'BalancerPass / app', 'BalancerTryFiles on', 'ServerName x', 'ProxySet lbmethod=byrequests';
     wrong_inside("<Location /x>\n</Location>", qr/<Location>? does not belong inside/, $what);
@@ -76,6 +76,8 @@ subtest 'lines of the section outside it' => sub {
     my $inside = qr/belongs inside <Balancer NAME>/;
     wrong('!BalancerMember http://127.0.0.1:1', qr/BalancerMember/, $inside);
     wrong('!BalancerMethod leastbusy', qr/BalancerMethod/, $inside);
+    wrong('!BalancerQueue length=1', qr/BalancerQueue/, $inside);
+    wrong('!BalancerAffinity client', qr/BalancerAffinity/, $inside);
     wrong("<VirtualHost *:80>\n!BalancerMethod leastbusy\n</VirtualHost>", $inside);
     wrong("<Location /x>\n!BalancerMethod leastbusy\n</Location>", qr/BalancerMethod not allowed in <Location> context/);
     wrong("<Location /x>\n!BalancerMember http://127.0.0.1:1\n</Location>", qr/BalancerMember (?:not allowed in <Location> context|belongs inside <Balancer NAME>)/);
@@ -146,9 +148,26 @@ subtest 'keys of a member' => sub {
         [ 'weight=1 loadfactor=1',             qr/loadfactor= sets what another key of this line has set/ ],
         [ 'enablereuse=on disablereuse=off',   qr/disablereuse= sets what another key of this line has set/ ],
         [ 'ttl=5 idle-timeout=5s',             qr/idle-timeout= sets what another key of this line has set/ ],
+        (map { [ "concurrency=$_", qr/concurrency=$_: expected a whole number from 1 to 100000; without concurrency= there is no limit/ ] } 0, -1, 100001, 'one', ''),
+        [ 'concurrency=1 concurrency=1',       qr/concurrency= sets what another key of this line has set/ ],
+        [ 'concurrency=4 idle-max=3',          qr/with concurrency= up to 4 no connection is kept unless keepalive=on is written, so .*idle-max=/ ],
+        (map { [ "status=$_", qr/status=\Q$_\E: expected one of on, spare, backup, drain, disabled/ ] } 'up', '', '+', '+DH', 'DN', '+X'),
+        (map { [ "status=$_", qr/status=\Q$_\E: leave it out: a member is on unless/ ] } '-D', '-', '-on'),
+        (map { [ "status=$_", qr/status=\Q$_\E: write status=disabled/ ] } '+S', 's'),
+        (map { [ "status=$_", qr/status=\Q$_\E: leave it out: a member is never put in error/ ] } '+I', 'E'),
+        [ 'status=+C',                         qr/status=\+C: leave it out: there are no active health checks/ ],
+        [ 'status=on status=on',               qr/status= sets what another key of this line has set/ ],
+        (map { [ "set=$_", qr/set=$_: expected a whole number from 0 to 99/ ] } -1, 100, 'x', ''),
+        [ 'lbset=100',                         qr/lbset=100: expected a whole number from 0 to 99/ ],
+        [ 'set=1 lbset=1',                     qr/lbset= sets what another key of this line has set/ ],
+        (map { [ "route=$_", qr/route=\Q$_\E: a route has letters, digits, '_' and '-', at most 64 of them/ ] } '', 'a.b', 'a/b', 'x' x 65),
         [ 'keepalive=off idle-max=3',          qr/with keepalive=off no connection is kept, so .*idle-max=/ ],
         [ 'max-age=3s disablereuse=on',        qr/with keepalive=off no connection is kept, so .*max-age=/ ],
     );
+    wrong("<Balancer app>\nBalancerMember http://a:80 route=x\n!BalancerMember http://b:80 route=x\n</Balancer>",
+        qr{BalancerMember http://b:80: route=x: that is the route of http://a:80 already; each member of a balancer has its own});
+    my $long = 'http://a:80/' . 'x' x 400;
+    wrong_inside("BalancerMember $long", qr{BalancerMember \Q$long\E: the address has 412 characters; at most 400});
     wrong("<Balancer app>\n!BalancerMember http://a:80 $_->[0]\n</Balancer>", qr{BalancerMember http://a:80: }, @$_[ 1 .. $#$_ ])
         for @keys;
 };
@@ -156,10 +175,10 @@ subtest 'keys of a member' => sub {
 # Keys of mod_proxy that mean something else here, or nothing: each says what to do instead.
 subtest "mod_proxy's keys" => sub {
     my %foreign = (
-        (map { $_ => qr/leave it out/ } qw(max min retry route redirect lbset ping flushpackets flushwait upgrade
+        (map { $_ => qr/leave it out/ } qw(min retry redirect ping flushpackets flushwait upgrade
             iobuffersize receivebuffersize responsefieldsize addressttl failontimeout failonstatus growth)),
-        status          => qr/all members are in use/,
-        acquire         => qr/does not wait for a connection slot/,
+        max             => qr/write concurrency=N/,
+        acquire         => qr/write BalancerQueue timeout=/,
         smax            => qr/write idle-max=N/,
         timeout         => qr/write BalancerTimeout response=/,
         connectiontimeout => qr/write BalancerTimeout connect=/,
@@ -172,13 +191,85 @@ subtest "mod_proxy's keys" => sub {
         for qw(hcmethod hcinterval hcuri hcpasses hcfails hcexpr hctemplate flusher stickysession);
 };
 
-subtest 'methods and times in the section' => sub {
-    my $known = qr/(?:roundrobin, leastbusy|leastbusy, roundrobin)/;
-    wrong_inside('BalancerMethod',                      qr/takes one name: $known/);
-    wrong_inside('BalancerMethod roundrobin leastbusy', qr/takes one name: $known/);
-    wrong_inside('BalancerMethod byrequests',           qr/BalancerMethod byrequests: there is no such method; known are $known/);
+subtest 'methods' => sub {
+    my @known = map {qr/: .*\b$_\b/} qw(roundrobin leastbusy traffic latency hash);
+    my $forms = qr/header:NAME, cookie:NAME, uri, client or expr:EXPRESSION/;
+    wrong_inside('BalancerMethod',                      qr/takes one name, and perhaps a key/, @known);
+    wrong_inside('BalancerMethod hash expr:%{HTTP_HOST} x', qr/takes one name, and perhaps a key in one word or in quotes/, @known);
+    wrong_inside('BalancerMethod byrequests',           qr/BalancerMethod byrequests: there is no such method; known are/, @known);
     wrong("<Balancer app>\nBalancerMember http://a:1\nBalancerMethod leastbusy\n!BalancerMethod roundrobin\n</Balancer>",
         qr/BalancerMethod roundrobin: the method is already leastbusy/);
+    wrong_inside("BalancerMethod $_ uri", qr/BalancerMethod $_ uri: $_ takes no key; leave it out/) for qw(roundrobin leastbusy traffic latency);
+    wrong_inside('BalancerMethod hash', qr/BalancerMethod hash: what is hashed must follow: $forms/);
+    wrong_inside("BalancerMethod hash $_", qr/BalancerMethod \.\.\. \Q$_\E: expected what is hashed, one of $forms/)
+        for qw(url header header=X urix client: ip cookies:x);
+    wrong_inside("BalancerMethod hash $_", qr/BalancerMethod \.\.\. \Q$_\E: .*not the name of a header field, as in header:X-Tenant/)
+        for 'header:', 'header:a:b', 'header:a;b';
+    wrong_inside('BalancerMethod hash cookie:a=b', qr/\Qcookie:a=b\E: .*not the name of a cookie, as in cookie:session/);
+    wrong_inside('BalancerMethod hash expr:', qr/expr:: it is empty; write one such as expr:%\{HTTP:X-Tenant\}/);
+    wrong_inside('BalancerMethod hash "expr:%{HTTP_HOST"', qr/BalancerMethod \.\.\. expr:%\{HTTP_HOST: \S/);
+    wrong_inside('BalancerMethod hash expr:%{nope:x}', qr/BalancerMethod \.\.\. expr:%\{nope:x\}: \S/);
+};
+
+subtest 'the queue' => sub {
+    my $keys  = qr/length=, timeout=, per-client=/;
+    my $count = qr/expected a whole number from 0 to 100000/;
+    my @lines = (
+        [ '',                   qr/BalancerQueue takes at least one of $keys/ ],
+        [ '100',                qr/BalancerQueue: '100' is not one of $keys/ ],
+        [ 'size=100',           qr/BalancerQueue: 'size' is not one of $keys/ ],
+        [ 'length=-1',          qr/BalancerQueue length=-1: $count/ ],
+        [ 'length=100001',      qr/BalancerQueue length=100001: $count/ ],
+        [ 'per-client=x',       qr/BalancerQueue per-client=x: $count/ ],
+        [ 'timeout=30',         qr/BalancerQueue timeout=30: a time is a whole number and ms, s, min or h/ ],
+        [ 'timeout=0',          qr/BalancerQueue timeout=0: expected a time over 0/ ],
+        [ 'length=1 length=1',  qr/BalancerQueue: length= is given twice/ ],
+    );
+    wrong_inside("BalancerQueue $_->[0]", $_->[1]) for @lines;
+    wrong("<Balancer app>\nBalancerMember http://a:1\nBalancerQueue timeout=1s\n!BalancerQueue length=5 timeout=1s\n</Balancer>",
+        qr/BalancerQueue: timeout= is given twice/);
+};
+
+subtest 'affinity' => sub {
+    my $forms = qr/expected cookie=NAME \[param=NAME\], header=NAME or client; then perhaps strict/;
+    my $name  = qr/expected a name of letters, digits, '-' and '_'/;
+    my @lines = (
+        [ '',                     qr/BalancerAffinity: $forms/ ],
+        [ 'strict',               qr/BalancerAffinity: $forms/ ],
+        [ 'param=x',              qr/BalancerAffinity: $forms/ ],
+        [ 'ip',                   qr/BalancerAffinity ip: $forms/ ],
+        [ 'cookie',               qr/BalancerAffinity cookie: $forms/ ],
+        [ 'cookie=',              qr/BalancerAffinity cookie=: $name/ ],
+        [ '"cookie=a b"',         qr/BalancerAffinity cookie=a b: $name/ ],
+        [ 'cookie=a;b',           qr/BalancerAffinity cookie=a;b: $name/ ],
+        [ 'cookie=a param=b/c',   qr/BalancerAffinity param=b\/c: $name/ ],
+        [ 'header=X:',            qr/BalancerAffinity header=X:: $name/ ],
+        [ 'cookie=a cookie=b',    qr/BalancerAffinity cookie=b: it is a already/ ],
+        [ 'cookie=a header=b',    qr/BalancerAffinity header=b: only one of cookie=, header= and client/ ],
+        [ 'client cookie=a',      qr/BalancerAffinity cookie=a: only one of cookie=, header= and client/ ],
+        [ 'header=X param=b',     qr/BalancerAffinity param=b: it goes with cookie=NAME only/ ],
+    );
+    wrong_inside("BalancerAffinity $_->[0]", $_->[1]) for @lines;
+    wrong("<Balancer app>\nBalancerMember http://a:1\nBalancerAffinity client\n!BalancerAffinity cookie=a\n</Balancer>",
+        qr/BalancerAffinity cookie=a: this balancer has one already/);
+};
+
+# All of it right.
+subtest 'what else is right passes' => sub {
+    my $members = join '', map {"    BalancerMember http://127.0.0.1:80$_->[0] $_->[1]\n"} [ 11, 'concurrency=1 status=on set=0 route=a' ],
+        [ 12, 'concurrency=4 keepalive=on idle-max=3 status=+R' ], [ 13, 'status=H lbset=99 route=x_-9' ], [ 14, 'status=+n' ],
+        [ 15, 'status=disabled concurrency=100000' ], [ 16, 'status=SPARE' ], [ 17, 'status=backup' ], [ 18, 'status=drain' ];
+    for my $lines (
+        "BalancerMethod hash uri\nBalancerQueue length=0\nBalancerQueue timeout=1ms per-client=100000",
+        "BalancerMethod hash client\nBalancerAffinity client",
+        "BalancerMethod hash header:X-Tenant\nBalancerAffinity strict header=X-Tenant",
+        "BalancerMethod hash Cookie:session\nBalancerAffinity cookie=session param=jsessionid strict",
+        "BalancerMethod hash \"expr:%{HTTP_HOST} %{REQUEST_METHOD}\"\nBalancerAffinity client strict",
+        'BalancerMethod hash expr:%{HTTP:X-Tenant}', 'BalancerMethod traffic', 'BalancerMethod latency',
+    ) {
+        my ($code, $text) = Abl::Server->configtest("<Balancer app>\n$members$lines\n</Balancer>\nBalancerPass / app");
+        is($code, 0, $lines =~ s/\n/; /gr) or diag($text);
+    }
 };
 
 # The same words in the section, in a server and in a scope.
@@ -205,7 +296,6 @@ subtest 'prefixes' => sub {
     wrong_after("BalancerTrusted 10.0.0.1 none", qr/BalancerTrusted none: none stands alone/);
     wrong_after("BalancerErrorOverride on\n!BalancerErrorOverride off", qr/BalancerErrorOverride off: it is already on/);
     wrong_after("BalancerTimeout gap=5s\n!BalancerTimeout gap=6s", qr/gap= is given twice/);
-    wrong_inside('BalancerMember http://127.0.0.1:8099 concurrency=1', qr/concurrency= is not there yet/);
     wrong_after("<Balancer APP>\nBalancerMember http://127.0.0.1:1\n</Balancer>", qr/<Balancer APP> is already defined/);
     wrong_after('BalancerPass app /',          qr/BalancerPass app: a prefix begins with '\/'/);
     wrong_after('BalancerPass http://x/ app',  qr/a prefix begins with '\/'/);

@@ -19,8 +19,9 @@ my $s = Abl::Server->start(
     modules => [qw(socache_shmcb ssl http2)],
     ports   => ['tls'],
     files   => { 'static/a.txt' => "static\n", 'body.bin' => pattern(2_000_000) },
-    conf    => balancer('app', $m) . <<"END",
+    conf    => balancer('app', $m) . balancer('sticky', $m, 'BalancerAffinity cookie=SID') . <<"END",
 BalancerPass / app
+BalancerPass /sticky sticky
 BalancerStatic /static
 SSLSessionCache "shmcb:\@DIR\@/tls-sessions"
 Protocols h2 h2c http/1.1
@@ -58,6 +59,8 @@ for my $version ('--http1.1', '--http2') {
         my $seen = $m->last_request;
         is($seen->line, 'GET /echo?q=1 HTTP/1.1', 'the member is asked in HTTP/1.1');
         is($seen->field('X-Forwarded-Proto'), 'https', 'and told it was https');
+        (undef, my $sticky) = curl($version, '-i', url('/sticky'));
+        like($sticky, qr/^set-cookie: SID=[0-9a-f]{16}; Path=\/; HttpOnly; SameSite=Lax; Secure\r$/mi, 'the affinity cookie is for TLS only');
         is($seen->field('X-Forwarded-Port'), $port, 'on this port');
         is($seen->field('Host'), "front.test:$port", 'at this host');
         ($code, $text) = curl($version, url('/static/a.txt'));

@@ -5,19 +5,16 @@
 #include "balance/methods.h"
 #include "balance/wrr.h"
 
-#include <stddef.h>
-
-static int pick(abl_candidate_t *candidates, int n)
+static int pick(abl_candidate_t *candidates, int n, const abl_pick_t *request)
 {
-    const abl_candidate_t *best = NULL;
+    apr_uint64_t costs[ABL_MEMBERS_MAX];
     int i;
 
+    (void)request;
     for (i = 0; i < n; i++) {
-        if (candidates[i].usable && (best == NULL || abl_wrr_less_busy(&candidates[i], best))) {
-            best = &candidates[i];
-        }
+        costs[i] = abl_load(&candidates[i]);
     }
-    return best == NULL ? -1 : abl_wrr_pick(candidates, n, best);
+    return abl_wrr_pick(candidates, n, costs);
 }
 
-const abl_method_t abl_method_leastbusy = {"leastbusy", pick};
+const abl_method_t abl_method_leastbusy = {.name = "leastbusy", .pick = pick};

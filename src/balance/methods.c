@@ -6,4 +6,5 @@
 
 #include <stddef.h>
 
-const abl_method_t *const abl_methods[] = {&abl_method_roundrobin, &abl_method_leastbusy, NULL};
+const abl_method_t *const abl_methods[] = {&abl_method_roundrobin, &abl_method_leastbusy, &abl_method_traffic,
+                                           &abl_method_latency,    &abl_method_hash,      NULL};

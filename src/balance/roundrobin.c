@@ -5,9 +5,12 @@
 #include "balance/methods.h"
 #include "balance/wrr.h"
 
-static int pick(abl_candidate_t *candidates, int n)
+#include <stddef.h>
+
+static int pick(abl_candidate_t *candidates, int n, const abl_pick_t *request)
 {
+    (void)request;
     return abl_wrr_pick(candidates, n, NULL);
 }
 
-const abl_method_t abl_method_roundrobin = {"roundrobin", pick};
+const abl_method_t abl_method_roundrobin = {.name = "roundrobin", .pick = pick};

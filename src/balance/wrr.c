@@ -1,21 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Smooth weighted round robin over a subset of the candidates.
+ * Smooth weighted round robin among the cheapest of the candidates.
  */
 #include "balance/wrr.h"
 
 #include <stddef.h>
 
-int abl_wrr_pick(abl_candidate_t *candidates, int n, const abl_candidate_t *best)
+/* a / weight_a < b / weight_b? Multiplied crosswise, without a rounding; the products have up to 96 bits, so
+ * they are made in two parts. */
+static int is_less(apr_uint64_t a, apr_uint32_t weight_a, apr_uint64_t b, apr_uint32_t weight_b)
 {
-    /* *best is one of the candidates, but only credit is written here, so it stays comparable. */
+    apr_uint64_t low_a = (a & 0xffffffffu) * weight_b, low_b = (b & 0xffffffffu) * weight_a;
+    apr_uint64_t high_a = (a >> 32) * weight_b + (low_a >> 32), high_b = (b >> 32) * weight_a + (low_b >> 32);
+
+    return high_a != high_b ? high_a < high_b : (low_a & 0xffffffffu) < (low_b & 0xffffffffu);
+}
+
+/* Index of one of the cheapest; -1: none is usable. */
+static int find_cheapest(const abl_candidate_t *candidates, int n, const apr_uint64_t *costs)
+{
+    int best = -1;
+    int i;
+
+    for (i = 0; i < n; i++) {
+        if (candidates[i].usable &&
+            (best < 0 || is_less(costs[i], candidates[i].weight, costs[best], candidates[best].weight))) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+int abl_wrr_pick(abl_candidate_t *candidates, int n, const apr_uint64_t *costs)
+{
+    int best = costs != NULL ? find_cheapest(candidates, n, costs) : -1;
     apr_int64_t total = 0;
     int richest = -1;
     int i;
 
     for (i = 0; i < n; i++) {
         abl_candidate_t *c = &candidates[i];
-        if (!c->usable || (best != NULL && abl_wrr_less_busy(best, c))) {
+        if (!c->usable || (best >= 0 && is_less(costs[best], candidates[best].weight, costs[i], c->weight))) {
             continue;
         }
         c->credit += c->weight;

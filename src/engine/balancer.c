@@ -26,17 +26,43 @@ static apr_status_t make_pools(abl_balancer_t *balancer)
     return APR_SUCCESS;
 }
 
-apr_status_t abl_balancer_start(abl_balancer_t *balancer)
+static abl_ledger_conf_t conf_of(const abl_balancer_t *balancer, apr_pool_t *pool)
 {
-    apr_uint32_t weights[ABL_MEMBERS_MAX];
+    abl_member_conf_t *members = apr_palloc(pool, (apr_size_t)balancer->nmembers * sizeof(*members));
     int i;
 
     for (i = 0; i < balancer->nmembers; i++) {
-        weights[i] = balancer->members[i].weight;
+        const abl_member_t *m = &balancer->members[i];
+        members[i] = (abl_member_conf_t){m->url.text, m->route, m->weight, m->concurrency, m->status, m->set};
     }
-    balancer->ledger = abl_ledger_create(balancer->method, weights, balancer->nmembers);
-    if (balancer->ledger == NULL) {
-        return APR_ENOMEM;
+    return (abl_ledger_conf_t){.name = balancer->name,
+                               .method = balancer->method,
+                               .queue_length = balancer->queue.length,
+                               .per_client = balancer->queue.per_client,
+                               .members = members,
+                               .nmembers = balancer->nmembers};
+}
+
+apr_status_t abl_balancers_configure(abl_segment_t *segment, abl_balancer_t *const *balancers, int n,
+                                     apr_pool_t *pool, int *left_out)
+{
+    abl_ledger_conf_t *confs = apr_palloc(pool, (apr_size_t)n * sizeof(*confs));
+    abl_ledger_t **ledgers = apr_palloc(pool, (apr_size_t)n * sizeof(abl_ledger_t *));
+    apr_status_t rv;
+    int i;
+
+    for (i = 0; i < n; i++) {
+        confs[i] = conf_of(balancers[i], pool);
     }
-    return make_pools(balancer);
+    rv = abl_segment_configure(segment, confs, n, pool, ledgers, left_out);
+    for (i = 0; i < n; i++) {
+        balancers[i]->ledger = ledgers[i];
+    }
+    return rv;
+}
+
+apr_status_t abl_balancer_start(abl_balancer_t *balancer, abl_child_t *child)
+{
+    balancer->ledger = abl_ledger_join(balancer->ledger, child);
+    return balancer->ledger != NULL ? make_pools(balancer) : APR_ENOMEM;
 }

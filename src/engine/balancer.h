@@ -6,6 +6,7 @@
 #ifndef ABL_ENGINE_BALANCER_H
 #define ABL_ENGINE_BALANCER_H
 
+#include "base/clock.h"
 #include "engine/pool.h"
 #include "ledger/ledger.h"
 
@@ -17,19 +18,35 @@ typedef struct abl_timeouts_t {
     int64_t tunnel;   /* silence, in both directions, of an upgraded connection */
 } abl_timeouts_t;
 
+#define ABL_QUEUE_LENGTH 1000               /* the default */
+#define ABL_QUEUE_TIMEOUT (30 * ABL_SECOND) /* the default */
+
+typedef struct abl_queue_conf_t {
+    apr_uint32_t length;     /* requests that may wait; 0: none */
+    apr_uint32_t per_client; /* of one client; 0: no limit of its own */
+    int64_t timeout;         /* how long one may wait, µs */
+} abl_queue_conf_t;
+
 typedef struct abl_balancer_t {
     const char *name;
     const abl_method_t *method;
     abl_member_t *members;
     int nmembers;
     abl_timeouts_t timeouts;
-    /* from abl_balancer_start() on: */
+    abl_queue_conf_t queue;
+    /* from abl_balancers_configure() on: */
     abl_ledger_t *ledger;
+    /* from abl_balancer_start() on: */
     abl_pool_t **pools; /* one per member; NULL where no connection is kept */
 } abl_balancer_t;
 
-/* Gives the balancer its ledger and pools. Child, at its start, before any other thread.
- * APR_ENOMEM is the only error. */
-apr_status_t abl_balancer_start(abl_balancer_t *balancer);
+/* Enters the balancers into the ledger; see abl_segment_configure(). Parent, when the configuration was read.
+ */
+apr_status_t abl_balancers_configure(abl_segment_t *segment, abl_balancer_t *const *balancers, int n,
+                                     apr_pool_t *pool, int *left_out);
+
+/* Gives the balancer what it needs in a child. Child, at its start, after abl_segment_join(), before any
+ * other thread of the caller's. APR_ENOMEM is the only error. */
+apr_status_t abl_balancer_start(abl_balancer_t *balancer, abl_child_t *child);
 
 #endif

@@ -83,6 +83,7 @@ apr_status_t abl_conn_write(abl_conn_t *conn, const struct iovec *iov, int n, si
         return errno;
     }
     *sent = (size_t)rc;
+    conn->bytes += (size_t)rc;
     return APR_SUCCESS;
 }
 
@@ -102,6 +103,7 @@ apr_status_t abl_conn_read(abl_conn_t *conn, bool *more)
         return APR_EOF;
     }
     conn->end += (size_t)rc;
+    conn->bytes += (size_t)rc;
     return APR_SUCCESS;
 }
 

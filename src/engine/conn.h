@@ -21,6 +21,7 @@ typedef struct abl_conn_t {
     int64_t born;            /* abl_clock_now() when it was opened */
     int64_t idle_since;      /* when it was last given to the pool */
     bool reused;             /* it has carried an answer before */
+    uint64_t bytes;          /* both ways, since it was opened or taken from the pool */
     size_t start, end;       /* unused bytes are buffer[start..end) */
     char buffer[ABL_CONN_BUFFER];
 } abl_conn_t;

@@ -5,19 +5,22 @@
  *
  * Steps, in order; a step is the function that run() calls next:
  *
- *     take ──► open ──► connecting ──► transfer ──► (ended)
- *      ▲         │           │            │
- *      └─────────┴───────────┴────────────┘  next member, if the request may go to one
+ *     take ──► queued ──► open ──► connecting ──► transfer ──► (ended)
+ *      ▲                    │           │            │
+ *      └────────────────────┴───────────┴────────────┘  next member, if the request may go to one
  *
- * open may go to backlog and come back: a Unix socket whose queue is full is tried again a little later.
+ * take goes straight to open when a member has room. open may go to backlog and come back: a Unix socket
+ * whose queue is full is tried again a little later.
  */
 #include "engine/exchange.h"
+#include "engine/orphans.h"
 #include "engine/transfer.h"
 
 #include <stddef.h>
 #include <string.h>
 
 static bool step_take(abl_exchange_t *x);
+static bool step_queued(abl_exchange_t *x);
 static bool step_open(abl_exchange_t *x);
 static bool step_connecting(abl_exchange_t *x);
 static bool step_backlog(abl_exchange_t *x);
@@ -38,28 +41,11 @@ abl_exchange_t *abl_exchange_make(apr_pool_t *pool, const abl_balancer_t *balanc
     x->request = request;
     x->events = events;
     x->ctx = ctx;
+    x->want = request->want;
     x->member = -1;
     x->last_member = -1;
     x->step = step_take;
-    x->started = abl_clock_now();
     return x;
-}
-
-/* Gives the lease and the connection back; the connection to the pool if it may be used again. */
-static void release(abl_exchange_t *x, bool keep)
-{
-    if (x->conn != NULL) {
-        abl_pool_t *pool = x->balancer->pools[x->member];
-        if (keep && pool != NULL) {
-            abl_pool_put(pool, &x->conn, abl_clock_now());
-        } else {
-            abl_conn_close(&x->conn);
-        }
-    }
-    if (x->member >= 0) {
-        abl_ledger_give(x->balancer->ledger, x->member);
-        x->member = -1;
-    }
 }
 
 /* ---- failing ---------------------------------------------------------------------------------------- */
@@ -67,11 +53,11 @@ static void release(abl_exchange_t *x, bool keep)
 /* Sends the request to another member. */
 static void try_next(abl_exchange_t *x, const char *why, apr_status_t rv)
 {
-    abl_tried_add(&x->tried, x->member);
+    abl_tried_add(&x->want.tried, x->member);
     x->fresh_only = false;
     x->why = why;
     x->why_rv = rv;
-    release(x, false);
+    abl_transfer_release(x, false);
     x->step = step_take;
 }
 
@@ -122,27 +108,88 @@ static void unanswered(abl_exchange_t *x)
 
 /* ---- steps ------------------------------------------------------------------------------------------ */
 
-static bool step_take(abl_exchange_t *x)
+static bool got_member(abl_exchange_t *x)
 {
-    bool first = x->last_member < 0;
+    int64_t now = abl_clock_now();
 
-    if (!first && abl_clock_now() - x->started > ABL_RETRY_WINDOW) {
-        abl_transfer_finish(x, x->last_failure, x->why, x->why_rv);
-        return true;
-    }
-    if (abl_ledger_take(x->balancer->ledger, &x->tried, &x->member) != APR_SUCCESS) {
-        x->member = -1;
-        abl_transfer_finish(x, first ? ABL_END_NO_MEMBER : x->last_failure, x->why, x->why_rv);
-        return true;
-    }
-    if (!first) {
+    if (x->last_member >= 0) {
         x->events->on_retry(x->ctx, x->last_member, x->why, x->why_rv);
+    } else {
+        x->started = now;
     }
     x->last_member = x->member;
+    x->taken_at = now;
+    x->first_byte_at = 0;
     x->address = 0;
     x->connect_until = 0;
+    x->wait.queued = false;
     x->step = step_open;
     return true;
+}
+
+static bool got_nobody(abl_exchange_t *x)
+{
+    abl_transfer_finish(x, x->last_member < 0 ? ABL_END_NO_MEMBER : x->last_failure, x->why, x->why_rv);
+    return true;
+}
+
+static bool queue_up(abl_exchange_t *x)
+{
+    if (x->queue_until == 0) {
+        x->queue_until = abl_clock_now() + x->balancer->queue.timeout;
+    }
+    x->wait.queued = true;
+    x->wait.fd = abl_ticket_fd(x->ticket);
+    x->wait.what = ABL_READY_MEMBER_READ | ABL_READY_CLIENT_GONE;
+    x->wait.deadline = x->queue_until;
+    x->step = step_queued;
+    return false;
+}
+
+static bool step_take(abl_exchange_t *x)
+{
+    apr_status_t rv;
+
+    if (x->last_member >= 0 && abl_clock_now() - x->started > ABL_RETRY_WINDOW) {
+        return got_nobody(x);
+    }
+    rv = abl_ledger_take(x->balancer->ledger, &x->want, &x->member, &x->ticket);
+    switch (rv) {
+    case APR_SUCCESS:
+        return got_member(x);
+    case APR_EINPROGRESS:
+        return queue_up(x);
+    case ABL_QUEUE_FULL:
+        abl_transfer_finish(x, ABL_END_QUEUE_FULL, "the queue is full", APR_SUCCESS);
+        return true;
+    case ABL_CLIENT_QUEUE_FULL:
+        abl_transfer_finish(x, ABL_END_CLIENT_QUEUE_FULL, "the client's part of the queue is full",
+                            APR_SUCCESS);
+        return true;
+    case APR_ENOENT:
+        return got_nobody(x);
+    default: /* no descriptor to wait with, or no memory */
+        abl_transfer_finish(x, ABL_END_QUEUE_FULL, "cannot wait in the queue", rv);
+        return true;
+    }
+}
+
+static bool step_queued(abl_exchange_t *x)
+{
+    switch (abl_ledger_collect(x->balancer->ledger, &x->ticket, &x->member)) {
+    case APR_SUCCESS:
+        return got_member(x);
+    case APR_ENOENT:
+        return got_nobody(x);
+    default:
+        break;
+    }
+    if (x->ready & ABL_READY_TIMEOUT) {
+        abl_ledger_leave(x->balancer->ledger, &x->ticket);
+        abl_transfer_finish(x, ABL_END_QUEUE_TIMEOUT, "no member became free in time", APR_SUCCESS);
+        return true;
+    }
+    return false;
 }
 
 static bool step_transfer(abl_exchange_t *x)
@@ -260,6 +307,19 @@ static bool step_connecting(abl_exchange_t *x)
     return begin_transfer(x);
 }
 
+/* ---- leaving ---------------------------------------------------------------------------------------- */
+
+/* Nobody waits for the answer any more, but the member does not know: closing the connection does not stop a
+ * server that is at work. Its place must stay taken until it has answered or closed. */
+static bool is_orphan(const abl_exchange_t *x)
+{
+    bool left = x->end == ABL_END_CLIENT_GONE || x->end == ABL_END_CLIENT_BODY || x->end == ABL_END_TIMEOUT ||
+                (x->end == ABL_END_SHORT && x->why_rv == APR_TIMEUP);
+
+    return left && x->conn != NULL && x->sent_here && !x->answered && !x->tunnel &&
+           x->balancer->members[x->member].concurrency > 0;
+}
+
 /* ---- for the driver --------------------------------------------------------------------------------- */
 
 bool abl_exchange_run(abl_exchange_t *x, unsigned ready)
@@ -275,7 +335,7 @@ bool abl_exchange_run(abl_exchange_t *x, unsigned ready)
         x->ready = 0; /* seen by the step before; the next one begins with its own */
     }
     if (x->end == ABL_END_OK) {
-        release(x, x->keep);
+        abl_transfer_release(x, x->keep);
     }
     return false;
 }
@@ -301,5 +361,9 @@ abl_end_t abl_exchange_end(const abl_exchange_t *x, int *member, const char **wh
 
 void abl_exchange_close(abl_exchange_t *x)
 {
-    release(x, false);
+    if (is_orphan(x)) {
+        abl_orphans_adopt(x);
+    } else {
+        abl_transfer_release(x, false);
+    }
 }

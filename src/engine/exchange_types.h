@@ -27,14 +27,18 @@ typedef struct abl_request_t {
     const char *first;     /* the beginning of the body, already read */
     size_t first_len;
     bool first_is_all; /* nothing of the body is left to read (also when there is none) */
+    abl_want_t want;   /* affinity, key and client; the exchange has its own copy of it */
 } abl_request_t;
 
 /* How an exchange ended. */
 typedef enum abl_end_t {
-    ABL_END_NONE = 0,    /* it has not */
-    ABL_END_OK,          /* the whole answer was handed over */
-    ABL_END_REFUSED,     /* the request cannot be written as HTTP/1.1 */
-    ABL_END_NO_MEMBER,   /* nobody could be reached */
+    ABL_END_NONE = 0,          /* it has not */
+    ABL_END_OK,                /* the whole answer was handed over */
+    ABL_END_REFUSED,           /* the request cannot be written as HTTP/1.1 */
+    ABL_END_NO_MEMBER,         /* nobody could be reached */
+    ABL_END_QUEUE_FULL,        /* no member was free, and the queue was full */
+    ABL_END_CLIENT_QUEUE_FULL, /* the same, of the part of it that one client may hold */
+    ABL_END_QUEUE_TIMEOUT,     /* no member became free in time */
     ABL_END_BROKEN,      /* the member closed without an answer, and the request may not be sent again */
     ABL_END_BAD_ANSWER,  /* the answer is malformed, ambiguous or over a limit */
     ABL_END_TIMEOUT,     /* no answer in time */
@@ -86,7 +90,8 @@ typedef struct abl_exchange_events_t {
 #define ABL_READY_CLIENT_GONE 16u
 
 typedef struct abl_wait_t {
-    int fd;           /* the member's */
+    bool queued;      /* it waits for a grant, perhaps for long: look after the client from the start */
+    int fd;           /* the member's; while queued the ticket's, to be read */
     unsigned what;    /* MEMBER_READ, MEMBER_WRITE, CLIENT_READ; CLIENT_GONE: look whether the client left */
     int64_t deadline; /* abl_clock_now()'s scale */
 } abl_wait_t;

@@ -88,7 +88,9 @@ static unsigned wait_for(const abl_wait_t *wait, const abl_inline_client_t *clie
     bool watching = (wait->what & ABL_READY_CLIENT_GONE) != 0;
     unsigned ready = 0;
 
-    if (!reading) {
+    if (wait->queued) {
+        /* perhaps for long: nothing is flushed, and the client is watched from the start */
+    } else if (!reading) {
         ready = wait_quietly(wait, client);
     } else if (client->flush(client->ctx) != APR_SUCCESS) {
         return ABL_READY_CLIENT_GONE;

@@ -7,6 +7,7 @@
 #define ABL_ENGINE_MEMBER_H
 
 #include "base/member_url.h"
+#include "ledger/ledger.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -20,7 +21,11 @@ typedef struct abl_address_t {
 
 typedef struct abl_member_t {
     abl_member_url_t url;
-    apr_uint32_t weight;  /* hundredths */
+    const char *route;        /* what session.route cookies call it; never NULL */
+    apr_uint32_t weight;      /* hundredths */
+    apr_uint32_t concurrency; /* requests at it at once, over all children; 0: no limit */
+    abl_status_t status;
+    int set;
     bool keepalive;       /* keep idle connections to it */
     int idle_max;         /* at most so many in each child */
     int64_t idle_timeout; /* a connection idle for so long is closed, µs */

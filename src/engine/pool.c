@@ -74,6 +74,7 @@ abl_conn_t *abl_pool_take(abl_pool_t *pool, int64_t now)
         if (now < expiry(pool, conn) && abl_conn_fit(conn)) {
             conn->next = NULL;
             conn->start = conn->end = 0;
+            conn->bytes = 0;
             return conn;
         }
         abl_conn_close(&conn);

@@ -42,6 +42,7 @@ static size_t unread(const abl_exchange_t *x)
 /* The answer is complete; may the connection serve another request? */
 static abl_receive_t complete(abl_exchange_t *x)
 {
+    x->answered = true;
     x->keep = x->body.keep && !abl_send_pending(x) && !x->sending_broke && unread(x) == 0;
     if (handed_on(x, x->events->on_finish(x->ctx))) {
         abl_transfer_finish(x, ABL_END_OK, NULL, APR_SUCCESS);
@@ -194,6 +195,7 @@ static abl_receive_t final_head(abl_exchange_t *x)
     abl_answer_t answer = answer_of(x);
 
     x->head_done = true;
+    x->head_status = x->head.status;
     if (x->hold_until != 0) {
         abl_send_stop(x); /* it answers without wanting the body; the rest of the connection is of no use */
         x->body.keep = false;
@@ -239,6 +241,18 @@ void abl_receive_begin(abl_exchange_t *x)
     x->can_read = false;
     x->queued = false;
     x->interims = 0;
+    x->answered = false;
+    x->first_byte_at = 0;
+}
+
+void abl_receive_resume(abl_exchange_t *x)
+{
+    /* A parser that has been through its bytes begins again: they are still in the buffer. */
+    if (x->receive == receive_head) {
+        abl_h1_head_init(&x->head);
+    } else if (x->receive == receive_trailers) {
+        abl_h1_head_init_trailers(&x->head);
+    }
 }
 
 /* ---- from the socket -------------------------------------------------------------------------------- */
@@ -306,6 +320,9 @@ bool abl_receive_pump(abl_exchange_t *x)
             return member_closed(x, rv);
         }
         x->moved = true;
+        if (x->first_byte_at == 0) {
+            x->first_byte_at = abl_clock_now();
+        }
     }
     return true;
 }

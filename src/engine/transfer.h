@@ -44,9 +44,15 @@ struct abl_exchange_t {
     abl_wait_t wait;
     int64_t started;
 
+    /* the queue */
+    abl_want_t want;      /* the request's, with what has been tried */
+    abl_ticket_t *ticket; /* owned; NULL: it does not wait */
+    int64_t queue_until;  /* 0: it has not waited yet */
+    int64_t waited;       /* µs in the queue */
+
     /* the attempt */
-    abl_tried_t tried;
     int member;            /* whose lease is held; -1: none */
+    int64_t taken_at;      /* when it was taken */
     int last_member;       /* the last one a lease was held of; -1: none yet */
     int address;           /* which of its addresses */
     int64_t connect_until; /* of this address; 0: not begun */
@@ -69,9 +75,12 @@ struct abl_exchange_t {
 
     /* receiving */
     abl_receive_t (*receive)(abl_exchange_t *x);
-    bool can_read;  /* the socket may have something */
-    bool queued;    /* on_data was called after the last on_pass */
-    bool head_done; /* on_head or on_upgrade was called */
+    bool can_read;         /* the socket may have something */
+    bool answered;         /* the answer is complete */
+    int64_t first_byte_at; /* of the answer on this connection; 0: not yet */
+    bool queued;           /* on_data was called after the last on_pass */
+    bool head_done;        /* on_head or on_upgrade was called */
+    int head_status;       /* of the final head */
     bool tunnel;
     bool keep; /* the connection may go back to the pool when the exchange has ended */
     int interims;
@@ -125,6 +134,9 @@ static inline bool abl_send_pending(const abl_exchange_t *x)
 /* receive.c: ready for the answer's first byte. */
 void abl_receive_begin(abl_exchange_t *x);
 
+/* receive.c: the event that refused what came is replaced: what it has not taken comes again. */
+void abl_receive_resume(abl_exchange_t *x);
+
 /* receive.c: reads until the socket is empty or the answer has ended. False: the connection failed before any
  * byte of an answer (x->why, x->why_rv). */
 bool abl_receive_pump(abl_exchange_t *x);
@@ -134,6 +146,9 @@ typedef enum abl_transfer_t {
     ABL_TRANSFER_ENDED,     /* x->end is set */
     ABL_TRANSFER_UNANSWERED /* the connection failed before any byte of an answer */
 } abl_transfer_t;
+
+/* transfer.c: gives the lease and the connection back; the connection to the pool if it may be used again. */
+void abl_transfer_release(abl_exchange_t *x, bool keep);
 
 /* transfer.c: begins on the connection that has just been made or taken. */
 void abl_transfer_begin(abl_exchange_t *x);

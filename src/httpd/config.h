@@ -8,6 +8,7 @@
 
 #include "engine/balancer.h"
 
+#include "ap_expr.h"
 #include "httpd.h"
 #include "http_config.h"
 #include "http_log.h"
@@ -34,10 +35,45 @@ typedef struct abl_place_t {
     int line;
 } abl_place_t;
 
+/* What of a request is hashed for a method that takes a key. */
+typedef enum abl_key_kind_t {
+    ABL_KEY_NONE = 0,
+    ABL_KEY_HEADER,
+    ABL_KEY_COOKIE,
+    ABL_KEY_URI,
+    ABL_KEY_CLIENT,
+    ABL_KEY_EXPR
+} abl_key_kind_t;
+
+typedef struct abl_key_t {
+    abl_key_kind_t kind;
+    const char *name;           /* of the header field or cookie */
+    const ap_expr_info_t *expr; /* with a string as its result */
+} abl_key_t;
+
+/* How a request says which member it belongs to. */
+typedef enum abl_affinity_kind_t {
+    ABL_AFFINITY_NONE = 0,
+    ABL_AFFINITY_COOKIE, /* or a parameter of the URL */
+    ABL_AFFINITY_HEADER,
+    ABL_AFFINITY_CLIENT
+} abl_affinity_kind_t;
+
+typedef struct abl_affinity_t {
+    abl_affinity_kind_t kind;
+    const char *name;  /* of the cookie or header field */
+    const char *param; /* of the URL's parameter, with cookies */
+    bool strict;
+    const char *const *ids; /* what our cookie calls each member, with cookies */
+} abl_affinity_t;
+
 /* A <Balancer> section. */
 typedef struct abl_section_t {
     abl_balancer_t balancer; /* timeouts: ABL_UNSET where the section says nothing */
-    const char *handler;     /* "balancer:NAME" */
+    abl_key_t method_key;
+    abl_affinity_t affinity;
+    unsigned queue_seen; /* keys of BalancerQueue read so far */
+    const char *handler; /* "balancer:NAME" */
     abl_place_t place;
     struct abl_section_t *next;
 } abl_section_t;

@@ -5,9 +5,10 @@
 #include "httpd/handler.h"
 
 #include "engine/inline.h"
-#include "engine/sweeper.h"
+#include "httpd/affinity.h"
 #include "httpd/linger.h"
 #include "httpd/respond.h"
+#include "httpd/unavailable.h"
 #include "httpd/view.h"
 
 #include "http_core.h"
@@ -15,9 +16,6 @@
 
 #include "apr_portable.h"
 #include "apr_strings.h"
-
-/* What a client is told to wait when nobody could serve it. */
-#define RETRY_AFTER "1"
 
 /* ---- the engine's other events ---------------------------------------------------------------------- */
 
@@ -76,12 +74,6 @@ static int client_gone(request_rec *r)
     return DONE;
 }
 
-static int unavailable(request_rec *r)
-{
-    apr_table_setn(r->err_headers_out, "Retry-After", RETRY_AFTER);
-    return HTTP_SERVICE_UNAVAILABLE;
-}
-
 static int body_failed(abl_respond_t *respond)
 {
     if (respond->body->tunnel) {
@@ -113,6 +105,12 @@ static void log_failure(const abl_respond_t *respond, abl_exchange_t *x)
     case ABL_END_NO_MEMBER:
         ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
                       "ABL0002: balancer %s: no member could be reached; the last was %s", balancer, name);
+        break;
+    case ABL_END_QUEUE_FULL:
+    case ABL_END_CLIENT_QUEUE_FULL:
+    case ABL_END_QUEUE_TIMEOUT:
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, rv, r, "ABL0018: balancer %s: %s (BalancerQueue)", balancer,
+                      why);
         break;
     case ABL_END_BROKEN:
         ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
@@ -162,7 +160,13 @@ static int conclude(abl_respond_t *respond, abl_end_t end)
     case ABL_END_REFUSED:
         return HTTP_BAD_REQUEST;
     case ABL_END_NO_MEMBER:
-        return unavailable(respond->r);
+        return abl_unavailable(respond->r, respond->balancer, ABL_UNAVAILABLE_NO_MEMBER);
+    case ABL_END_QUEUE_FULL:
+        return abl_unavailable(respond->r, respond->balancer, ABL_UNAVAILABLE_QUEUE_FULL);
+    case ABL_END_CLIENT_QUEUE_FULL:
+        return abl_unavailable(respond->r, respond->balancer, ABL_UNAVAILABLE_CLIENT_QUEUE_FULL);
+    case ABL_END_QUEUE_TIMEOUT:
+        return abl_unavailable(respond->r, respond->balancer, ABL_UNAVAILABLE_QUEUE_TIMEOUT);
     case ABL_END_TIMEOUT:
         return HTTP_GATEWAY_TIME_OUT;
     case ABL_END_SHORT:
@@ -244,15 +248,16 @@ static int refuse(abl_respond_t *respond, int status)
     return status;
 }
 
-static int serve(request_rec *r, const abl_balancer_t *balancer)
+static int serve(request_rec *r, const abl_section_t *section)
 {
     int client_fd = client_descriptor(r);
     abl_body_t body;
-    abl_respond_t respond = {.r = r, .body = &body, .balancer = balancer};
+    abl_respond_t respond = {.r = r, .body = &body, .section = section, .balancer = &section->balancer};
     abl_request_t request = {0};
     int status;
 
     abl_body_init(&body, r, client_fd >= 0);
+    abl_affinity_want(r, section, &request.want);
     status = abl_view_make(r, &body, &request);
     return status == OK ? run_exchange(&respond, &request, client_fd) : refuse(&respond, status);
 }
@@ -275,24 +280,5 @@ int abl_handler(request_rec *r)
         return HTTP_METHOD_NOT_ALLOWED;
     }
     abl_linger_allow(r->connection);
-    return serve(r, &section->balancer);
-}
-
-void abl_handler_child_init(apr_pool_t *pchild, server_rec *s)
-{
-    abl_section_t *section;
-    apr_status_t rv = APR_SUCCESS;
-
-    (void)pchild;
-    abl_linger_child_init();
-    for (section = abl_config_sections(); rv == APR_SUCCESS && section != NULL; section = section->next) {
-        rv = abl_balancer_start(&section->balancer);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = abl_sweeper_start();
-    }
-    if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, "ABL0012: this process cannot set up its balancers");
-        exit(APEXIT_CHILDSICK);
-    }
+    return serve(r, section);
 }

@@ -10,8 +10,4 @@
 /* handler hook: serves requests whose handler is "balancer:NAME". */
 int abl_handler(request_rec *r);
 
-/* child_init hook: gives every balancer what it needs in a child, and starts the sweeper. Ends the child with
- * APEXIT_CHILDSICK when that fails. */
-void abl_handler_child_init(apr_pool_t *pchild, server_rec *s);
-
 #endif

@@ -4,6 +4,7 @@
  */
 #include "httpd/respond.h"
 
+#include "httpd/affinity.h"
 #include "httpd/rewrite.h"
 #include "httpd/trailers.h"
 #include "wire/h1_fields.h"
@@ -193,6 +194,7 @@ apr_status_t abl_respond_head(void *ctx, const abl_answer_t *answer)
         apr_table_t *fields = apr_table_make(r->pool, answer->head->nfields);
         add_fields(respond, answer, bytes, fields);
         keep_error_fields(r, fields);
+        abl_affinity_respond(r, respond->section, answer->member, r->err_headers_out);
         respond->override_status = answer->head->status;
         return APR_SUCCESS;
     }
@@ -200,6 +202,7 @@ apr_status_t abl_respond_head(void *ctx, const abl_answer_t *answer)
     r->proxyreq = PROXYREQ_REVERSE; /* so that httpd lets Date and Server stand */
     set_status(r, answer, bytes);
     add_fields(respond, answer, bytes, r->headers_out);
+    abl_affinity_respond(r, respond->section, answer->member, r->headers_out);
     set_content_type(r);
     return APR_SUCCESS;
 }

@@ -11,7 +11,8 @@
 typedef struct abl_respond_t {
     request_rec *r;
     abl_body_t *body;
-    const abl_balancer_t *balancer;
+    const abl_section_t *section;
+    const abl_balancer_t *balancer; /* the section's */
     apr_bucket_brigade *bb;
     bool unflushed;   /* something was passed on that the filters may hold back */
     bool head_passed; /* the client may have seen the answer's beginning */

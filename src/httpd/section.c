@@ -2,196 +2,16 @@
  *
  * <Balancer NAME>: the section walks its own lines, so that its BalancerMember never meets mod_proxy's.
  */
+#include "httpd/affinity.h"
 #include "httpd/directives.h"
+#include "httpd/key.h"
+#include "httpd/member_keys.h"
+#include "httpd/queue_keys.h"
 #include "httpd/timeouts.h"
-
-#include "base/clock.h"
-#include "base/units.h"
 
 #include "ap_provider.h"
 #include "apr_lib.h"
 #include "apr_strings.h"
-
-#define NAME_MAX_LEN 64
-
-/* ---- the keys of BalancerMember --------------------------------------------------------------------- */
-
-enum { KEY_WEIGHT = 1, KEY_KEEPALIVE = 2, KEY_IDLE_MAX = 4, KEY_IDLE_TIMEOUT = 8, KEY_MAX_AGE = 16 };
-
-static const char *set_weight(abl_member_t *m, const char *value)
-{
-    return abl_units_weight(value, &m->weight);
-}
-
-static const char *set_flag(bool *flag, const char *value, bool on)
-{
-    if (ap_cstr_casecmp(value, "on") != 0 && ap_cstr_casecmp(value, "off") != 0) {
-        return "expected on or off";
-    }
-    *flag = (ap_cstr_casecmp(value, "on") == 0) == on;
-    return NULL;
-}
-
-static const char *set_keepalive(abl_member_t *m, const char *value)
-{
-    return set_flag(&m->keepalive, value, true);
-}
-
-static const char *set_disablereuse(abl_member_t *m, const char *value)
-{
-    return set_flag(&m->keepalive, value, false);
-}
-
-static const char *set_idle_max(abl_member_t *m, const char *value)
-{
-    int64_t n;
-
-    if (abl_units_number(value, 1, 10000, &n) != NULL) {
-        return "expected a whole number from 1 to 10000";
-    }
-    m->idle_max = (int)n;
-    return NULL;
-}
-
-static const char *set_positive_time(int64_t *time, const char *value)
-{
-    const char *error = abl_units_time(value, time);
-
-    return error == NULL && *time == 0 ? "expected a time over 0, such as 500ms or 30s" : error;
-}
-
-static const char *set_idle_timeout(abl_member_t *m, const char *value)
-{
-    return set_positive_time(&m->idle_timeout, value);
-}
-
-/* mod_proxy's ttl: seconds without a unit. */
-static const char *set_ttl(abl_member_t *m, const char *value)
-{
-    int64_t seconds;
-
-    if (abl_units_number(value, 1, INT64_C(7) * 24 * 3600, &seconds) != NULL) {
-        return "expected a whole number of seconds from 1 to 604800";
-    }
-    m->idle_timeout = seconds * ABL_SECOND;
-    return NULL;
-}
-
-static const char *set_max_age(abl_member_t *m, const char *value)
-{
-    return set_positive_time(&m->max_age, value);
-}
-
-static const struct {
-    const char *key;
-    const char *(*set)(abl_member_t *m, const char *value);
-    unsigned bit; /* what it sets; two keys with the same bit contradict each other */
-} member_keys[] = {
-    {"weight", set_weight, KEY_WEIGHT},
-    {"loadfactor", set_weight, KEY_WEIGHT},
-    {"keepalive", set_keepalive, KEY_KEEPALIVE},
-    {"enablereuse", set_keepalive, KEY_KEEPALIVE},
-    {"disablereuse", set_disablereuse, KEY_KEEPALIVE},
-    {"idle-max", set_idle_max, KEY_IDLE_MAX},
-    {"idle-timeout", set_idle_timeout, KEY_IDLE_TIMEOUT},
-    {"ttl", set_ttl, KEY_IDLE_TIMEOUT},
-    {"max-age", set_max_age, KEY_MAX_AGE},
-};
-
-/* mod_proxy's keys that would mean something else here, or nothing. */
-static const struct {
-    const char *key;
-    const char *instead;
-} foreign_keys[] = {
-    {"timeout", "write BalancerTimeout response=... gap=... in the section"},
-    {"connectiontimeout", "write BalancerTimeout connect=... in the section"},
-    {"acquire", "a request does not wait for a connection slot here"},
-    {"max", "there it limits connections of one httpd process, not requests at the member; leave it out"},
-    {"smax", "write idle-max=N, the idle connections each httpd process keeps"},
-    {"min", "connections are made when they are needed; leave it out"},
-    {"retry", "a refused member is never put out of use for a time; leave it out"},
-    {"route", "there is no session affinity yet; leave it out"},
-    {"redirect", "there is no session affinity yet; leave it out"},
-    {"lbset", "all members are in one set; leave it out"},
-    {"status", "all members are in use from the start; leave it out"},
-    {"ping", "a dead kept connection is found out and replaced without it; leave it out"},
-    {"flushpackets", "what the member sends is always passed on as it comes; leave it out"},
-    {"flushwait", "what the member sends is always passed on as it comes; leave it out"},
-    {"upgrade", "upgrades (WebSocket) are always passed on; leave it out"},
-    {"iobuffersize", "the buffer's size is fixed; leave it out"},
-    {"receivebuffersize", "the socket's buffer is left to the kernel; leave it out"},
-    {"responsefieldsize", "the limit is on the whole head; leave it out"},
-    {"addressttl", "names are resolved when httpd starts; leave it out"},
-    {"failontimeout", "a timeout does not put a member out of use; leave it out"},
-    {"failonstatus", "no status puts a member out of use; leave it out"},
-    {"growth", "leave it out"},
-    {"flusher", "what the member sends is always passed on as it comes; leave it out"},
-    {"hcmethod", "there are no active health checks yet; leave it out"},
-    {"hcuri", "there are no active health checks yet; leave it out"},
-    {"hcinterval", "there are no active health checks yet; leave it out"},
-    {"hcpasses", "there are no active health checks yet; leave it out"},
-    {"hcfails", "there are no active health checks yet; leave it out"},
-    {"hcexpr", "there are no active health checks yet; leave it out"},
-    {"hctemplate", "there are no active health checks yet; leave it out"},
-    {"secret", "it belongs to AJP, which is not spoken here"},
-};
-
-static const char *unknown_key(apr_pool_t *p, const char *key)
-{
-    const char *known = "";
-    apr_size_t i;
-
-    if (ap_cstr_casecmp(key, "concurrency") == 0) {
-        return ABL_CONFIG_ERROR(p, "ABL0120",
-                                "concurrency= is not there yet: no limit counts over all httpd "
-                                "processes; leave it out");
-    }
-    for (i = 0; i < sizeof(foreign_keys) / sizeof(foreign_keys[0]); i++) {
-        if (ap_cstr_casecmp(foreign_keys[i].key, key) == 0) {
-            return ABL_CONFIG_ERROR(p, "ABL0121", "%s= is mod_proxy's and means nothing here: %s",
-                                    foreign_keys[i].key, foreign_keys[i].instead);
-        }
-    }
-    for (i = 0; i < sizeof(member_keys) / sizeof(member_keys[0]); i++) {
-        known = apr_pstrcat(p, known, i ? ", " : "", member_keys[i].key, "=", NULL);
-    }
-    return ABL_CONFIG_ERROR(p, "ABL0122", "unknown key '%s='; known are %s", key, known);
-}
-
-static const char *set_member_key(apr_pool_t *p, abl_member_t *m, char *word, unsigned *seen)
-{
-    char *value = strchr(word, '=');
-    apr_size_t i;
-
-    if (value == NULL) {
-        return ABL_CONFIG_ERROR(p, "ABL0123", "'%s' is not of the form key=value", word);
-    }
-    *value++ = '\0';
-    for (i = 0; i < sizeof(member_keys) / sizeof(member_keys[0]); i++) {
-        const char *error;
-        if (ap_cstr_casecmp(member_keys[i].key, word) != 0) {
-            continue;
-        }
-        if (*seen & member_keys[i].bit) {
-            return ABL_CONFIG_ERROR(p, "ABL0124", "%s= sets what another key of this line has set already",
-                                    word);
-        }
-        *seen |= member_keys[i].bit;
-        error = member_keys[i].set(m, value);
-        return error == NULL ? NULL : ABL_CONFIG_ERROR(p, "ABL0125", "%s=%s: %s", word, value, error);
-    }
-    return unknown_key(p, word);
-}
-
-static const char *check_member_keys(apr_pool_t *p, const abl_member_t *m, unsigned seen)
-{
-    if (!m->keepalive && (seen & (KEY_IDLE_MAX | KEY_IDLE_TIMEOUT | KEY_MAX_AGE))) {
-        return ABL_CONFIG_ERROR(p, "ABL0126",
-                                "with keepalive=off no connection is kept, so idle-max=, "
-                                "idle-timeout= and max-age= have nothing to limit");
-    }
-    return NULL;
-}
 
 /* ---- the lines of the section ----------------------------------------------------------------------- */
 
@@ -206,46 +26,64 @@ static abl_member_t *append_member(apr_pool_t *p, abl_balancer_t *b)
     return &members[b->nmembers++];
 }
 
-static const char *add_member(cmd_parms *cmd, abl_section_t *section, const char *args)
+/* What one member alone cannot know: whether another has its address or route. */
+static const char *check_member(apr_pool_t *p, const abl_balancer_t *b, const abl_member_t *member)
 {
-    abl_balancer_t *b = &section->balancer;
-    abl_member_t member = {.weight = 100,
-                           .keepalive = true,
-                           .idle_max = 32,
-                           .idle_timeout = 4 * ABL_SECOND,
-                           .max_age = 300 * ABL_SECOND};
-    const char *url = ap_getword_conf(cmd->pool, &args);
-    const char *error = abl_member_url_parse(cmd->pool, url, &member.url);
-    unsigned seen = 0;
     int i;
 
-    if (error != NULL) {
-        /* What has an @ may hold a password. */
-        return ABL_CONFIG_ERROR(cmd->pool, "ABL0129", "BalancerMember %s: %s",
-                                strchr(url, '@') != NULL ? "(not shown)" : url, error);
-    }
-    while (error == NULL && *args != '\0') {
-        error = set_member_key(cmd->pool, &member, ap_getword_conf(cmd->pool, &args), &seen);
-    }
-    if (error == NULL) {
-        error = check_member_keys(cmd->pool, &member, seen);
-    }
-    if (error != NULL) {
-        return apr_pstrcat(cmd->pool, "BalancerMember ", url, ": ", error, NULL);
-    }
     for (i = 0; i < b->nmembers; i++) {
-        if (strcmp(b->members[i].url.text, member.url.text) == 0) {
-            return ABL_CONFIG_ERROR(cmd->pool, "ABL0127",
-                                    "BalancerMember %s: <Balancer %s> has this member already",
-                                    member.url.text, b->name);
+        if (strcmp(b->members[i].url.text, member->url.text) == 0) {
+            return ABL_CONFIG_ERROR(p, "ABL0127", "BalancerMember %s: <Balancer %s> has this member already",
+                                    member->url.text, b->name);
+        }
+        if (strcmp(b->members[i].route, member->route) == 0) {
+            return ABL_CONFIG_ERROR(p, "ABL0147",
+                                    "BalancerMember %s: route=%s: that is the route of %s already; each "
+                                    "member of a balancer has its own",
+                                    member->url.text, member->route, b->members[i].url.text);
         }
     }
     if (b->nmembers == ABL_MEMBERS_MAX) {
-        return ABL_CONFIG_ERROR(cmd->pool, "ABL0128", "<Balancer %s> has more than %d members", b->name,
+        return ABL_CONFIG_ERROR(p, "ABL0128", "<Balancer %s> has more than %d members", b->name,
                                 ABL_MEMBERS_MAX);
     }
-    *append_member(cmd->pool, b) = member;
     return NULL;
+}
+
+static const char *read_address(apr_pool_t *p, const char *url, abl_member_t *member)
+{
+    const char *error = abl_member_url_parse(p, url, &member->url);
+
+    if (error != NULL) {
+        /* What has an @ may hold a password. */
+        return ABL_CONFIG_ERROR(p, "ABL0129", "BalancerMember %s: %s",
+                                strchr(url, '@') != NULL ? "(not shown)" : url, error);
+    }
+    if (strlen(member->url.text) > ABL_ADDRESS_MAX) {
+        return ABL_CONFIG_ERROR(p, "ABL0148", "BalancerMember %s: the address has %d characters; at most %d",
+                                url, (int)strlen(member->url.text), ABL_ADDRESS_MAX);
+    }
+    return NULL;
+}
+
+static const char *add_member(cmd_parms *cmd, abl_section_t *section, const char *args)
+{
+    abl_member_t member = {.naddresses = 0};
+    const char *url = ap_getword_conf(cmd->pool, &args);
+    const char *error = read_address(cmd->pool, url, &member);
+
+    if (error != NULL) {
+        return error;
+    }
+    error = abl_member_keys_parse(cmd->pool, args, &member);
+    if (error != NULL) {
+        return apr_pstrcat(cmd->pool, "BalancerMember ", url, ": ", error, NULL);
+    }
+    error = check_member(cmd->pool, &section->balancer, &member);
+    if (error == NULL) {
+        *append_member(cmd->pool, &section->balancer) = member;
+    }
+    return error;
 }
 
 static const char *method_names(apr_pool_t *p)
@@ -261,13 +99,33 @@ static const char *method_names(apr_pool_t *p)
     return names;
 }
 
+/* Has the method the key it needs, and no other? */
+static const char *read_key(cmd_parms *cmd, abl_section_t *section, const char *word)
+{
+    const abl_method_t *method = section->balancer.method;
+
+    if (*word != '\0' && !method->takes_key) {
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0154", "BalancerMethod %s %s: %s takes no key; leave it out",
+                                method->name, word, method->name);
+    }
+    if (*word == '\0' && method->takes_key) {
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0155",
+                                "BalancerMethod %s: what is hashed must follow: " ABL_KEY_FORMS,
+                                method->name);
+    }
+    return *word != '\0' ? abl_key_parse(cmd, word, &section->method_key) : NULL;
+}
+
 static const char *set_method(cmd_parms *cmd, abl_section_t *section, const char *args)
 {
     const char *name = ap_getword_conf(cmd->pool, &args);
+    const char *key = ap_getword_conf(cmd->pool, &args);
 
     if (*name == '\0' || *args != '\0') {
-        return ABL_CONFIG_ERROR(cmd->pool, "ABL0130", "BalancerMethod takes one name: %s",
-                                method_names(cmd->pool));
+        return ABL_CONFIG_ERROR(
+            cmd->pool, "ABL0130",
+            "BalancerMethod takes one name, and perhaps a key in one word or in quotes: %s",
+            method_names(cmd->pool));
     }
     if (section->balancer.method != NULL) {
         return ABL_CONFIG_ERROR(cmd->pool, "ABL0131", "BalancerMethod %s: the method is already %s", name,
@@ -279,7 +137,17 @@ static const char *set_method(cmd_parms *cmd, abl_section_t *section, const char
                                 "BalancerMethod %s: there is no such method; known are %s", name,
                                 method_names(cmd->pool));
     }
-    return NULL;
+    return read_key(cmd, section, key);
+}
+
+static const char *set_queue(cmd_parms *cmd, abl_section_t *section, const char *args)
+{
+    return abl_queue_keys_parse(cmd->pool, args, &section->balancer.queue, &section->queue_seen);
+}
+
+static const char *set_affinity(cmd_parms *cmd, abl_section_t *section, const char *args)
+{
+    return abl_affinity_parse(cmd->pool, args, &section->affinity);
 }
 
 static const char *set_timeouts(cmd_parms *cmd, abl_section_t *section, const char *args)
@@ -291,9 +159,8 @@ static const struct {
     const char *name;
     const char *(*set)(cmd_parms *cmd, abl_section_t *section, const char *args);
 } section_lines[] = {
-    {"BalancerMember", add_member},
-    {"BalancerMethod", set_method},
-    {"BalancerTimeout", set_timeouts},
+    {"BalancerMember", add_member},     {"BalancerMethod", set_method},    {"BalancerQueue", set_queue},
+    {"BalancerAffinity", set_affinity}, {"BalancerTimeout", set_timeouts},
 };
 
 static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_directive_t *line)
@@ -308,7 +175,7 @@ static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_dir
     return ABL_CONFIG_ERROR(
         cmd->pool, "ABL0140",
         "%s does not belong inside <Balancer %s>; what does: BalancerMember, BalancerMethod, "
-        "BalancerTimeout",
+        "BalancerQueue, BalancerAffinity, BalancerTimeout",
         line->directive, section->balancer.name);
 }
 
@@ -333,11 +200,11 @@ static const char *read_name(cmd_parms *cmd, const char *args, const char **name
             break;
         }
     }
-    if (*c != '\0' || c - *name > NAME_MAX_LEN) {
+    if (*c != '\0' || c - *name > ABL_NAME_MAX) {
         return ABL_CONFIG_ERROR(
             cmd->pool, "ABL0143",
             "<Balancer %s>: a name has letters, digits, '_', '.' and '-', at most %d of them", *name,
-            NAME_MAX_LEN);
+            ABL_NAME_MAX);
     }
     return NULL;
 }
@@ -378,6 +245,7 @@ const char *abl_section_open(cmd_parms *cmd, void *dir, const char *args)
     section->place.file = cmd->directive->filename;
     section->place.line = cmd->directive->line_num;
     section->balancer.timeouts = (abl_timeouts_t){ABL_UNSET, ABL_UNSET, ABL_UNSET, ABL_UNSET};
+    section->balancer.queue = (abl_queue_conf_t){.length = ABL_QUEUE_LENGTH, .timeout = ABL_QUEUE_TIMEOUT};
     for (line = cmd->directive->first_child; line != NULL; line = line->next) {
         error = set_line(cmd, section, line);
         if (error != NULL) {
@@ -392,6 +260,7 @@ const char *abl_section_open(cmd_parms *cmd, void *dir, const char *args)
     if (section->balancer.method == NULL) {
         section->balancer.method = ap_lookup_provider(ABL_METHOD_GROUP, "roundrobin", ABL_METHOD_VERSION);
     }
+    abl_affinity_prepare(cmd->pool, section);
     abl_config_add_section(section);
     return NULL;
 }

@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who has how many requests where: the one interface through which an exchange takes a member and gives it
- * back. What is behind it counts per httpd child; callers must not rely on that, because exact counting over
- * all children is meant to replace it without a change to them.
+ * Who has how many requests where, over all httpd processes and both generations of a graceful restart: the
+ * one interface through which the rest of the module sees the ledger.
  *
- * Every function may be called from any thread of the child that created the ledger.
+ * The ledger is a segment of memory that the parent makes once and every child shares. A **seat** is the row
+ * of one child, a **lease** the right to have one request at one member, a **ticket** a place in the queue of
+ * a balancer. A lease that is given back while somebody waits is handed on in the same step.
+ *
+ *   parent, once        abl_segment_create
+ *   parent, each time   abl_segment_configure: the configuration was read (again)
+ *   child, at its start abl_segment_join, abl_ledger_join
+ *   child, each request abl_ledger_take [ … abl_ledger_collect | abl_ledger_leave ] … abl_ledger_give
+ *   parent, child died  abl_segment_reap
+ *
+ * The functions of a child may be called from any of its threads. None of them blocks, apart from the lock,
+ * which nobody holds longer than it takes to look at the members of one balancer. Any process may be killed
+ * at any instant.
  */
 #ifndef ABL_LEDGER_H
 #define ABL_LEDGER_H
@@ -12,12 +23,83 @@
 #include "mod_appbalance.h"
 
 #include <apr_errno.h>
+#include <apr_pools.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
-/* The rows of one balancer. */
-typedef struct abl_ledger_t abl_ledger_t;
+typedef struct abl_segment_t abl_segment_t; /* the whole shared memory */
+typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of the configuration knows it */
+typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
+typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-/* The members that one request has already tried, as a bit set. All zero: none. */
+#define ABL_LEDGER_LAYOUT "1" /* changes whenever what lies in the segment does */
+
+#define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
+#define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
+#define ABL_LEDGER_TICKETS 131072 /* requests that wait at once, in all balancers together */
+#define ABL_NAME_MAX 64           /* bytes of a balancer's name or a member's route */
+#define ABL_ADDRESS_MAX 400       /* bytes of a member's address */
+#define ABL_SEATS_MAX 4096        /* children at once */
+#define ABL_SETS_MAX 99           /* the highest number of a set */
+
+/* ---- configuration ---------------------------------------------------------------------------------- */
+
+typedef enum abl_status_t {
+    ABL_STATUS_ON = 0,
+    ABL_STATUS_SPARE,   /* used while one of the set's members that are on cannot be: one for one */
+    ABL_STATUS_BACKUP,  /* used when no other member can be */
+    ABL_STATUS_DRAIN,   /* gets only requests whose affinity names it */
+    ABL_STATUS_DISABLED /* gets no request */
+} abl_status_t;
+
+typedef struct abl_member_conf_t {
+    const char *address;      /* its identity within the balancer, at most ABL_ADDRESS_MAX bytes */
+    const char *route;        /* at most ABL_NAME_MAX bytes */
+    apr_uint32_t weight;      /* hundredths */
+    apr_uint32_t concurrency; /* requests at it at once; 0: no limit */
+    abl_status_t status;
+    int set; /* 0..ABL_SETS_MAX: a set is used when none before it has a usable member */
+} abl_member_conf_t;
+
+typedef struct abl_ledger_conf_t {
+    const char *name; /* identity, letters' case apart, at most ABL_NAME_MAX bytes */
+    const abl_method_t *method;
+    apr_uint32_t queue_length; /* requests that may wait; 0: none */
+    apr_uint32_t per_client;   /* of those, of one client; 0: no limit of its own */
+    const abl_member_conf_t *members;
+    int nmembers; /* 1..ABL_MEMBERS_MAX */
+} abl_ledger_conf_t;
+
+/* Makes the segment, for at most `seats` children at once, and the descriptors that wake them. Parent, before
+ * the first fork; it lives as long as the process and every process forked from it. */
+apr_status_t abl_segment_create(int seats, abl_segment_t **segment);
+
+/* Brings the segment in line with a configuration. Balancers are matched by name and members by address:
+ * what is known keeps its leases, statistics, drain mark and queue; what is new begins at zero; a member that
+ * is gone gets no request any more and is forgotten when its last one has ended. ledgers[i] becomes the
+ * ledger of confs[i], allocated from `pool`, which must live as long as this generation's children.
+ * APR_ENOSPC: the segment is full; *left_out members of this configuration have no row (everything else is in
+ * place, and they are never picked). Parent; children may be at work. */
+apr_status_t abl_segment_configure(abl_segment_t *segment, const abl_ledger_conf_t *confs, int n,
+                                   apr_pool_t *pool, abl_ledger_t **ledgers, int *left_out);
+
+/* ---- children --------------------------------------------------------------------------------------- */
+
+/* Takes a seat, and starts the thread that brings grants to those who wait and notices the death of other
+ * children. APR_ENOSPC: every seat is taken. Child, once, at its start, before any other call. */
+apr_status_t abl_segment_join(abl_segment_t *segment, abl_child_t **child);
+
+/* The ledger as this child uses it: a copy that lives as long as the process. NULL: no memory. */
+abl_ledger_t *abl_ledger_join(const abl_ledger_t *ledger, abl_child_t *child);
+
+/* A child is dead: its leases are given back or handed on, its tickets go, its seat is free. Nothing happens
+ * when `pid` has no seat. Any process that knows the death for certain, in httpd the parent. */
+void abl_segment_reap(abl_segment_t *segment, pid_t pid);
+
+/* ---- leases ----------------------------------------------------------------------------------------- */
+
+/* The members that one request has already tried, as a bit set over their index. All zero: none. */
 typedef struct abl_tried_t {
     apr_uint64_t bits[ABL_MEMBERS_MAX / 64];
 } abl_tried_t;
@@ -32,27 +114,76 @@ static inline bool abl_tried_has(const abl_tried_t *tried, int member)
     return (tried->bits[member / 64] >> (member % 64)) & 1;
 }
 
-/* Makes the rows of a balancer of `n` members (1..ABL_MEMBERS_MAX) with these weights (hundredths). Lives as
- * long as the process. NULL: no memory. */
-abl_ledger_t *abl_ledger_create(const abl_method_t *method, const apr_uint32_t *weights, int n);
+/* What a request wants. Members are named by their index in abl_ledger_conf_t. */
+typedef struct abl_want_t {
+    abl_tried_t tried;
+    int only;     /* the member that affinity names, waited for when it is full; -1: any */
+    bool strict;  /* no other member if `only` cannot be used */
+    bool has_key; /* for methods that take a key */
+    apr_uint64_t key;
+    apr_uint64_t client; /* who asks, hashed, for per_client; 0: nobody in particular */
+    apr_uint64_t place;  /* 0 at first; the ledger's: a request that queues again keeps its place */
+} abl_want_t;
 
-/* Takes a lease: the method picks among the members not in `tried`, and the pick is counted in the same
- * step. APR_SUCCESS: *member is its index and abl_ledger_give() is owed. APR_ENOENT: every member has been
- * tried. */
-apr_status_t abl_ledger_take(abl_ledger_t *ledger, const abl_tried_t *tried, int *member);
+/* None of these is an errno or one of APR's own. */
+#define ABL_QUEUE_FULL (APR_OS_START_USERERR + 1)
+#define ABL_CLIENT_QUEUE_FULL (APR_OS_START_USERERR + 2)
 
-/* Gives a lease back. */
-void abl_ledger_give(abl_ledger_t *ledger, int member);
+/* Takes a lease: the method picks among the members that may be used, and the pick is counted in the same
+ * step. APR_SUCCESS: *member is its index and abl_ledger_give() is owed. APR_EINPROGRESS: all of them are
+ * full; *ticket is the request's place in the queue. APR_ENOENT: no member may be used. ABL_QUEUE_FULL,
+ * ABL_CLIENT_QUEUE_FULL: the queue, or this client's part of it, is full. APR_ENOMEM, or errno's reason. */
+apr_status_t abl_ledger_take(abl_ledger_t *ledger, abl_want_t *want, int *member, abl_ticket_t **ticket);
+
+/* Becomes readable when there is something to collect. Level-triggered; poll it, do not read it. */
+int abl_ticket_fd(const abl_ticket_t *ticket);
+
+/* What came of a ticket. APR_SUCCESS: as with take. APR_EAGAIN: it still waits. APR_ENOENT: no member may be
+ * used any more. The ticket is gone (NULL) unless it still waits. */
+apr_status_t abl_ledger_collect(abl_ledger_t *ledger, abl_ticket_t **ticket, int *member);
+
+/* Leaves the queue. A lease that has just been granted is handed on. *ticket becomes NULL. */
+void abl_ledger_leave(abl_ledger_t *ledger, abl_ticket_t **ticket);
+
+/* What there is to learn from a request that has ended. */
+typedef struct abl_outcome_t {
+    apr_uint64_t bytes;  /* both ways */
+    apr_int64_t latency; /* µs until the first byte of the answer; below 0: there was none */
+    bool failed;         /* the member's fault: it counts, and costs its latency a penalty */
+} abl_outcome_t;
+
+/* Gives a lease back, or hands it on. `outcome` may be NULL: nothing is learnt. */
+void abl_ledger_give(abl_ledger_t *ledger, int member, const abl_outcome_t *outcome);
 
 #define ABL_RETRY_PERCENT 20
 #define ABL_RETRY_BURST 10
 
-/* May a request that has perhaps reached a member be sent to another one? A share of the requests may
- * (ABL_RETRY_PERCENT, saved up to ABL_RETRY_BURST), so that a pool that fails everything is not also asked
- * everything twice. True: the retry has been counted. */
+/* May a request that has perhaps reached a member be sent to another one? A share of the balancer's requests
+ * may (ABL_RETRY_PERCENT, saved up to ABL_RETRY_BURST), so that a pool that fails everything is not also
+ * asked everything twice. True: the retry has been counted. */
 bool abl_ledger_spend_retry(abl_ledger_t *ledger);
 
-/* Requests at this member now, for status and tests. */
+/* The member (index) that requests with this hashed key go to while the configuration stays, -1: none.
+ * Weights count; how busy a member is does not, nor whether it works now. */
+int abl_ledger_home(abl_ledger_t *ledger, apr_uint64_t key);
+
+/* Marks a member as draining, or takes the mark away: from now on it gets only requests whose affinity names
+ * it. The mark outlives restarts. Any process that has the ledger. */
+void abl_ledger_drain(abl_ledger_t *ledger, int member, bool drain);
+
+/* ---- looking ---------------------------------------------------------------------------------------- */
+
+/* Requests at this member now. */
 apr_uint32_t abl_ledger_busy(abl_ledger_t *ledger, int member);
+
+/* Age of the request that waits longest, µs; 0: nobody waits. */
+int64_t abl_ledger_head_age(abl_ledger_t *ledger);
+
+#define ABL_CHECK_MAX 160 /* bytes of a verdict */
+
+/* Proves the whole segment: every count against the truth it is made of, every list against its links, no
+ * lease and no ticket of an empty seat, no limit exceeded. True: it is sound. Otherwise `verdict` says what
+ * is wrong first. Any process. Takes the lock for as long as it takes to look at everything in use. */
+bool abl_ledger_check(abl_segment_t *segment, char verdict[ABL_CHECK_MAX]);
 
 #endif

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 
+#include <apr_strings.h>
+
 #include "balance/methods.h"
 #include "engine/exchange.h"
 #include "listener.h"
@@ -22,6 +24,7 @@ typedef struct world_t {
     apr_pool_t *pool;
     listener_t listeners[MEMBERS];
     abl_member_t members[MEMBERS];
+    abl_segment_t *segment;
     abl_balancer_t balancer;
     abl_timeouts_t timeouts;
     abl_request_t request;
@@ -134,6 +137,22 @@ static const abl_exchange_events_t events = {on_interim,  on_head,   on_head,   
 
 /* ---- the world -------------------------------------------------------------------------------------- */
 
+/* The parent's part and the child's, in one process. */
+static void join(world_t *w)
+{
+    abl_balancer_t *balancer = &w->balancer;
+    abl_child_t *child;
+    int left_out;
+
+    for (int i = 0; i < balancer->nmembers; i++) {
+        balancer->members[i].route = balancer->members[i].url.text = apr_psprintf(w->pool, "member%d", i);
+    }
+    ck_assert_int_eq(abl_segment_create(4, &w->segment), APR_SUCCESS);
+    ck_assert_int_eq(abl_balancers_configure(w->segment, &balancer, 1, w->pool, &left_out), APR_SUCCESS);
+    ck_assert_int_eq(abl_segment_join(w->segment, &child), APR_SUCCESS);
+    ck_assert_int_eq(abl_balancer_start(balancer, child), APR_SUCCESS);
+}
+
 static void begin(world_t *w, int members)
 {
     memset(w, 0, sizeof(*w));
@@ -148,7 +167,9 @@ static void begin(world_t *w, int members)
     w->balancer.members = w->members;
     w->balancer.nmembers = members;
     w->timeouts = (abl_timeouts_t){ABL_SECOND, ABL_SECOND, ABL_SECOND, ABL_SECOND};
-    ck_assert_int_eq(abl_balancer_start(&w->balancer), APR_SUCCESS);
+    w->balancer.queue = (abl_queue_conf_t){.length = 10, .timeout = ABL_SECOND};
+    w->request.want.only = -1;
+    join(w);
     w->request.head.method = "GET";
     w->request.head.target = "/x?y";
     w->request.head.host = "front";
@@ -203,9 +224,11 @@ static abl_end_t finish(world_t *w)
 
 static abl_end_t end(world_t *w)
 {
+    char verdict[ABL_CHECK_MAX];
     abl_end_t how = abl_exchange_end(w->x, NULL, NULL, NULL);
 
     abl_exchange_close(w->x);
+    ck_assert(abl_ledger_check(w->segment, verdict));
     for (int i = 0; i < w->balancer.nmembers; i++) {
         ck_assert_uint_eq(abl_ledger_busy(w->balancer.ledger, i), 0);
     }

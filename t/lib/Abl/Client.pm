@@ -18,12 +18,12 @@ use Time::HiRes qw(time);
 use Abl::Client::Response;
 use Abl::Util qw(patience);
 
-# port or path; host, timeout (seconds for each wait), rcvbuf (small: a slow reader)
+# port or path; host, from (our own address), timeout (seconds for each wait), rcvbuf (small: a slow reader)
 sub connect {
     my ($class, %o) = @_;
     my $sock = $o{path} ? IO::Socket::UNIX->new(Peer => $o{path})
         : $o{rcvbuf} ? _connect_small(%o)
-        :              IO::Socket::IP->new(PeerHost => $o{host} || '127.0.0.1', PeerPort => $o{port});
+        :              IO::Socket::IP->new(PeerHost => $o{host} || '127.0.0.1', PeerPort => $o{port}, $o{from} ? (LocalHost => $o{from}) : ());
     die 'connect to ' . ($o{path} || $o{port}) . ": $@ $!\n" unless $sock;
     $sock->blocking(0);
     binmode $sock;

@@ -5,6 +5,8 @@
 #       mpm => 'event', modules => [qw(deflate)], files => { 'static/a.txt' => 'hello' },
 #       conf => "BalancerPass / app\n", vhosts => [ 'a.test' => "..." ]);
 #
+# children, threads (of each): how many; status => 1: the ledger can be looked at, see status_json().
+# first => lines before the module's LoadModule.
 # In conf and vhosts @DIR@ is the temporary folder, @ROOT@ the document root, @PORT@ the port.
 # SPDX-License-Identifier: Apache-2.0
 package Abl::Server;
@@ -15,6 +17,7 @@ use File::Basename qw(dirname);
 use File::Path qw(make_path);
 use File::Temp ();
 use HTTP::Tiny;
+use JSON::PP ();
 use Test::More ();
 use Abl::Client;
 use Abl::Proc;
@@ -59,12 +62,12 @@ sub default_mpm { return $ENV{ABL_MPM} || 'event' }
 
 # Small pools start quickly; one child unless the test wants more, so that what a child keeps is found again.
 sub _tuning {
-    my ($mpm, $children) = @_;
+    my ($mpm, $children, $threads) = @_;
     if ($mpm eq 'prefork') {
         my $n = $children > 12 ? $children : 12;
         return "StartServers 3\nMinSpareServers 2\nMaxSpareServers $n\nServerLimit $n\nMaxRequestWorkers $n\n";
     }
-    my $threads = 16;
+    $threads ||= 16;
     my $all     = $threads * $children;
     my $slots   = 2 * $children + 1;    # while it restarts gracefully, two generations live side by side
     return "StartServers $children\nServerLimit $slots\nThreadLimit $threads\nThreadsPerChild $threads\n"
@@ -98,7 +101,7 @@ sub _write_conf {
     my ($self, %o) = @_;
     my $dir = $self->{dir};
     spew("$dir/mime.types", $mime_types);
-    my $text = _load_lines($self->{mpm}, $o{modules} || []);
+    my $text = _load_lines($self->{mpm}, $o{modules} || []) . ($o{first} || '');
     if ($o{module}) {
         die module_path() . " is missing; run make first\n" unless -f module_path();
         $text .= 'LoadModule appbalance_module "' . module_path() . "\"\n";
@@ -124,7 +127,8 @@ DocumentRoot "$dir/htdocs"
 END
     $text .= "User www-data\nGroup www-data\n" if $> == 0;
     $text .= join '', map { "Listen 127.0.0.1:$_\n" } values %{ $self->{ports} };
-    $text .= _tuning($self->{mpm}, $o{children} || 1);
+    $text .= _tuning($self->{mpm}, $o{children} || 1, $o{threads});
+    $text .= "<Location /-/status>\n    SetHandler balancer-status\n</Location>\n" if $o{status};
     $text .= ($o{conf} || '') . "\n";
     my @vhosts = @{ $o{vhosts} || [] };
     while (my ($name, $conf) = splice @vhosts, 0, 2) {
@@ -253,6 +257,53 @@ sub request {
 # A raw connection.
 sub client { my ($self, %o) = @_; return Abl::Client->connect(port => $self->port, %o) }
 
+# ---- the ledger, of a server started with status => 1
+
+# All of it as the module reports it, see docs/directives.md. Needs a free thread.
+sub status_json {
+    my ($self) = @_;
+    my $r = $self->get('/-/status');
+    die "no status: $r->{status} $r->{content}\n" unless $r->{success};
+    return JSON::PP::decode_json($r->{content});
+}
+
+# Of one balancer (the first one); of one of its members, by its address or the object that has it.
+sub status_balancer {
+    my ($self, $name) = @_;
+    my ($balancer) = grep { !defined $name || $_->{name} eq $name } @{ $self->status_json->{balancers} };
+    return $balancer;
+}
+
+sub status_member {
+    my ($self, $member) = @_;
+    my $url = ref $member ? $member->url : $member;
+    my ($found) = grep { $_->{address} =~ m{\A\Q$url\E/?\z} } @{ $self->status_balancer->{members} };
+    return $found;
+}
+
+# Waits until this many requests are queued.
+sub await_queue {
+    my ($self, $n, $seconds) = @_;
+    return wait_until { $self->status_balancer->{queue}{length} == $n } $seconds || 5;
+}
+
+# What is wrong with a ledger that nobody uses any more: '' once all is well, which it must be after so many seconds.
+sub unrest {
+    my ($self, $seconds) = @_;
+    my $wrong;
+    wait_until {
+        my $status = $self->status_json;
+        my @wrong  = $status->{check} eq 'ok' ? () : "check: $status->{check}";
+        for my $balancer (@{ $status->{balancers} }) {
+            push @wrong, "$balancer->{name}: $balancer->{queue}{length} queued" if $balancer->{queue}{length};
+            push @wrong, map {"$_->{address}: $_->{busy} busy"} grep { $_->{busy} } @{ $balancer->{members} };
+        }
+        $wrong = join '; ', @wrong;
+        return !@wrong;
+    } $seconds || 1;
+    return $wrong;
+}
+
 # ---- logs
 
 sub _error_log { my ($self) = @_; my $f = "$self->{dir}/error.log"; return -f $f ? slurp($f) : '' }
@@ -279,6 +330,9 @@ sub await_log {
 
 # ---- the verdict
 
+# The test kills children itself: that httpd says so is no crash.
+sub expect_kills { my ($self) = @_; $self->{kills} = 1; return $self }
+
 # Lines nobody expected. allow: patterns, or ids such as 'ABL0012'.
 sub _complaints {
     my ($self, @allow) = @_;
@@ -289,6 +343,7 @@ LINE:
         next unless $line =~ /\S/;
         my $ordinary = $line =~ /\A\[[^\]]+\] \[\w*:(?:notice|info|debug|trace\d)\]/;
         my $crash    = $line =~ /Sanitizer|assert|runtime error|child pid \d+ exit signal/i;
+        next if $self->{kills} && $line =~ /child pid \d+ exit signal Killed \(9\)/;
         next if $ordinary && !$crash;
         for my $pattern ($crash ? () : @patterns) { next LINE if $line =~ $pattern }
         push @bad, $line;

@@ -9,6 +9,8 @@ use Abl::Proc;
 use Abl::Server;
 use Abl::Member;
 use Abl::Client;
+use Abl::Counter;
+use Abl::Load;
 
 # use Abl::Test;  or  use Abl::Test bound => 120;
 sub import {
@@ -22,7 +24,7 @@ sub import {
     alarm(($o{bound} || 60) * Abl::Util::patience());
     Test::More->export_to_level(1, $class);
     no strict 'refs';
-    *{"${into}::$_"} = \&{"Abl::Util::$_"} for qw(wait_until b64url pattern slurp spew patience);
+    *{"${into}::$_"} = \&{"Abl::Util::$_"} for qw(wait_until stays b64url pattern slurp spew patience);
     *{"${into}::$_"} = \&$_ for qw(needs balancer trouble);
     return;
 }

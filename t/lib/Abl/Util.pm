@@ -8,7 +8,7 @@ use IO::Socket::INET;
 use MIME::Base64 ();
 use Time::HiRes qw(time sleep);
 
-our @EXPORT_OK = qw(slurp spew free_port accepts wait_until patience tool b64url pattern);
+our @EXPORT_OK = qw(slurp spew free_port accepts wait_until stays patience tool b64url pattern);
 
 # Every bound is multiplied by this; sanitizers and slow machines need more time, never other assertions.
 sub patience { return $ENV{ABL_PATIENCE} || ($ENV{ABL_PRELOAD} ? 4 : 1) }
@@ -64,6 +64,17 @@ sub wait_until(&;$) {
         return $got if time > $end;
         sleep $nap;
         $nap *= 1.5 if $nap < 0.05;
+    }
+}
+
+# For what must not happen: true when the code was true at every look for so many seconds.
+sub stays(&;$) {
+    my ($code, $seconds) = @_;
+    my $end = time + ($seconds || 0.3);
+    while (1) {
+        my $got = $code->();
+        return $got if !$got || time > $end;
+        sleep 0.01;
     }
 }
 

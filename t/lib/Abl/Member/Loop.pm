@@ -54,8 +54,8 @@ sub _round {
     my $n = select my $rr = $r, my $ww = $w, undef, $timeout;
     return if $n < 0;
     if ($n == 0 && $self->{syncs}) {    # nothing left to do: all that reached us is dealt with
-        $self->{syncs} = 0;
-        syswrite $self->{control}, 'S';
+        # while it is full of j, once more
+        $self->{syncs} = 0 if syswrite $self->{control}, 'S';
     }
     $self->_control if vec $rr, fileno $self->{control}, 1;
     for my $c (values %{ $self->{conns} }) {

@@ -78,9 +78,10 @@ $behaviour{echo} = sub {
     return [ call => sub { _answer($member, $c, 200, _echo($member, $c)) } ];
 };
 
-# Echo, but only when the test releases it.
+# Echo, but only when the test releases it (?then=close, rst: no answer, but this).
 $behaviour{gate} = sub {
-    my ($member, $c) = @_;
+    my ($member, $c, undef, $p) = @_;
+    return (['gate'], [ $p->{then} ]) if $p->{then};
     return (['gate'], [ call => sub { _answer($member, $c, 200, _echo($member, $c)) } ]);
 };
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Exchanges that nobody waits for any more, at members whose concurrency is limited: the answer is read and
+ * thrown away, and the lease is given back when the member has answered or closed. However long that takes: a
+ * place that is still taken must not look free.
+ */
+#ifndef ABL_ENGINE_ORPHANS_H
+#define ABL_ENGINE_ORPHANS_H
+
+#include "engine/transfer.h"
+
+/* Takes over the exchange's connection and lease: for *x there is nothing left to give back. If it cannot (no
+ * memory, no thread), both are given back at once. Any thread of the child. */
+void abl_orphans_adopt(abl_exchange_t *x);
+
+/* How many there are in this child. */
+int abl_orphans_count(void);
+
+/* Waits until there are none, at most until `deadline` (abl_clock_now()). True: there are none. */
+bool abl_orphans_wait(int64_t deadline);
+
+#endif

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The module in the parent's life and in its children's.
+ */
+#include "httpd/lifecycle.h"
+
+#include "engine/orphans.h"
+#include "engine/sweeper.h"
+#include "httpd/linger.h"
+
+#include "http_core.h"
+
+#include "apr_strings.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+/* What the parent keeps over restarts, which unload the module's code and data. */
+typedef struct retained_t {
+    abl_segment_t *segment;
+    char made_by[64]; /* another build may draw the segment differently */
+} retained_t;
+
+#define MADE_BY ABL_VERSION " " ABL_LEDGER_LAYOUT
+
+static abl_segment_t *segment;
+
+abl_segment_t *abl_lifecycle_segment(void)
+{
+    return segment;
+}
+
+/* ---- the parent ------------------------------------------------------------------------------------- */
+
+static void resolve_members(const abl_balancer_t *balancer, apr_pool_t *ptemp, server_rec *s)
+{
+    int i;
+
+    for (i = 0; i < balancer->nmembers; i++) {
+        apr_status_t rv = abl_member_resolve(&balancer->members[i], ptemp);
+        if (rv != APR_SUCCESS) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s,
+                         "ABL0013: balancer %s: %s: the host's address cannot be found; the member is left "
+                         "out until httpd is restarted",
+                         balancer->name, balancer->members[i].url.text);
+        }
+    }
+}
+
+/* One for each child, and for those of the generation before that still finish their requests. */
+static int seats_needed(void)
+{
+    int children = 0, threaded = 0, seats;
+
+    ap_mpm_query(AP_MPMQ_HARD_LIMIT_DAEMONS, &children);
+    ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
+    seats = threaded != AP_MPMQ_NOT_SUPPORTED ? 2 * children + 16 : children + 32;
+    return seats < ABL_SEATS_MAX ? seats : ABL_SEATS_MAX;
+}
+
+static int get_segment(server_rec *s)
+{
+    retained_t *retained = ap_retained_data_get("mod_appbalance");
+    apr_status_t rv;
+
+    if (retained == NULL) {
+        retained = ap_retained_data_create("mod_appbalance", sizeof(*retained));
+    }
+    if (retained->segment != NULL && strcmp(retained->made_by, MADE_BY) != 0) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
+                     "ABL0014: the module was replaced by another version: it begins to count anew, and does "
+                     "not see the requests that children of the old one still have under way");
+        retained->segment = NULL;
+    }
+    if (retained->segment == NULL) {
+        rv = abl_segment_create(seats_needed(), &retained->segment);
+        if (rv != APR_SUCCESS) {
+            ap_log_error(APLOG_MARK, APLOG_EMERG, rv, s,
+                         "ABL0015: cannot make the shared memory and the %d descriptors for at most %d child "
+                         "processes; raise the limit of open files, or lower ServerLimit",
+                         seats_needed(), seats_needed());
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+        apr_cpystrn(retained->made_by, MADE_BY, sizeof(retained->made_by));
+    }
+    segment = retained->segment;
+    return OK;
+}
+
+static void configure(apr_array_header_t *balancers, apr_pool_t *pconf, server_rec *s)
+{
+    int left_out;
+    apr_status_t rv = abl_balancers_configure(segment, (abl_balancer_t **)balancers->elts, balancers->nelts,
+                                              pconf, &left_out);
+
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
+                     "ABL0016: the ledger has no room for %d members: it holds %d in all, with those that "
+                     "still finish their requests; they are left out until the next restart",
+                     left_out, ABL_LEDGER_MEMBERS);
+    }
+}
+
+int abl_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    apr_array_header_t *balancers = apr_array_make(ptemp, 8, sizeof(abl_balancer_t *));
+    abl_section_t *section;
+
+    (void)plog;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK; /* httpd reads everything twice when it starts; once is enough */
+    }
+    for (section = abl_config_sections(); section != NULL; section = section->next) {
+        resolve_members(&section->balancer, ptemp, s);
+        APR_ARRAY_PUSH(balancers, abl_balancer_t *) = &section->balancer;
+    }
+    if (balancers->nelts > 0 || ap_retained_data_get("mod_appbalance") != NULL) {
+        if (get_segment(s) != OK) {
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+        configure(balancers, pconf, s);
+    }
+    return OK;
+}
+
+void abl_lifecycle_child_status(server_rec *s, pid_t pid, ap_generation_t gen, int slot,
+                                mpm_child_status status)
+{
+    (void)s;
+    (void)gen;
+    (void)slot;
+    if (status == MPM_CHILD_EXITED && segment != NULL) {
+        abl_segment_reap(segment, pid);
+    }
+}
+
+/* ---- a child ---------------------------------------------------------------------------------------- */
+
+static apr_status_t start_balancers(void)
+{
+    abl_section_t *section = abl_config_sections();
+    abl_child_t *child;
+    apr_status_t rv;
+
+    if (section == NULL) {
+        return APR_SUCCESS;
+    }
+    rv = abl_segment_join(segment, &child);
+    for (; rv == APR_SUCCESS && section != NULL; section = section->next) {
+        rv = abl_balancer_start(&section->balancer, child);
+    }
+    return rv;
+}
+
+/* A child that may finish its requests also waits for its orphans: their members are still at work, and its
+ * death would make their places look free. */
+#define ORPHANS_PATIENCE (600 * ABL_SECOND)
+#define LOOK_EVERY (50 * ABL_MS)
+
+/* A child that must go gets SIGTERM, and again after 3 seconds. */
+static bool must_go(void)
+{
+    sigset_t pending;
+
+    return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1;
+}
+
+static apr_status_t wait_for_orphans(void *unused)
+{
+    int64_t until = abl_clock_now() + ORPHANS_PATIENCE;
+    sigset_t term;
+
+    (void)unused;
+    if (abl_orphans_count() > 0) {
+        sigemptyset(&term);
+        sigaddset(&term, SIGTERM);
+        pthread_sigmask(SIG_BLOCK, &term, NULL);
+        while (!abl_orphans_wait(abl_clock_now() + LOOK_EVERY) && !must_go() && abl_clock_now() < until) {
+        }
+    }
+    return APR_SUCCESS;
+}
+
+void abl_lifecycle_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    apr_status_t rv;
+
+    abl_linger_child_init();
+    rv = start_balancers();
+    if (rv == APR_SUCCESS) {
+        rv = abl_sweeper_start();
+    }
+    if (rv == APR_SUCCESS) {
+        apr_pool_pre_cleanup_register(pchild, NULL, wait_for_orphans);
+        return;
+    }
+    ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s,
+                 rv == APR_ENOSPC
+                     ? "ABL0017: every place for a child process is taken; this one gives up, and "
+                       "httpd starts another one later"
+                     : "ABL0012: this process cannot set up its balancers");
+    exit(APEXIT_CHILDSICK);
+}

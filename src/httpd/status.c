@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The ledger as JSON. What the fields mean stands in docs/directives.md; "version" goes up when one changes
+ * its meaning, not when one is added.
+ */
+#include "httpd/status.h"
+
+#include "base/json.h"
+#include "httpd/lifecycle.h"
+#include "ledger/view.h"
+
+#include "ap_mpm.h"
+#include "http_core.h"
+#include "http_protocol.h"
+#include "http_request.h"
+
+#include "apr_strings.h"
+
+#define STATUS_VERSION 1
+
+static void write_out(void *to, const char *bytes, size_t len)
+{
+    (void)ap_rwrite(bytes, (int)len, to);
+}
+
+static void number(abl_json_t *json, const char *name, apr_uint64_t value)
+{
+    abl_json_key(json, name);
+    abl_json_number(json, (int64_t)value);
+}
+
+static void text(abl_json_t *json, const char *name, const char *value)
+{
+    abl_json_key(json, name);
+    abl_json_text(json, value);
+}
+
+static void flag(abl_json_t *json, const char *name, bool value)
+{
+    abl_json_key(json, name);
+    abl_json_bool(json, value);
+}
+
+static const char *status_name(abl_status_t status)
+{
+    static const char *const names[] = {[ABL_STATUS_ON] = "on",
+                                        [ABL_STATUS_SPARE] = "spare",
+                                        [ABL_STATUS_BACKUP] = "backup",
+                                        [ABL_STATUS_DRAIN] = "drain",
+                                        [ABL_STATUS_DISABLED] = "disabled"};
+
+    return names[status];
+}
+
+static void write_member(abl_json_t *json, const abl_member_view_t *member)
+{
+    abl_json_open(json, '{');
+    text(json, "address", member->address);
+    text(json, "route", member->route);
+    text(json, "status", status_name(member->status));
+    number(json, "set", (apr_uint64_t)member->set);
+    abl_json_key(json, "weight");
+    abl_json_hundredths(json, member->weight);
+    number(json, "concurrency", member->concurrency);
+    number(json, "busy", member->busy);
+    number(json, "queued", member->queued);
+    number(json, "requests", member->requests);
+    number(json, "failures", member->failures);
+    number(json, "bytes", member->bytes);
+    abl_json_key(json, "latency_ms");
+    if (member->latency == 0) {
+        abl_json_null(json);
+    } else {
+        abl_json_millis(json, (int64_t)member->latency);
+    }
+    flag(json, "draining", member->draining);
+    flag(json, "removed", member->removed);
+    abl_json_close(json, '}');
+}
+
+static void write_balancer(abl_json_t *json, const abl_balancer_view_t *view)
+{
+    int i;
+
+    abl_json_open(json, '{');
+    text(json, "name", view->name);
+    text(json, "method", view->method);
+    flag(json, "removed", view->removed);
+    abl_json_key(json, "queue");
+    abl_json_open(json, '{');
+    number(json, "length", view->waiting);
+    number(json, "limit", view->queue_length);
+    number(json, "per_client", view->per_client);
+    abl_json_key(json, "head_age_ms");
+    abl_json_millis(json, view->head_age);
+    abl_json_close(json, '}');
+    abl_json_key(json, "members");
+    abl_json_open(json, '[');
+    for (i = 0; i < view->nmembers; i++) {
+        write_member(json, &view->members[i]);
+    }
+    abl_json_close(json, ']');
+    abl_json_close(json, '}');
+}
+
+static void write_balancers(abl_json_t *json, apr_pool_t *pool, abl_segment_t *segment)
+{
+    abl_balancer_view_t *view = apr_palloc(pool, sizeof(*view));
+    int i;
+
+    abl_json_key(json, "balancers");
+    abl_json_open(json, '[');
+    for (i = 1; segment != NULL && i <= abl_view_balancers(segment); i++) {
+        if (abl_view_balancer(segment, i, view)) {
+            write_balancer(json, view);
+        }
+    }
+    abl_json_close(json, ']');
+}
+
+static void write_seats(abl_json_t *json, apr_pool_t *pool, abl_segment_t *segment)
+{
+    abl_seat_view_t *seats = apr_palloc(pool, ABL_SEATS_MAX * sizeof(*seats));
+    int n = segment != NULL ? abl_view_seats(segment, seats, ABL_SEATS_MAX) : 0;
+    int i;
+
+    abl_json_key(json, "seats");
+    abl_json_open(json, '[');
+    for (i = 0; i < n; i++) {
+        abl_json_open(json, '{');
+        number(json, "seat", (apr_uint64_t)seats[i].seat);
+        number(json, "pid", (apr_uint64_t)seats[i].pid);
+        abl_json_close(json, '}');
+    }
+    abl_json_close(json, ']');
+}
+
+static void write_status(request_rec *r)
+{
+    abl_segment_t *segment = abl_lifecycle_segment();
+    abl_json_t json = {.write = write_out, .to = r};
+    char verdict[ABL_CHECK_MAX] = "";
+    bool sound = segment == NULL || abl_ledger_check(segment, verdict);
+
+    abl_json_open(&json, '{');
+    number(&json, "version", STATUS_VERSION);
+    text(&json, "module", ABL_VERSION);
+    text(&json, "check", sound ? "ok" : verdict);
+    number(&json, "rebuilds", segment != NULL ? abl_view_rebuilds(segment) : 0);
+    write_seats(&json, r->pool, segment);
+    write_balancers(&json, r->pool, segment);
+    abl_json_close(&json, '}');
+    ap_rputs("\n", r);
+}
+
+int abl_status_handler(request_rec *r)
+{
+    if (r->handler == NULL || ap_cstr_casecmp(r->handler, "balancer-status") != 0) {
+        return DECLINED;
+    }
+    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
+    if (r->method_number != M_GET) {
+        return HTTP_METHOD_NOT_ALLOWED;
+    }
+    ap_set_content_type(r, "application/json");
+    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
+    if (!r->header_only) {
+        write_status(r);
+    }
+    return OK;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The proof of the whole segment. It trusts no cache and no link: everything is counted from the truth, and a
+ * list that is longer than what it can hold is a circle.
+ */
+#include "ledger/rebuild.h"
+
+#include <apr_strings.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* Counts tickets as they are found in lists, against how many there are. */
+typedef struct proof_t {
+    abl_segment_t *segment;
+    char *verdict;
+    bool sound;
+} proof_t;
+
+__attribute__((format(printf, 2, 3))) static void fault(proof_t *proof, const char *format, ...)
+{
+    va_list args;
+
+    if (!proof->sound) {
+        return; /* the first one is told */
+    }
+    proof->sound = false;
+    va_start(args, format);
+    vsnprintf(proof->verdict, ABL_CHECK_MAX, format, args);
+    va_end(args);
+}
+
+/* ---- seats ------------------------------------------------------------------------------------------ */
+
+static void check_seats(proof_t *proof)
+{
+    abl_segment_t *s = proof->segment;
+    uint32_t seat, other, row;
+
+    for (seat = 1; seat <= s->nseats; seat++) {
+        pid_t pid = s->seats[seat].pid;
+        for (row = 1; pid == 0 && row <= s->shared->rows_used; row++) {
+            if (*abl_held(s, seat, row) != 0) {
+                fault(proof, "seat %u is empty and holds a lease of member %s", seat, s->names[row].address);
+            }
+        }
+        for (other = 1; pid != 0 && other < seat; other++) {
+            if (s->seats[other].pid == pid) {
+                fault(proof, "process %ld has two seats", (long)pid);
+            }
+        }
+        if (pid == 0 && s->seats[seat].mail.length != 0) {
+            fault(proof, "seat %u is empty and has mail", seat);
+        }
+    }
+    if (s->shared->leader > s->nseats || (s->shared->leader != 0 && s->seats[s->shared->leader].pid == 0)) {
+        fault(proof, "the leader's seat %u is empty", s->shared->leader);
+    }
+}
+
+/* ---- members ---------------------------------------------------------------------------------------- */
+
+static uint32_t leases_of(const abl_segment_t *s, uint32_t row)
+{
+    uint32_t seat, ticket, sum = 0;
+
+    for (seat = 1; seat <= s->nseats; seat++) {
+        sum += s->seats[seat].pid != 0 ? *abl_held(s, seat, row) : 0;
+    }
+    for (ticket = 1; ticket <= s->shared->tickets_used; ticket++) {
+        sum += s->tickets[ticket].seat != 0 && s->tickets[ticket].grant == row;
+    }
+    return sum;
+}
+
+static void check_row(proof_t *proof, uint32_t row)
+{
+    const abl_segment_t *s = proof->segment;
+    const abl_row_t *r = &s->rows[row];
+    const char *address = s->names[row].address;
+    uint32_t leases = leases_of(s, row);
+    uint32_t most = r->ceiling > r->c.limit ? r->ceiling : r->c.limit;
+
+    if (r->balancer == 0) {
+        if (leases != 0 || r->c.busy != 0 || r->queue.length != 0) {
+            fault(proof, "a member that was forgotten (%s) has %u leases", address, leases);
+        }
+        return;
+    }
+    if (leases != r->c.busy) {
+        fault(proof, "member %s: busy says %u, %u leases are held", address, r->c.busy, leases);
+    }
+    if (r->c.limit != 0 && r->c.busy > most) {
+        fault(proof, "member %s: %u requests, its limit is %u", address, r->c.busy, r->c.limit);
+    }
+    if (r->c.queued != r->queue.length) {
+        fault(proof, "member %s: queued says %u, its queue has %u", address, r->c.queued, r->queue.length);
+    }
+    if (!r->listed && r->c.busy == 0 && r->queue.length == 0) {
+        fault(proof, "member %s is not in the configuration, has no request, and is still here", address);
+    }
+}
+
+/* ---- queues ----------------------------------------------------------------------------------------- */
+
+/* Looks at one list. Returns how many tickets it has. */
+static uint32_t check_list(proof_t *proof, const abl_list_t *list, uint32_t balancer, uint32_t only,
+                           const char *name)
+{
+    const abl_segment_t *s = proof->segment;
+    uint32_t ticket, before = 0, n = 0;
+
+    for (ticket = list->first; ticket != 0 && n <= list->length; ticket = s->tickets[ticket].next) {
+        const abl_place_row_t *t = &s->tickets[ticket];
+        if (t->seat == 0 || t->grant != 0 || t->balancer != balancer || t->only != only) {
+            fault(proof, "the queue of %s has ticket %u, which does not belong there", name, ticket);
+        }
+        if (t->prev != before || (before != 0 && s->tickets[before].place >= t->place)) {
+            fault(proof, "the queue of %s is out of order at ticket %u", name, ticket);
+        }
+        before = ticket;
+        n++;
+    }
+    if (n != list->length || list->last != before) {
+        fault(proof, "the queue of %s says %u and has %u", name, list->length, n);
+    }
+    return n;
+}
+
+static uint32_t check_clients(proof_t *proof, uint32_t balancer)
+{
+    const abl_segment_t *s = proof->segment;
+    const abl_balancer_row_t *b = &s->balancers[balancer];
+    uint32_t i, n = 0;
+
+    for (i = 0; i < ABL_CLIENT_BUCKETS; i++) {
+        uint32_t ticket = b->clients[i];
+        for (; ticket != 0 && n <= b->waiting; ticket = s->tickets[ticket].client_next, n++) {
+            if (s->tickets[ticket].client % ABL_CLIENT_BUCKETS != i || s->tickets[ticket].seat == 0) {
+                fault(proof, "balancer %s: ticket %u is counted for another client", b->name, ticket);
+            }
+        }
+    }
+    return n;
+}
+
+static void check_nobody_waits_in_vain(proof_t *proof, uint32_t row)
+{
+    const abl_segment_t *s = proof->segment;
+    const abl_row_t *r = &s->rows[row];
+    uint32_t ticket = r->listed ? s->balancers[r->balancer].queue.first : 0;
+
+    if (!r->listed || r->status == ABL_STATUS_DISABLED || !abl_row_has_room(r)) {
+        return;
+    }
+    if (r->queue.length > 0) {
+        fault(proof, "member %s has room, and requests wait for it", s->names[row].address);
+    }
+    for (; ticket != 0 && !r->drain && r->status != ABL_STATUS_DRAIN; ticket = s->tickets[ticket].next) {
+        abl_asker_t asker = abl_grant_asker(&s->tickets[ticket]);
+        if (abl_pick_has(s, &asker, row)) {
+            fault(proof, "member %s has room, and requests wait for any", s->names[row].address);
+        }
+    }
+}
+
+static void check_balancer(proof_t *proof, uint32_t balancer)
+{
+    const abl_segment_t *s = proof->segment;
+    const abl_balancer_row_t *b = &s->balancers[balancer];
+    uint32_t ticket, row, waiting = 0, with_client = 0;
+    uint32_t found = check_list(proof, &b->queue, balancer, 0, b->name);
+
+    for (row = 1; row <= s->shared->rows_used; row++) {
+        if (s->rows[row].balancer == balancer) {
+            found += check_list(proof, &s->rows[row].queue, balancer, row, s->names[row].address);
+        }
+    }
+    for (ticket = 1; ticket <= s->shared->tickets_used; ticket++) {
+        const abl_place_row_t *t = &s->tickets[ticket];
+        waiting += t->seat != 0 && t->grant == 0 && t->balancer == balancer;
+        with_client += t->seat != 0 && t->grant == 0 && t->balancer == balancer && t->client != 0;
+    }
+    if (found != waiting || b->waiting != waiting) {
+        fault(proof, "balancer %s: %u requests wait, it says %u, its queues have %u", b->name, waiting,
+              b->waiting, found);
+    }
+    if (check_clients(proof, balancer) != with_client) {
+        fault(proof, "balancer %s: not every waiting client is counted", b->name);
+    }
+}
+
+/* ---- tickets ---------------------------------------------------------------------------------------- */
+
+static void check_tickets(proof_t *proof)
+{
+    const abl_segment_t *s = proof->segment;
+    uint32_t ticket, n = 0, used = 0;
+
+    for (ticket = 1; ticket <= s->shared->tickets_used; ticket++) {
+        const abl_place_row_t *t = &s->tickets[ticket];
+        used += t->seat != 0;
+        if (t->seat > s->nseats || (t->seat != 0 && s->seats[t->seat].pid == 0)) {
+            fault(proof, "ticket %u is of seat %u, which is empty", ticket, t->seat);
+        }
+        if (t->mailed && (t->seat == 0 || t->grant == 0)) {
+            fault(proof, "ticket %u is in the mail and was not granted", ticket);
+        }
+    }
+    for (ticket = s->shared->free_ticket; ticket != 0 && n <= s->shared->tickets_used;
+         ticket = s->tickets[ticket].next) {
+        n++;
+    }
+    if (n + used != s->shared->tickets_used) {
+        fault(proof, "of %u tickets %u are in use and %u free", s->shared->tickets_used, used, n);
+    }
+}
+
+bool abl_ledger_check(abl_segment_t *segment, char verdict[ABL_CHECK_MAX])
+{
+    proof_t proof = {.segment = segment, .verdict = verdict, .sound = true};
+    uint32_t i;
+
+    verdict[0] = '\0';
+    if (!abl_enter(segment, NULL)) {
+        return true;
+    }
+    check_seats(&proof);
+    check_tickets(&proof);
+    for (i = 1; i <= segment->shared->rows_used; i++) {
+        check_row(&proof, i);
+        check_nobody_waits_in_vain(&proof, i);
+    }
+    for (i = 1; i <= segment->shared->balancers_used; i++) {
+        check_balancer(&proof, i);
+    }
+    abl_leave(segment);
+    return proof.sound;
+}

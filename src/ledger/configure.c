@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The configuration was read, perhaps not for the first time: what is known stays, what is new begins, what
+ * is gone is drained.
+ */
+#include "base/hash.h"
+#include "ledger/rebuild.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* ---- identity --------------------------------------------------------------------------------------- */
+
+static void set_text(char *to, size_t room, const char *text)
+{
+    size_t len = strlen(text);
+
+    len = len < room ? len : room - 1;
+    memcpy(to, text, len);
+    memset(to + len, 0, room - len);
+}
+
+/* ---- balancers -------------------------------------------------------------------------------------- */
+
+static bool is_forgotten(const abl_segment_t *segment, uint32_t balancer)
+{
+    uint32_t row;
+
+    if (segment->balancers[balancer].listed || segment->balancers[balancer].waiting > 0) {
+        return false;
+    }
+    for (row = 1; row <= segment->shared->rows_used; row++) {
+        if (segment->rows[row].balancer == balancer) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint32_t find_balancer(const abl_segment_t *segment, const char *name)
+{
+    uint32_t i;
+
+    for (i = 1; i <= segment->shared->balancers_used; i++) {
+        if (strcasecmp(segment->balancers[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+static uint32_t new_balancer(abl_segment_t *segment, const char *name)
+{
+    uint32_t i = 1;
+
+    while (i <= segment->shared->balancers_used && !is_forgotten(segment, i)) {
+        i++;
+    }
+    if (i > ABL_LEDGER_BALANCERS) {
+        return 0;
+    }
+    if (i > segment->shared->balancers_used) {
+        segment->shared->balancers_used = i;
+    }
+    memset(&segment->balancers[i], 0, sizeof(segment->balancers[i]));
+    segment->balancers[i].savings = ABL_RETRY_BURST * 100;
+    set_text(segment->balancers[i].name, sizeof(segment->balancers[i].name), name);
+    return i;
+}
+
+/* ---- members ---------------------------------------------------------------------------------------- */
+
+static uint32_t find_row(const abl_segment_t *segment, uint32_t balancer, const char *address)
+{
+    uint32_t row;
+
+    for (row = 1; row <= segment->shared->rows_used; row++) {
+        if (segment->rows[row].balancer == balancer && strcmp(segment->names[row].address, address) == 0) {
+            return row;
+        }
+    }
+    return 0;
+}
+
+static uint32_t free_row(abl_segment_t *segment)
+{
+    uint32_t row = 1;
+
+    while (row <= segment->shared->rows_used && segment->rows[row].balancer != 0) {
+        row++;
+    }
+    if (row > segment->shared->rows_used && row <= ABL_LEDGER_MEMBERS) {
+        segment->shared->rows_used = row;
+    }
+    return row <= ABL_LEDGER_MEMBERS ? row : 0;
+}
+
+/* A slot that no row of the balancer has; ABL_SLOTS_MAX: there is none. */
+static uint32_t free_slot(const abl_segment_t *segment, uint32_t balancer)
+{
+    bool used[ABL_SLOTS_MAX] = {false};
+    uint32_t i;
+
+    for (i = 1; i <= segment->shared->rows_used; i++) {
+        if (segment->rows[i].balancer == balancer) {
+            used[segment->rows[i].slot] = true;
+        }
+    }
+    for (i = 0; i < ABL_SLOTS_MAX && used[i]; i++) {
+    }
+    return i;
+}
+
+static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *address)
+{
+    uint32_t slot = free_slot(segment, balancer);
+    uint32_t row = slot < ABL_SLOTS_MAX ? free_row(segment) : 0;
+
+    if (row == 0) {
+        return 0;
+    }
+    memset(&segment->rows[row], 0, sizeof(segment->rows[row]));
+    segment->rows[row].slot = slot;
+    segment->rows[row].c.id = abl_hash_text(address);
+    set_text(segment->names[row].address, sizeof(segment->names[row].address), address);
+    abl_in_order();
+    segment->rows[row].balancer = balancer;
+    return row;
+}
+
+static void set_limit(abl_row_t *row, uint32_t limit)
+{
+    row->c.limit = limit;
+    row->ceiling = limit != 0 && row->c.busy > limit ? row->c.busy : 0;
+}
+
+static void set_row(abl_segment_t *segment, uint32_t row, const abl_member_conf_t *conf, uint32_t order)
+{
+    abl_row_t *r = &segment->rows[row];
+
+    if (!r->listed) {
+        /* Children of generations that did not know it must not be given it. */
+        r->born = segment->shared->generation;
+    }
+    r->order = order;
+    r->status = (uint8_t)conf->status;
+    r->set = (uint8_t)conf->set;
+    r->c.weight = conf->weight;
+    set_limit(r, conf->concurrency);
+    set_text(segment->names[row].route, sizeof(segment->names[row].route), conf->route);
+    r->listed = 1;
+}
+
+static bool has_address(const abl_ledger_conf_t *conf, const char *address)
+{
+    int i;
+
+    for (i = 0; i < conf->nmembers; i++) {
+        if (strcmp(conf->members[i].address, address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Before new rows are looked for, so that they find the room. */
+static void unlist_gone(abl_segment_t *segment, uint32_t balancer, const abl_ledger_conf_t *conf)
+{
+    uint32_t row;
+
+    for (row = 1; row <= segment->shared->rows_used; row++) {
+        abl_row_t *r = &segment->rows[row];
+        if (r->balancer == balancer && (conf == NULL || !has_address(conf, segment->names[row].address))) {
+            r->listed = 0;
+        }
+    }
+}
+
+static void forget_gone(abl_segment_t *segment)
+{
+    uint32_t row;
+
+    for (row = 1; row <= segment->shared->rows_used; row++) {
+        abl_grant_forget(segment, row);
+    }
+}
+
+/* ---- a generation's view ---------------------------------------------------------------------------- */
+
+static bool is_home(const abl_member_conf_t *conf)
+{
+    return conf->status == ABL_STATUS_ON;
+}
+
+static void know_member(abl_ledger_t *ledger, int member, const abl_member_conf_t *conf, uint32_t row)
+{
+    ledger->row_of[member] = row;
+    if (row != 0) {
+        ledger->member_of[ledger->segment->rows[row].slot] = (int16_t)member;
+    }
+    if (is_home(conf)) {
+        ledger->homes[ledger->nhomes] = (int16_t)member;
+        ledger->home_ids[ledger->nhomes] = abl_hash_text(conf->address);
+        ledger->home_weights[ledger->nhomes++] = conf->weight;
+    }
+}
+
+static abl_ledger_t *make_view(abl_segment_t *segment, const abl_ledger_conf_t *conf, apr_pool_t *pool)
+{
+    abl_ledger_t *ledger = apr_pcalloc(pool, sizeof(*ledger));
+
+    ledger->segment = segment;
+    ledger->method = conf->method;
+    ledger->n = conf->nmembers;
+    memset(ledger->member_of, 0xff, sizeof(ledger->member_of)); /* -1 */
+    return ledger;
+}
+
+/* Returns how many members found no row. */
+static int enter_members(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger)
+{
+    int i, left_out = 0;
+
+    for (i = 0; i < conf->nmembers; i++) {
+        uint32_t row = 0;
+        if (ledger->balancer != 0) {
+            row = find_row(segment, ledger->balancer, conf->members[i].address);
+            row = row != 0 ? row : new_row(segment, ledger->balancer, conf->members[i].address);
+        }
+        if (row != 0) {
+            set_row(segment, row, &conf->members[i], (uint32_t)i);
+        }
+        left_out += row == 0;
+        know_member(ledger, i, &conf->members[i], row);
+    }
+    return left_out;
+}
+
+/* Another method's number means nothing to this one. */
+static void set_method(abl_segment_t *segment, uint32_t balancer, const char *name)
+{
+    abl_balancer_row_t *b = &segment->balancers[balancer];
+    uint32_t row;
+
+    for (row = 1; row <= segment->shared->rows_used && strcmp(b->method, name) != 0; row++) {
+        if (segment->rows[row].balancer == balancer) {
+            segment->rows[row].c.credit = 0;
+        }
+    }
+    set_text(b->method, sizeof(b->method), name);
+}
+
+static int enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger)
+{
+    uint32_t balancer = find_balancer(segment, conf->name);
+    abl_balancer_row_t *b;
+
+    ledger->generation = segment->shared->generation;
+    ledger->balancer = balancer != 0 ? balancer : new_balancer(segment, conf->name);
+    if (ledger->balancer != 0) {
+        b = &segment->balancers[ledger->balancer];
+        b->queue_length = conf->queue_length;
+        b->per_client = conf->per_client;
+        b->listed = 1;
+        set_method(segment, ledger->balancer, conf->method->name);
+        unlist_gone(segment, ledger->balancer, conf);
+        forget_gone(segment);
+    }
+    return enter_members(segment, conf, ledger);
+}
+
+static void leave_gone_balancers(abl_segment_t *segment, const abl_ledger_conf_t *confs, int n)
+{
+    uint32_t i;
+    int j;
+
+    for (i = 1; i <= segment->shared->balancers_used; i++) {
+        for (j = 0; j < n && strcasecmp(confs[j].name, segment->balancers[i].name) != 0; j++) {
+        }
+        if (j == n && segment->balancers[i].listed) {
+            segment->balancers[i].listed = 0;
+            unlist_gone(segment, i, NULL);
+        }
+    }
+    forget_gone(segment);
+}
+
+apr_status_t abl_segment_configure(abl_segment_t *segment, const abl_ledger_conf_t *confs, int n,
+                                   apr_pool_t *pool, abl_ledger_t **ledgers, int *left_out)
+{
+    uint32_t balancer;
+    int i;
+
+    *left_out = 0;
+    for (i = 0; i < n; i++) {
+        ledgers[i] = make_view(segment, &confs[i], pool);
+    }
+    if (!abl_enter(segment, NULL)) {
+        return APR_EBUSY;
+    }
+    segment->shared->generation++;
+    leave_gone_balancers(segment, confs, n);
+    for (i = 0; i < n; i++) {
+        *left_out += enter_balancer(segment, &confs[i], ledgers[i]);
+    }
+    for (balancer = 1; balancer <= segment->shared->balancers_used; balancer++) {
+        abl_rebuild_listing(segment, balancer);
+        abl_grant_balancer(segment, NULL, balancer);
+    }
+    forget_gone(segment);
+    abl_leave(segment);
+    return *left_out > 0 ? APR_ENOSPC : APR_SUCCESS;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a lease that is free to the request that gets it.
+ */
+#include "ledger/grant.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* ---- telling ---------------------------------------------------------------------------------------- */
+
+/* The descriptor is an eventfd: a write fails only where there is something to read already. */
+static void ring(int fd)
+{
+    uint64_t one = 1;
+    ssize_t n = write(fd, &one, sizeof(one));
+
+    (void)n;
+}
+
+void abl_grant_wake(const abl_segment_t *segment, uint32_t seat)
+{
+    ring(segment->wakers[seat]);
+}
+
+void abl_grant_tell(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket)
+{
+    uint32_t seat = segment->tickets[ticket].seat;
+
+    if (child != NULL && child->seat == seat) {
+        ring(child->fds[ticket]);
+        return;
+    }
+    /* Inside the lock: a process that dies before it has rung leaves the dirty word, and is made good for.
+     * With mail in the box its owner has been rung for and not been here yet. */
+    abl_queue_mail(segment, ticket);
+    if (segment->seats[seat].mail.length == 1) {
+        abl_grant_wake(segment, seat);
+    }
+}
+
+/* ---- granting --------------------------------------------------------------------------------------- */
+
+static void grant(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket, uint32_t row)
+{
+    abl_queue_remove(segment, ticket);
+    segment->tickets[ticket].grant = row;
+    abl_in_order();
+    abl_probe(ABL_PROBE_GRANTED);
+    segment->rows[row].c.busy++;
+    segment->rows[row].requests++;
+    abl_grant_tell(segment, child, ticket);
+}
+
+static void refuse(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket)
+{
+    abl_queue_remove(segment, ticket);
+    segment->tickets[ticket].grant = ABL_REFUSED;
+    abl_grant_tell(segment, child, ticket);
+}
+
+/* The oldest of those who wait for any member and may have this one. */
+static uint32_t first_of_all(const abl_segment_t *segment, uint32_t row)
+{
+    const abl_row_t *r = &segment->rows[row];
+    uint32_t ticket = segment->balancers[r->balancer].queue.first;
+
+    if (r->drain || r->status == ABL_STATUS_DRAIN) {
+        return 0;
+    }
+    for (; ticket != 0; ticket = segment->tickets[ticket].next) {
+        abl_asker_t asker = abl_grant_asker(&segment->tickets[ticket]);
+        if (abl_pick_has(segment, &asker, row)) {
+            break;
+        }
+    }
+    return ticket;
+}
+
+static uint32_t oldest_for(const abl_segment_t *segment, uint32_t row)
+{
+    uint32_t own = segment->rows[row].queue.first;
+    uint32_t any = first_of_all(segment, row);
+
+    if (own == 0 || any == 0) {
+        return own != 0 ? own : any;
+    }
+    return segment->tickets[own].place < segment->tickets[any].place ? own : any;
+}
+
+void abl_grant_row(abl_segment_t *segment, const abl_child_t *child, uint32_t row)
+{
+    const abl_row_t *r = &segment->rows[row];
+
+    while (r->listed && r->status != ABL_STATUS_DISABLED && abl_row_has_room(r) &&
+           segment->balancers[r->balancer].waiting > 0) {
+        uint32_t ticket = oldest_for(segment, row);
+        if (ticket == 0) {
+            break;
+        }
+        grant(segment, child, ticket, row);
+    }
+}
+
+/* ---- after a change --------------------------------------------------------------------------------- */
+
+static void settle_any(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket)
+{
+    abl_asker_t asker = abl_grant_asker(&segment->tickets[ticket]);
+    abl_group_t group;
+
+    abl_pick_group(segment, &asker, &group);
+    if (group.n == 0) {
+        refuse(segment, child, ticket);
+    }
+}
+
+/* A ticket that waits for one member. */
+static void settle_only(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket)
+{
+    abl_place_row_t *t = &segment->tickets[ticket];
+    abl_asker_t asker = abl_grant_asker(t);
+
+    if (abl_pick_may_only(segment, &asker, t->only)) {
+        return;
+    }
+    if (t->strict) {
+        refuse(segment, child, ticket);
+        return;
+    }
+    abl_queue_remove(segment, ticket);
+    t->only = 0;
+    abl_queue_insert(segment, ticket);
+}
+
+static void settle_list(abl_segment_t *segment, const abl_child_t *child, uint32_t first,
+                        void (*settle)(abl_segment_t *, const abl_child_t *, uint32_t))
+{
+    while (first != 0) {
+        uint32_t next = segment->tickets[first].next;
+        settle(segment, child, first);
+        first = next;
+    }
+}
+
+void abl_grant_balancer(abl_segment_t *segment, const abl_child_t *child, uint32_t balancer)
+{
+    abl_balancer_row_t *b = &segment->balancers[balancer];
+    uint32_t row;
+
+    if (b->waiting == 0) {
+        return;
+    }
+    for (row = 1; row <= segment->shared->rows_used; row++) {
+        if (segment->rows[row].balancer == balancer) {
+            settle_list(segment, child, segment->rows[row].queue.first, settle_only);
+        }
+    }
+    settle_list(segment, child, b->queue.first, settle_any);
+    for (uint32_t i = 0; i < b->nlisted; i++) {
+        abl_grant_row(segment, child, b->rows[i]);
+    }
+}
+
+void abl_grant_forget(abl_segment_t *segment, uint32_t row)
+{
+    abl_row_t *r = &segment->rows[row];
+
+    if (r->balancer != 0 && !r->listed && r->c.busy == 0 && r->queue.length == 0) {
+        r->balancer = 0;
+    }
+}

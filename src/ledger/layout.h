@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What lies in the segment. Shared by the files of this folder, and nobody else.
+ *
+ *     ┌────────┬────────────┬─────────┬─────────┬───────┬───────────┬──────────────────────────┐
+ *     │ shared │ balancers  │ rows    │ names   │ seats │ tickets   │ held                     │
+ *     │ lock   │ queue ─────┼─────────┼─────────┼───────┼─► ticket  │ seat 1: leases of row 1… │
+ *     │ dirty  │ listed ────┼─► row   │ address │ mail ─┼─► ticket  │ seat 2: leases of row 1… │
+ *     │ free ──┼────────────┼─────────┼─────────┼───────┼─► ticket  │ …                        │
+ *     └────────┴────────────┴─────────┴─────────┴───────┴───────────┴──────────────────────────┘
+ *
+ * A **row** is one member. Everything is named by its index, from 1; 0 is nobody. Everything is read and
+ * written inside the lock, except what is said to be otherwise.
+ *
+ * **Truth and cache.** The truth is what says it is truth below; each piece of it changes by a single store,
+ * so that a process may be killed between any two instructions. All the rest is a cache of it, and whoever
+ * finds the `dirty` word set makes the caches anew (rebuild.c). A lease is held by a seat (`held`) or, from
+ * its grant until it is collected, by a ticket (`grant`): that is why handing a lease on is one store too.
+ */
+#ifndef ABL_LEDGER_LAYOUT_H
+#define ABL_LEDGER_LAYOUT_H
+
+#include "ledger/ledger.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define ABL_SLOTS_MAX (2 * ABL_MEMBERS_MAX) /* rows of one balancer: a whole new set beside the old one */
+#define ABL_CLIENT_BUCKETS 1024             /* of one balancer's table of clients that wait */
+#define ABL_REFUSED UINT32_MAX              /* as a grant: no member may be used any more */
+
+/* A list of tickets, oldest first. */
+typedef struct abl_list_t {
+    uint32_t first;
+    uint32_t last;
+    uint32_t length;
+} abl_list_t;
+
+typedef struct abl_row_t {
+    uint32_t balancer; /* truth; 0: the row is free */
+    uint32_t slot;     /* truth; 0..ABL_SLOTS_MAX-1, its own within the balancer as long as it lives */
+    uint32_t born;     /* truth; the generation since which it has been listed without a break */
+    uint32_t order;    /* truth; of its line in the section */
+    uint8_t listed;    /* truth; it is in the configuration */
+    uint8_t drain;     /* truth; somebody marked it */
+    uint8_t status;    /* truth; abl_status_t */
+    uint8_t set;       /* truth */
+    uint32_t ceiling;  /* while more than `limit` are busy because the limit was lowered: how many at most */
+    abl_list_t queue;  /* tickets that wait for this member only */
+    uint64_t requests; /* leases taken so far */
+    uint64_t failures;
+    uint64_t bytes;
+    abl_candidate_t c; /* busy, queued: caches; `usable` means nothing here */
+} abl_row_t;
+
+typedef struct abl_name_t {
+    char address[ABL_ADDRESS_MAX + 1];
+    char route[ABL_NAME_MAX + 1];
+} abl_name_t;
+
+typedef struct abl_balancer_row_t {
+    char name[ABL_NAME_MAX + 1]; /* truth; empty: the row is free */
+    char method[ABL_NAME_MAX + 1];
+    uint8_t listed;        /* truth; it is in the configuration */
+    uint8_t simple;        /* every listed row is on, in one set and not draining */
+    uint32_t queue_length; /* truth */
+    uint32_t per_client;   /* truth */
+    uint32_t savings;      /* towards retries, in hundredths of one */
+    uint32_t waiting;      /* tickets in all its queues */
+    abl_list_t queue;      /* tickets that wait for any member */
+    uint32_t nlisted;
+    uint32_t rows[ABL_MEMBERS_MAX]; /* listed ones, by set and order */
+    uint32_t clients[ABL_CLIENT_BUCKETS];
+} abl_balancer_row_t;
+
+typedef struct abl_place_row_t {
+    uint32_t seat;       /* truth; 0: the ticket is free */
+    uint32_t grant;      /* truth; 0: it waits; else the row whose lease it holds, or ABL_REFUSED */
+    uint32_t balancer;   /* truth */
+    uint32_t only;       /* truth; the row it waits for, 0: any */
+    uint32_t generation; /* truth; of the child that made it: it may not get a row born later */
+    uint8_t strict;      /* truth */
+    uint8_t mailed;      /* it is in its seat's mail */
+    uint64_t place;      /* truth; queues are in this order */
+    uint64_t client;     /* truth */
+    int64_t since;       /* truth; when it began to wait, abl_clock_now() */
+    uint64_t tried[ABL_SLOTS_MAX / 64]; /* truth; by slot */
+    uint32_t prev, next;                /* in a queue, in the mail, or among the free */
+    uint32_t client_prev, client_next;  /* among the waiting of one bucket */
+} abl_place_row_t;
+
+typedef struct abl_seat_row_t {
+    _Atomic pid_t pid; /* truth; 0: the seat is free */
+    abl_list_t mail;   /* tickets that were granted or refused, and whose owner has not been told */
+} abl_seat_row_t;
+
+typedef struct abl_shared_t {
+    pthread_mutex_t lock; /* robust */
+    uint32_t dirty;       /* somebody is inside, or died there */
+    uint32_t generation;  /* truth; of the configuration */
+    uint32_t leader;      /* the seat that watches all others */
+    uint32_t people;      /* changes whenever a seat is taken or left, or the leader changes */
+    uint32_t rows_used;   /* no row above was ever used */
+    uint32_t tickets_used;
+    uint32_t balancers_used;
+    uint32_t free_ticket; /* head of the list of those below tickets_used that are free */
+    uint64_t place;       /* truth; the last one given */
+    uint64_t rebuilds;
+} abl_shared_t;
+
+/* This process's view of the segment. Made by the parent, inherited by its children, never freed. */
+struct abl_segment_t {
+    abl_shared_t *shared;
+    abl_balancer_row_t *balancers; /* [1..ABL_LEDGER_BALANCERS] */
+    abl_row_t *rows;               /* [1..ABL_LEDGER_MEMBERS] */
+    abl_name_t *names;             /* of the row with the same index */
+    abl_seat_row_t *seats;         /* [1..nseats] */
+    abl_place_row_t *tickets;      /* [1..ABL_LEDGER_TICKETS] */
+    uint32_t *held;                /* truth; see abl_held() */
+    uint32_t nseats;
+    int *wakers; /* [1..nseats]: the eventfd that wakes the seat's child */
+};
+
+/* What a child has of its own. Made once, never freed: threads may run until the very end of the process. */
+struct abl_child_t {
+    abl_segment_t *segment;
+    uint32_t seat;
+    int *fds; /* [ticket]: the descriptor of the request of this child that has it; inside the lock */
+    pthread_mutex_t lock; /* protects idle and nidle */
+    abl_ticket_t *idle;   /* to be used again */
+    int nidle;
+};
+
+struct abl_ticket_t {
+    uint32_t index;
+    int fd; /* an eventfd */
+    abl_ticket_t *next;
+};
+
+struct abl_ledger_t {
+    abl_segment_t *segment;
+    abl_child_t *child; /* NULL in the parent */
+    const abl_method_t *method;
+    uint32_t balancer;
+    uint32_t generation;
+    int n;
+    uint32_t row_of[ABL_MEMBERS_MAX]; /* by index; 0: it was left out */
+    int16_t member_of[ABL_SLOTS_MAX]; /* by slot; -1: unknown to this generation */
+    int nhomes;                       /* members that affinity by a key chooses among */
+    int16_t homes[ABL_MEMBERS_MAX];
+    uint64_t home_ids[ABL_MEMBERS_MAX];
+    apr_uint32_t home_weights[ABL_MEMBERS_MAX];
+};
+
+/* Leases of a row held by a seat. */
+static inline uint32_t *abl_held(const abl_segment_t *segment, uint32_t seat, uint32_t row)
+{
+    return &segment->held[(size_t)seat * (ABL_LEDGER_MEMBERS + 1) + row];
+}
+
+static inline bool abl_row_has_room(const abl_row_t *row)
+{
+    return row->c.limit == 0 || row->c.busy < row->c.limit;
+}
+
+/* Where a process can be made to die, by tests. */
+typedef enum abl_probe_t {
+    ABL_PROBE_BEFORE, /* the lock */
+    ABL_PROBE_ENTERED,
+    ABL_PROBE_COUNTED, /* a lease was counted, or uncounted, and nothing else has been done about it */
+    ABL_PROBE_TICKET,  /* a ticket was made and is in no list */
+    ABL_PROBE_GRANTED, /* a lease was handed on, and nobody knows */
+    ABL_PROBE_REAPING, /* in the middle of a dead child's leases */
+    ABL_PROBE_REBUILDING,
+    ABL_PROBE_LEAVING, /* the lock */
+    ABL_PROBE_AFTER
+} abl_probe_t;
+
+extern void (*abl_ledger_probe)(abl_probe_t at);
+
+static inline void abl_probe(abl_probe_t at)
+{
+    if (abl_ledger_probe != NULL) {
+        abl_ledger_probe(at);
+    }
+}
+
+/* Keeps the compiler from moving stores across: a process that is killed has done what stands above. */
+static inline void abl_in_order(void)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+#endif

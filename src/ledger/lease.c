@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A request's way through the ledger: take, perhaps wait and collect, give.
+ */
+#include "balance/learn.h"
+#include "balance/rendezvous.h"
+#include "base/clock.h"
+#include "ledger/rebuild.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define IDLE_TICKETS_MAX 256 /* kept with their descriptors for the next ones who wait */
+
+/* ---- tickets of this process ------------------------------------------------------------------------ */
+
+static abl_ticket_t *reuse_ticket(abl_child_t *child)
+{
+    abl_ticket_t *ticket;
+
+    pthread_mutex_lock(&child->lock);
+    ticket = child->idle;
+    if (ticket != NULL) {
+        child->idle = ticket->next;
+        child->nidle--;
+    }
+    pthread_mutex_unlock(&child->lock);
+    return ticket;
+}
+
+static apr_status_t make_ticket(abl_child_t *child, abl_ticket_t **ticket)
+{
+    abl_ticket_t *t = reuse_ticket(child);
+
+    *ticket = t;
+    if (t != NULL) {
+        return APR_SUCCESS;
+    }
+    t = calloc(1, sizeof(*t));
+    if (t == NULL) {
+        return APR_ENOMEM;
+    }
+    t->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (t->fd < 0) {
+        apr_status_t rv = errno;
+        free(t);
+        return rv;
+    }
+    *ticket = t;
+    return APR_SUCCESS;
+}
+
+/* Nobody rings for it any more: it is in no list of the segment. */
+static void drop_ticket(abl_child_t *child, abl_ticket_t *ticket)
+{
+    uint64_t rung;
+    ssize_t n = read(ticket->fd, &rung, sizeof(rung));
+    bool kept;
+
+    (void)n;
+    pthread_mutex_lock(&child->lock);
+    kept = child->nidle < IDLE_TICKETS_MAX;
+    if (kept) {
+        ticket->next = child->idle;
+        child->idle = ticket;
+        child->nidle++;
+    }
+    pthread_mutex_unlock(&child->lock);
+    if (!kept) {
+        close(ticket->fd);
+        free(ticket);
+    }
+}
+
+int abl_ticket_fd(const abl_ticket_t *ticket)
+{
+    return ticket->fd;
+}
+
+/* ---- taking ----------------------------------------------------------------------------------------- */
+
+/* What a request asks for, by rows and slots. */
+typedef struct asked_t {
+    abl_asker_t asker;
+    uint64_t tried[ABL_SLOTS_MAX / 64];
+    bool has_tried;
+    uint32_t only; /* a row that it waits for; 0: any */
+} asked_t;
+
+static void translate_tried(const abl_ledger_t *ledger, const abl_tried_t *tried, asked_t *asked)
+{
+    int i;
+
+    memset(asked->tried, 0, sizeof(asked->tried));
+    asked->has_tried = false;
+    for (i = 0; i < ABL_MEMBERS_MAX / 64; i++) {
+        asked->has_tried = asked->has_tried || tried->bits[i] != 0;
+    }
+    for (i = 0; i < ledger->n && asked->has_tried; i++) {
+        if (abl_tried_has(tried, i) && ledger->row_of[i] != 0) {
+            uint32_t slot = ledger->segment->rows[ledger->row_of[i]].slot;
+            asked->tried[slot / 64] |= UINT64_C(1) << (slot % 64);
+        }
+    }
+}
+
+static void translate(const abl_ledger_t *ledger, const abl_want_t *want, asked_t *asked)
+{
+    translate_tried(ledger, &want->tried, asked);
+    asked->asker.balancer = ledger->balancer;
+    asked->asker.generation = ledger->generation;
+    asked->asker.tried = asked->has_tried ? asked->tried : NULL;
+    asked->only = want->only >= 0 ? ledger->row_of[want->only] : 0;
+}
+
+static uint32_t choose(abl_ledger_t *ledger, const abl_group_t *group, const abl_want_t *want)
+{
+    abl_pick_t request = {.now = abl_clock_now(), .key = want->key, .has_key = want->has_key};
+    uint32_t row = abl_pick_choose(ledger->segment, group, ledger->method, &request);
+
+    return row != 0 ? row
+                    : abl_pick_any(ledger->segment, group); /* a method that is at a loss loses no request */
+}
+
+/* APR_SUCCESS: *row has room for it. APR_EAGAIN: it has to wait, for asked->only or for any. */
+static apr_status_t find(abl_ledger_t *ledger, const abl_want_t *want, asked_t *asked, uint32_t *row)
+{
+    abl_segment_t *segment = ledger->segment;
+    abl_group_t group;
+
+    if (ledger->balancer == 0) {
+        return APR_ENOENT;
+    }
+    if (abl_pick_may_only(segment, &asked->asker, asked->only)) {
+        *row = asked->only;
+        return abl_row_has_room(&segment->rows[*row]) ? APR_SUCCESS : APR_EAGAIN;
+    }
+    if (want->only >= 0 && want->strict) {
+        return APR_ENOENT;
+    }
+    asked->only = 0;
+    abl_pick_group(segment, &asked->asker, &group);
+    if (group.n == 0) {
+        return APR_ENOENT;
+    }
+    if (!group.room) {
+        return APR_EAGAIN;
+    }
+    *row = choose(ledger, &group, want);
+    return APR_SUCCESS;
+}
+
+static int member_of(const abl_ledger_t *ledger, uint32_t row)
+{
+    return ledger->member_of[ledger->segment->rows[row].slot];
+}
+
+static void save_for_retries(abl_balancer_row_t *b)
+{
+    b->savings += ABL_RETRY_PERCENT;
+    if (b->savings > ABL_RETRY_BURST * 100) {
+        b->savings = ABL_RETRY_BURST * 100;
+    }
+}
+
+static void count_lease(abl_ledger_t *ledger, uint32_t row)
+{
+    abl_segment_t *segment = ledger->segment;
+
+    ++*abl_held(segment, ledger->child->seat, row);
+    abl_in_order();
+    abl_probe(ABL_PROBE_COUNTED);
+    segment->rows[row].c.busy++;
+    segment->rows[row].requests++;
+    save_for_retries(&segment->balancers[ledger->balancer]);
+}
+
+static apr_status_t may_queue(const abl_ledger_t *ledger, const abl_want_t *want)
+{
+    const abl_balancer_row_t *b = &ledger->segment->balancers[ledger->balancer];
+
+    if (b->waiting >= b->queue_length) {
+        return ABL_QUEUE_FULL;
+    }
+    if (b->per_client != 0 && want->client != 0 &&
+        abl_queue_of_client(ledger->segment, ledger->balancer, want->client, b->per_client) >=
+            b->per_client) {
+        return ABL_CLIENT_QUEUE_FULL;
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t queue_up(abl_ledger_t *ledger, abl_want_t *want, const asked_t *asked,
+                             abl_ticket_t *ticket)
+{
+    abl_segment_t *segment = ledger->segment;
+    apr_status_t rv = may_queue(ledger, want);
+    uint32_t index = rv == APR_SUCCESS ? abl_queue_ticket(segment) : 0;
+    abl_place_row_t *t = &segment->tickets[index];
+
+    if (index == 0) {
+        return rv != APR_SUCCESS ? rv : ABL_QUEUE_FULL;
+    }
+    if (want->place == 0) {
+        want->place = ++segment->shared->place;
+    }
+    t->balancer = ledger->balancer;
+    t->only = asked->only;
+    t->strict = want->strict;
+    t->generation = ledger->generation;
+    t->place = want->place;
+    t->client = want->client;
+    t->since = abl_clock_now();
+    memcpy(t->tried, asked->tried, sizeof(t->tried));
+    ticket->index = index;
+    ledger->child->fds[index] = ticket->fd;
+    abl_in_order();
+    t->seat = ledger->child->seat;
+    abl_in_order();
+    abl_probe(ABL_PROBE_TICKET);
+    abl_queue_insert(segment, index);
+    return APR_EINPROGRESS;
+}
+
+/* With a ticket it queues up when it has to; without one it says APR_EAGAIN. */
+static apr_status_t take(abl_ledger_t *ledger, abl_want_t *want, abl_ticket_t *ticket, uint32_t *row)
+{
+    asked_t asked;
+    apr_status_t rv;
+
+    if (!abl_enter(ledger->segment, ledger->child)) {
+        return APR_EBUSY;
+    }
+    translate(ledger, want, &asked);
+    rv = find(ledger, want, &asked, row);
+    if (rv == APR_SUCCESS) {
+        count_lease(ledger, *row);
+    } else if (rv == APR_EAGAIN) {
+        rv = ticket != NULL ? queue_up(ledger, want, &asked, ticket) : may_queue(ledger, want);
+        rv = rv == APR_SUCCESS ? APR_EAGAIN : rv;
+    }
+    abl_leave(ledger->segment);
+    return rv;
+}
+
+apr_status_t abl_ledger_take(abl_ledger_t *ledger, abl_want_t *want, int *member, abl_ticket_t **ticket)
+{
+    abl_ticket_t *made = NULL;
+    uint32_t row = 0;
+    apr_status_t rv = take(ledger, want, NULL, &row);
+
+    *ticket = NULL;
+    if (rv == APR_EAGAIN) {
+        rv = make_ticket(ledger->child, &made); /* outside the lock: it asks the kernel */
+        rv = rv == APR_SUCCESS ? take(ledger, want, made, &row) : rv;
+    }
+    if (rv == APR_EINPROGRESS) {
+        *ticket = made;
+    } else if (made != NULL) {
+        drop_ticket(ledger->child, made);
+    }
+    if (rv == APR_SUCCESS) {
+        *member = member_of(ledger, row);
+    }
+    return rv;
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------------- */
+
+/* The ticket's lease becomes the seat's. The seat first: whoever dies in between has both and loses both. */
+static void collect_lease(abl_ledger_t *ledger, uint32_t ticket, uint32_t row)
+{
+    ++*abl_held(ledger->segment, ledger->child->seat, row);
+    abl_in_order();
+    abl_probe(ABL_PROBE_COUNTED);
+    abl_queue_unmail(ledger->segment, ticket);
+    abl_queue_free(ledger->segment, ticket);
+    save_for_retries(&ledger->segment->balancers[ledger->balancer]);
+}
+
+apr_status_t abl_ledger_collect(abl_ledger_t *ledger, abl_ticket_t **ticket, int *member)
+{
+    abl_segment_t *segment = ledger->segment;
+    uint32_t index = (*ticket)->index;
+    uint32_t grant;
+
+    if (!abl_enter(segment, ledger->child)) {
+        return APR_EAGAIN;
+    }
+    grant = segment->tickets[index].grant;
+    if (grant == ABL_REFUSED) {
+        abl_queue_unmail(segment, index);
+        abl_queue_free(segment, index);
+    } else if (grant != 0) {
+        collect_lease(ledger, index, grant);
+    }
+    abl_leave(segment);
+    if (grant == 0) {
+        return APR_EAGAIN;
+    }
+    drop_ticket(ledger->child, *ticket);
+    *ticket = NULL;
+    if (grant == ABL_REFUSED) {
+        return APR_ENOENT;
+    }
+    *member = member_of(ledger, grant);
+    return APR_SUCCESS;
+}
+
+void abl_ledger_leave(abl_ledger_t *ledger, abl_ticket_t **ticket)
+{
+    abl_segment_t *segment = ledger->segment;
+    uint32_t index = (*ticket)->index;
+    uint32_t grant;
+
+    if (!abl_enter(segment, ledger->child)) {
+        return;
+    }
+    grant = segment->tickets[index].grant;
+    if (grant == 0) {
+        abl_queue_remove(segment, index);
+    } else {
+        abl_queue_unmail(segment, index);
+    }
+    abl_queue_free(segment, index);
+    if (grant != 0 && grant != ABL_REFUSED) {
+        segment->rows[grant].c.busy--;
+        abl_grant_row(segment, ledger->child, grant);
+        abl_grant_forget(segment, grant);
+    }
+    abl_leave(segment);
+    drop_ticket(ledger->child, *ticket);
+    *ticket = NULL;
+}
+
+/* ---- giving ----------------------------------------------------------------------------------------- */
+
+static void learn(abl_row_t *row, const abl_outcome_t *outcome)
+{
+    int64_t now = abl_clock_now();
+
+    row->bytes += outcome->bytes;
+    row->failures += outcome->failed;
+    row->c.traffic = abl_traffic_learn(row->c.traffic, row->c.traffic_at, now, outcome->bytes);
+    row->c.traffic_at = now;
+    row->c.mean_bytes = abl_mean_learn(row->c.mean_bytes, outcome->bytes);
+    row->c.latency =
+        abl_latency_learn(row->c.latency, row->c.latency_at, now, outcome->latency, outcome->failed);
+    row->c.latency_at = now;
+}
+
+void abl_ledger_give(abl_ledger_t *ledger, int member, const abl_outcome_t *outcome)
+{
+    abl_segment_t *segment = ledger->segment;
+    uint32_t index = ledger->row_of[member];
+    abl_row_t *row = &segment->rows[index];
+    uint32_t *held = abl_held(segment, ledger->child->seat, index);
+
+    if (!abl_enter(segment, ledger->child)) {
+        return;
+    }
+    --*held;
+    abl_in_order();
+    abl_probe(ABL_PROBE_COUNTED);
+    row->c.busy--;
+    row->ceiling = row->ceiling != 0 && row->c.busy > row->c.limit ? row->c.busy : 0;
+    if (outcome != NULL) {
+        learn(row, outcome);
+    }
+    abl_grant_row(segment, ledger->child, index);
+    abl_grant_forget(segment, index);
+    abl_leave(segment);
+}
+
+/* ---- the rest --------------------------------------------------------------------------------------- */
+
+bool abl_ledger_spend_retry(abl_ledger_t *ledger)
+{
+    abl_balancer_row_t *b = &ledger->segment->balancers[ledger->balancer];
+    bool may;
+
+    if (!abl_enter(ledger->segment, ledger->child)) {
+        return false;
+    }
+    may = b->savings >= 100;
+    b->savings -= may ? 100 : 0;
+    abl_leave(ledger->segment);
+    return may;
+}
+
+int abl_ledger_home(abl_ledger_t *ledger, apr_uint64_t key)
+{
+    int home = abl_rendezvous(ledger->home_ids, ledger->home_weights, ledger->nhomes, key);
+
+    return home >= 0 ? ledger->homes[home] : -1;
+}
+
+void abl_ledger_drain(abl_ledger_t *ledger, int member, bool drain)
+{
+    abl_segment_t *segment = ledger->segment;
+    abl_row_t *row = &segment->rows[ledger->row_of[member]];
+
+    if (ledger->row_of[member] == 0 || !abl_enter(segment, ledger->child)) {
+        return;
+    }
+    if (row->balancer == ledger->balancer && row->born <= ledger->generation) {
+        row->drain = drain;
+        abl_rebuild_listing(segment, ledger->balancer);
+        abl_grant_balancer(segment, ledger->child, ledger->balancer);
+    }
+    abl_leave(segment);
+}
+
+apr_uint32_t abl_ledger_busy(abl_ledger_t *ledger, int member)
+{
+    apr_uint32_t busy = 0;
+
+    if (abl_enter(ledger->segment, ledger->child)) {
+        busy = ledger->row_of[member] != 0 ? ledger->segment->rows[ledger->row_of[member]].c.busy : 0;
+        abl_leave(ledger->segment);
+    }
+    return busy;
+}
+
+int64_t abl_ledger_head_age(abl_ledger_t *ledger)
+{
+    uint32_t head;
+    int64_t age = 0;
+
+    if (abl_enter(ledger->segment, ledger->child)) {
+        head = abl_queue_head(ledger->segment, ledger->balancer);
+        age = head != 0 ? abl_clock_now() - ledger->segment->tickets[head].since : 0;
+        abl_leave(ledger->segment);
+    }
+    return age;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tiers: sets in ascending order, within a set those that are on and spares for those that cannot be used;
+ * when no set has anybody, backups. Being busy is no reason to look further: a busy member is waited for.
+ */
+#include "ledger/pick.h"
+
+#include <string.h>
+
+static bool was_tried(const abl_asker_t *asker, const abl_row_t *row)
+{
+    return asker->tried != NULL && (asker->tried[row->slot / 64] >> (row->slot % 64) & 1) != 0;
+}
+
+static bool may(const abl_asker_t *asker, const abl_row_t *row)
+{
+    return row->listed && row->balancer == asker->balancer && row->born <= asker->generation &&
+           row->status != ABL_STATUS_DISABLED && !was_tried(asker, row);
+}
+
+bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)
+{
+    return row != 0 && may(asker, &segment->rows[row]);
+}
+
+static void add(const abl_segment_t *segment, abl_group_t *group, uint32_t row)
+{
+    group->rows[group->n++] = row;
+    group->room = group->room || abl_row_has_room(&segment->rows[row]);
+}
+
+static bool is_regular(const abl_row_t *row)
+{
+    return row->status == ABL_STATUS_ON || row->status == ABL_STATUS_DRAIN ||
+           row->status == ABL_STATUS_DISABLED;
+}
+
+/* Adds those of rows [from, to) that are on. Returns how many of the set's regular members are missing. */
+static int add_regular(const abl_segment_t *segment, const abl_asker_t *asker, const uint32_t *from,
+                       const uint32_t *to, abl_group_t *group)
+{
+    int missing = 0;
+
+    for (; from < to; from++) {
+        const abl_row_t *row = &segment->rows[*from];
+        if (row->status == ABL_STATUS_ON && !row->drain && may(asker, row)) {
+            add(segment, group, *from);
+        } else {
+            missing += is_regular(row);
+        }
+    }
+    return missing;
+}
+
+static void add_with(const abl_segment_t *segment, const abl_asker_t *asker, const uint32_t *from,
+                     const uint32_t *to, abl_status_t status, int most, abl_group_t *group)
+{
+    for (; from < to && most > 0; from++) {
+        const abl_row_t *row = &segment->rows[*from];
+        if (row->status == status && !row->drain && may(asker, row)) {
+            add(segment, group, *from);
+            most--;
+        }
+    }
+}
+
+/* The end of the set that begins at `from`. */
+static const uint32_t *end_of_set(const abl_segment_t *segment, const uint32_t *from, const uint32_t *end)
+{
+    uint8_t set = segment->rows[*from].set;
+
+    while (from < end && segment->rows[*from].set == set) {
+        from++;
+    }
+    return from;
+}
+
+void abl_pick_group(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group)
+{
+    const abl_balancer_row_t *b = &segment->balancers[asker->balancer];
+    const uint32_t *end = b->rows + b->nlisted;
+    const uint32_t *from, *to;
+
+    group->n = 0;
+    group->room = false;
+    for (from = b->rows; from < end && group->n == 0; from = to) {
+        to = b->simple ? end : end_of_set(segment, from, end);
+        int missing = add_regular(segment, asker, from, to, group);
+        if (!b->simple) {
+            add_with(segment, asker, from, to, ABL_STATUS_SPARE, missing, group);
+        }
+    }
+    for (from = b->rows; from < end && group->n == 0 && !b->simple; from = to) {
+        to = end_of_set(segment, from, end);
+        add_with(segment, asker, from, to, ABL_STATUS_BACKUP, ABL_MEMBERS_MAX, group);
+    }
+}
+
+bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)
+{
+    abl_group_t group;
+    int i;
+
+    if (segment->balancers[asker->balancer].simple || !may(asker, &segment->rows[row])) {
+        return may(asker, &segment->rows[row]);
+    }
+    abl_pick_group(segment, asker, &group);
+    for (i = 0; i < group.n; i++) {
+        if (group.rows[i] == row) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t abl_pick_choose(abl_segment_t *segment, const abl_group_t *group, const abl_method_t *method,
+                         const abl_pick_t *request)
+{
+    abl_candidate_t candidates[ABL_MEMBERS_MAX];
+    int i, chosen;
+
+    for (i = 0; i < group->n; i++) {
+        const abl_row_t *row = &segment->rows[group->rows[i]];
+        candidates[i] = row->c;
+        candidates[i].usable = abl_row_has_room(row);
+    }
+    chosen = method->pick(candidates, group->n, request);
+    for (i = 0; i < group->n; i++) {
+        segment->rows[group->rows[i]].c.credit = candidates[i].credit;
+    }
+    /* A method may come from another module. */
+    return chosen >= 0 && chosen < group->n && candidates[chosen].usable &&
+                   abl_row_has_room(&segment->rows[group->rows[chosen]])
+               ? group->rows[chosen]
+               : 0;
+}
+
+uint32_t abl_pick_any(const abl_segment_t *segment, const abl_group_t *group)
+{
+    uint32_t best = 0;
+    int i;
+
+    for (i = 0; i < group->n; i++) {
+        const abl_row_t *row = &segment->rows[group->rows[i]];
+        if (abl_row_has_room(row) && (best == 0 || row->c.busy < segment->rows[best].c.busy)) {
+            best = group->rows[i];
+        }
+    }
+    return best;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which members a request may use: tiers, status, what it has tried. All of it inside the lock.
+ */
+#ifndef ABL_LEDGER_PICK_H
+#define ABL_LEDGER_PICK_H
+
+#include "ledger/layout.h"
+
+/* Who asks. */
+typedef struct abl_asker_t {
+    uint32_t balancer;
+    uint32_t generation;
+    const uint64_t *tried; /* by slot; NULL: none */
+} abl_asker_t;
+
+/* The members that a request chooses among, busy ones included. */
+typedef struct abl_group_t {
+    int n;
+    bool room; /* one of them has room */
+    uint32_t rows[ABL_MEMBERS_MAX];
+} abl_group_t;
+
+/* The first set that has a member for the asker, spares for those of it that are out of use, or else the
+ * backups. n = 0: nobody. */
+void abl_pick_group(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group);
+
+/* May the asker use this one because affinity names it? */
+bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row);
+
+/* Is this row in the asker's group? */
+bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row);
+
+/* Lets the method choose one with room. 0: none. */
+uint32_t abl_pick_choose(abl_segment_t *segment, const abl_group_t *group, const abl_method_t *method,
+                         const abl_pick_t *request);
+
+/* The same without a method, for leases that are handed on: the one with the fewest requests. */
+uint32_t abl_pick_any(const abl_segment_t *segment, const abl_group_t *group);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From the truth to its caches: counts, queues, mail, lists. Whoever dies in here leaves the dirty word, and
+ * the next one begins again.
+ */
+#include "ledger/rebuild.h"
+
+#include "ledger/lock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- listing ---------------------------------------------------------------------------------------- */
+
+static bool comes_before(const abl_row_t *a, const abl_row_t *b)
+{
+    return a->set != b->set ? a->set < b->set : a->order < b->order;
+}
+
+static void insert_sorted(const abl_segment_t *segment, abl_balancer_row_t *b, uint32_t row)
+{
+    uint32_t i = b->nlisted++;
+
+    for (; i > 0 && comes_before(&segment->rows[row], &segment->rows[b->rows[i - 1]]); i--) {
+        b->rows[i] = b->rows[i - 1];
+    }
+    b->rows[i] = row;
+}
+
+void abl_rebuild_listing(abl_segment_t *segment, uint32_t balancer)
+{
+    abl_balancer_row_t *b = &segment->balancers[balancer];
+    uint32_t row;
+
+    b->nlisted = 0;
+    b->simple = 1;
+    for (row = 1; row <= segment->shared->rows_used; row++) {
+        const abl_row_t *r = &segment->rows[row];
+        if (r->balancer == balancer && r->listed && b->nlisted < ABL_MEMBERS_MAX) {
+            insert_sorted(segment, b, row);
+            b->simple = b->simple && r->status == ABL_STATUS_ON && !r->drain;
+        }
+    }
+    b->simple = b->simple && b->nlisted > 0 &&
+                segment->rows[b->rows[0]].set == segment->rows[b->rows[b->nlisted - 1]].set;
+}
+
+/* ---- counts ----------------------------------------------------------------------------------------- */
+
+static void clear_caches(abl_segment_t *segment)
+{
+    abl_shared_t *shared = segment->shared;
+    uint32_t i;
+
+    for (i = 1; i <= shared->rows_used; i++) {
+        abl_row_t *row = &segment->rows[i];
+        row->c.busy = row->c.queued = 0;
+        memset(&row->queue, 0, sizeof(row->queue));
+    }
+    for (i = 1; i <= shared->balancers_used; i++) {
+        abl_balancer_row_t *b = &segment->balancers[i];
+        b->waiting = 0;
+        memset(&b->queue, 0, sizeof(b->queue));
+        memset(b->clients, 0, sizeof(b->clients));
+    }
+    for (i = 1; i <= segment->nseats; i++) {
+        memset(&segment->seats[i].mail, 0, sizeof(segment->seats[i].mail));
+    }
+    shared->free_ticket = 0;
+}
+
+static void count_held(abl_segment_t *segment)
+{
+    uint32_t seat, row;
+
+    for (seat = 1; seat <= segment->nseats; seat++) {
+        if (segment->seats[seat].pid == 0) {
+            continue;
+        }
+        for (row = 1; row <= segment->shared->rows_used; row++) {
+            segment->rows[row].c.busy += *abl_held(segment, seat, row);
+        }
+    }
+}
+
+/* ---- tickets ---------------------------------------------------------------------------------------- */
+
+/* Merges two chains (by `next`) in the order of their places. */
+static uint32_t merge(abl_segment_t *segment, uint32_t a, uint32_t b)
+{
+    uint32_t first = 0;
+    uint32_t *end = &first;
+
+    while (a != 0 && b != 0) {
+        uint32_t *least = segment->tickets[a].place < segment->tickets[b].place ? &a : &b;
+        *end = *least;
+        end = &segment->tickets[*least].next;
+        *least = *end;
+    }
+    *end = a != 0 ? a : b;
+    return first;
+}
+
+/* Bottom-up merge sort: runs[i] has 2^i tickets or none. Needs no memory, which nobody can promise here. */
+static uint32_t sort_waiting(abl_segment_t *segment)
+{
+    uint32_t runs[32] = {0};
+    uint32_t ticket, sorted = 0;
+    int i;
+
+    for (ticket = 1; ticket <= segment->shared->tickets_used; ticket++) {
+        abl_place_row_t *t = &segment->tickets[ticket];
+        uint32_t run = ticket;
+        if (t->seat == 0 || t->grant != 0) {
+            continue;
+        }
+        t->next = 0;
+        for (i = 0; i < 31 && runs[i] != 0; i++) {
+            run = merge(segment, runs[i], run);
+            runs[i] = 0;
+        }
+        runs[i] = i == 31 && runs[i] != 0 ? merge(segment, runs[i], run) : run;
+    }
+    for (i = 0; i < 32; i++) {
+        sorted = merge(segment, sorted, runs[i]);
+    }
+    return sorted;
+}
+
+static void queue_waiting(abl_segment_t *segment)
+{
+    uint32_t ticket = sort_waiting(segment);
+
+    while (ticket != 0) {
+        uint32_t next = segment->tickets[ticket].next;
+        abl_queue_append(segment, ticket);
+        ticket = next;
+    }
+}
+
+static void sort_out_tickets(abl_segment_t *segment, const abl_child_t *child)
+{
+    uint32_t ticket;
+
+    for (ticket = segment->shared->tickets_used; ticket > 0; ticket--) {
+        abl_place_row_t *t = &segment->tickets[ticket];
+        t->mailed = 0;
+        if (t->seat == 0) {
+            abl_queue_free(segment, ticket);
+        } else if (t->grant != 0) {
+            if (t->grant != ABL_REFUSED) {
+                segment->rows[t->grant].c.busy++;
+            }
+            abl_grant_tell(segment, child, ticket);
+        }
+    }
+}
+
+static void rebuild(abl_segment_t *segment, const abl_child_t *child)
+{
+    abl_shared_t *shared = segment->shared;
+    uint32_t i;
+
+    clear_caches(segment);
+    for (i = 1; i <= shared->balancers_used; i++) {
+        abl_rebuild_listing(segment, i);
+    }
+    count_held(segment);
+    abl_probe(ABL_PROBE_REBUILDING);
+    queue_waiting(segment);
+    sort_out_tickets(segment, child);
+    for (i = 1; i <= shared->rows_used; i++) {
+        abl_grant_forget(segment, i);
+    }
+    for (i = 1; i <= shared->balancers_used; i++) {
+        abl_grant_balancer(segment, child, i);
+    }
+    shared->rebuilds++;
+}
+
+/* ---- in and out ------------------------------------------------------------------------------------- */
+
+bool abl_enter(abl_segment_t *segment, const abl_child_t *child)
+{
+    abl_probe(ABL_PROBE_BEFORE);
+    if (!abl_lock_take(segment->shared)) {
+        return false;
+    }
+    if (segment->shared->dirty) {
+        rebuild(segment, child);
+    }
+    segment->shared->dirty = 1;
+    abl_in_order();
+    abl_probe(ABL_PROBE_ENTERED);
+    return true;
+}
+
+void abl_leave(abl_segment_t *segment)
+{
+    abl_probe(ABL_PROBE_LEAVING);
+    abl_in_order();
+    segment->shared->dirty = 0;
+    abl_lock_release(segment->shared);
+    abl_probe(ABL_PROBE_AFTER);
+}

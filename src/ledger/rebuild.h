@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The way into the segment and out of it.
+ */
+#ifndef ABL_LEDGER_REBUILD_H
+#define ABL_LEDGER_REBUILD_H
+
+#include "ledger/grant.h"
+
+/* Takes the lock; if somebody died inside, all caches are made anew first. False: this thread is inside
+ * already, because its process was told to exit there: nothing may be touched, and everything it holds is
+ * given back when it is dead. `child`: the caller's own, NULL in the parent. */
+bool abl_enter(abl_segment_t *segment, const abl_child_t *child);
+
+void abl_leave(abl_segment_t *segment);
+
+/* Makes a balancer's list of members anew: those that are listed, by set and order. Inside. */
+void abl_rebuild_listing(abl_segment_t *segment, uint32_t balancer);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Copies for looking at. One balancer at a time, so that the lock is held for short only.
+ */
+#include "ledger/view.h"
+
+#include "base/clock.h"
+#include "ledger/rebuild.h"
+
+#include <string.h>
+
+static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_view_t *view)
+{
+    const abl_row_t *r = &segment->rows[row];
+
+    memcpy(view->address, segment->names[row].address, sizeof(view->address));
+    memcpy(view->route, segment->names[row].route, sizeof(view->route));
+    view->status = r->status;
+    view->set = r->set;
+    view->draining = r->drain;
+    view->removed = !r->listed;
+    view->weight = r->c.weight;
+    view->concurrency = r->c.limit;
+    view->busy = r->c.busy;
+    view->queued = r->c.queued;
+    view->requests = r->requests;
+    view->failures = r->failures;
+    view->bytes = r->bytes;
+    view->latency = r->c.latency;
+}
+
+static void view_members(const abl_segment_t *segment, uint32_t balancer, abl_balancer_view_t *view)
+{
+    const abl_balancer_row_t *b = &segment->balancers[balancer];
+    uint32_t i;
+
+    view->nmembers = 0;
+    for (i = 0; i < b->nlisted; i++) {
+        view_member(segment, b->rows[i], &view->members[view->nmembers++]);
+    }
+    for (i = 1; i <= segment->shared->rows_used; i++) {
+        if (segment->rows[i].balancer == balancer && !segment->rows[i].listed) {
+            view_member(segment, i, &view->members[view->nmembers++]);
+        }
+    }
+}
+
+bool abl_view_balancer(abl_segment_t *segment, int index, abl_balancer_view_t *view)
+{
+    const abl_balancer_row_t *b = &segment->balancers[index];
+    uint32_t head;
+
+    view->nmembers = 0;
+    if (!abl_enter(segment, NULL)) {
+        return false;
+    }
+    memcpy(view->name, b->name, sizeof(view->name));
+    memcpy(view->method, b->method, sizeof(view->method));
+    view->removed = !b->listed;
+    view->waiting = b->waiting;
+    view->queue_length = b->queue_length;
+    view->per_client = b->per_client;
+    head = abl_queue_head(segment, (uint32_t)index);
+    view->head_age = head != 0 ? abl_clock_now() - segment->tickets[head].since : 0;
+    view_members(segment, (uint32_t)index, view);
+    abl_leave(segment);
+    return b->listed || view->nmembers > 0;
+}
+
+int abl_view_balancers(abl_segment_t *segment)
+{
+    return (int)segment->shared->balancers_used;
+}
+
+int abl_view_seats(abl_segment_t *segment, abl_seat_view_t *seats, int room)
+{
+    uint32_t seat;
+    int n = 0;
+
+    for (seat = 1; seat <= segment->nseats && n < room; seat++) {
+        pid_t pid = atomic_load(&segment->seats[seat].pid);
+        if (pid != 0) {
+            seats[n++] = (abl_seat_view_t){(int)seat, pid};
+        }
+    }
+    return n;
+}
+
+apr_uint64_t abl_view_rebuilds(abl_segment_t *segment)
+{
+    return segment->shared->rebuilds;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What there is to see of the ledger: copies, made inside the lock, to look at outside it.
+ */
+#ifndef ABL_LEDGER_VIEW_H
+#define ABL_LEDGER_VIEW_H
+
+#include "ledger/ledger.h"
+
+typedef struct abl_member_view_t {
+    char address[ABL_ADDRESS_MAX + 1];
+    char route[ABL_NAME_MAX + 1];
+    abl_status_t status;
+    int set;
+    bool draining;       /* marked, beside what its status says */
+    bool removed;        /* not in the configuration any more; finishes its requests */
+    apr_uint32_t weight; /* hundredths */
+    apr_uint32_t concurrency;
+    apr_uint32_t busy;
+    apr_uint32_t queued; /* waiting for this member only */
+    apr_uint64_t requests;
+    apr_uint64_t failures;
+    apr_uint64_t bytes;
+    apr_uint64_t latency; /* µs; 0: none yet */
+} abl_member_view_t;
+
+typedef struct abl_balancer_view_t {
+    char name[ABL_NAME_MAX + 1];
+    char method[ABL_NAME_MAX + 1];
+    bool removed;
+    apr_uint32_t waiting;
+    apr_uint32_t queue_length;
+    apr_uint32_t per_client;
+    int64_t head_age; /* µs the oldest has waited; 0: nobody waits */
+    int nmembers;
+    abl_member_view_t members[2 * ABL_MEMBERS_MAX]; /* in the order of the configuration, removed ones last */
+} abl_balancer_view_t;
+
+/* The balancer with this index, from 1 to abl_view_balancers(). False: there is none there. */
+bool abl_view_balancer(abl_segment_t *segment, int index, abl_balancer_view_t *view);
+
+int abl_view_balancers(abl_segment_t *segment);
+
+typedef struct abl_seat_view_t {
+    int seat;
+    pid_t pid;
+} abl_seat_view_t;
+
+/* The seats that are taken, at most `room`. Returns how many. */
+int abl_view_seats(abl_segment_t *segment, abl_seat_view_t *seats, int room);
+
+/* How often somebody died inside the lock and the counts were made anew. */
+apr_uint64_t abl_view_rebuilds(abl_segment_t *segment);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Two jobs, one thread, asleep unless there is something to do:
+ *
+ * - Another process has granted leases to requests of this one: its eventfd rings, and the requests are told.
+ * - Another process dies: the kernel tells by its pidfd, and what it held is given back at once. One child,
+ * the leader, watches all others; the others watch the leader, and when it dies the first of them to notice
+ * is the next one. httpd's parent notices deaths too, but only once a second, and not while it reads a
+ * configuration.
+ */
+#include "ledger/watch.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Somebody who is watched. */
+typedef struct watched_t {
+    pid_t pid; /* 0: nobody */
+    int fd;
+} watched_t;
+
+typedef struct watch_t {
+    abl_child_t *child;
+    int epoll;
+    uint32_t people;    /* shared->people as of the last look */
+    watched_t *watched; /* [seat] */
+} watch_t;
+
+#define EVENTS 16
+#define BELL UINT32_MAX /* the eventfd's mark; the others' is their seat */
+
+static bool add(const watch_t *watch, int fd, uint32_t mark)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = mark};
+
+    return epoll_ctl(watch->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+/* ---- others ----------------------------------------------------------------------------------------- */
+
+static void stop_watching(watched_t *w)
+{
+    if (w->pid != 0 && w->fd >= 0) {
+        close(w->fd); /* which takes it out of the epoll set too */
+    }
+    w->pid = 0;
+    w->fd = -1;
+}
+
+/* Where the kernel cannot tell, httpd's parent is left. */
+static void start_watching(watch_t *watch, uint32_t seat, pid_t pid)
+{
+    watched_t *w = &watch->watched[seat];
+
+    w->pid = pid;
+    w->fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (w->fd >= 0) {
+        (void)add(watch, w->fd, seat);
+    } else if (errno == ESRCH) {
+        abl_seats_reap(watch->child->segment, watch->child, seat, pid);
+        w->pid = 0;
+    }
+}
+
+static void look_at(watch_t *watch, uint32_t seat, pid_t pid)
+{
+    watched_t *w = &watch->watched[seat];
+
+    if (w->pid != pid) {
+        stop_watching(w);
+        if (pid != 0) {
+            start_watching(watch, seat, pid);
+        }
+    }
+}
+
+/* Who has to be watched may have changed. */
+static void look_at_people(watch_t *watch, uint32_t leader)
+{
+    const abl_segment_t *segment = watch->child->segment;
+    uint32_t seat;
+
+    for (seat = 1; seat <= segment->nseats; seat++) {
+        bool mine = seat != watch->child->seat && (leader == watch->child->seat || leader == seat);
+        look_at(watch, seat, mine ? atomic_load(&segment->seats[seat].pid) : 0);
+    }
+}
+
+/* ---- mail ------------------------------------------------------------------------------------------- */
+
+static void deliver(const abl_child_t *child)
+{
+    abl_segment_t *segment = child->segment;
+    abl_seat_row_t *seat = &segment->seats[child->seat];
+
+    while (seat->mail.first != 0) {
+        uint32_t ticket = seat->mail.first;
+        abl_queue_unmail(segment, ticket);
+        abl_grant_tell(segment, child, ticket);
+    }
+}
+
+/* Delivers what has come, leads if nobody does, and looks whether people came or went. */
+static void attend(watch_t *watch)
+{
+    const abl_child_t *child = watch->child;
+    abl_shared_t *shared = child->segment->shared;
+    uint32_t people, leader;
+
+    do {
+        if (!abl_enter(child->segment, child)) {
+            return;
+        }
+        deliver(child);
+        if (shared->leader == 0) {
+            shared->leader = child->seat;
+            shared->people++;
+        }
+        people = shared->people;
+        leader = shared->leader;
+        abl_leave(child->segment);
+        if (people == watch->people) {
+            return;
+        }
+        watch->people = people;
+        look_at_people(watch, leader);
+    } while (true); /* looking may have found somebody dead, and that is a change too */
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------- */
+
+static void on_event(watch_t *watch, uint32_t mark)
+{
+    uint64_t rung;
+
+    if (mark == BELL) {
+        ssize_t n = read(watch->child->segment->wakers[watch->child->seat], &rung, sizeof(rung));
+        (void)n;
+        return;
+    }
+    if (watch->watched[mark].pid != 0) {
+        pid_t pid = watch->watched[mark].pid;
+        stop_watching(&watch->watched[mark]);
+        abl_seats_reap(watch->child->segment, watch->child, mark, pid);
+    }
+}
+
+static void *run(void *data)
+{
+    watch_t *watch = data;
+    struct epoll_event events[EVENTS];
+
+    for (;;) {
+        int i, n;
+        attend(watch);
+        n = epoll_wait(watch->epoll, events, EVENTS, -1);
+        for (i = 0; i < n; i++) {
+            on_event(watch, events[i].data.u32);
+        }
+    }
+    return NULL;
+}
+
+/* exit() unloads modules while this thread may be about to run. */
+static void pin_code(void)
+{
+    Dl_info info;
+
+    if (dladdr((void *)(uintptr_t)run, &info) != 0) {
+        (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    }
+}
+
+static apr_status_t start_thread(watch_t *watch)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    sigset_t all, before;
+    int rc;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&thread, &attr, run, watch);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return rc;
+}
+
+apr_status_t abl_watch_start(abl_child_t *child)
+{
+    watch_t *watch = calloc(1, sizeof(*watch));
+
+    if (watch == NULL) {
+        return APR_ENOMEM;
+    }
+    watch->child = child;
+    watch->watched = calloc((size_t)child->segment->nseats + 1, sizeof(*watch->watched));
+    watch->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (watch->watched == NULL) {
+        return APR_ENOMEM;
+    }
+    if (watch->epoll < 0 || !add(watch, child->segment->wakers[child->seat], BELL)) {
+        return errno;
+    }
+    pin_code();
+    return start_thread(watch);
+}

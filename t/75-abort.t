@@ -1,0 +1,122 @@
+# A one-at-a-time server goes on working when nobody waits for its answer any more. So the place at a limited member stays taken
+# until it has answered or closed, whoever has given up: the client, or the module itself.
+# SPDX-License-Identifier: Apache-2.0
+use Abl::Test bound => 90;
+use Time::HiRes qw(time);
+
+my $m = Abl::Member->start(name => 'a');
+
+sub server {
+    my ($keys, $timeout) = @_;
+    return Abl::Server->start(
+        status => 1, children => 2,
+        conf   => balancer('app', [ $m, $keys ], 'BalancerQueue length=10 timeout=30s', $timeout ? "BalancerTimeout $timeout" : ())
+            . "BalancerPass / app\n",
+    );
+}
+
+sub targets { return map { $_->target } $m->requests }
+
+# Somebody has given up: the next request must wait until `over` has happened, and then be served.
+sub place_stays {
+    my ($s, $what, $over) = @_;
+    my $before = $m->requests;
+    my $next   = $s->client;
+    $next->request('GET', '/echo/next');
+    ok($s->await_queue(1), "$what: the next request is queued");
+    ok((stays { $s->status_member($m)->{busy} == 1 && $m->requests == $before } 0.5), "$what: and stays there");
+    is($s->status_json->{check}, 'ok', "$what: check");
+    $over->();
+    is($next->response->status, 200, "$what: until the member is free");
+    is((targets())[-1], '/echo/next', "$what: it was asked once more, for this");
+    is($s->unrest(2), '', "$what: nothing is left");
+    return;
+}
+
+my %ends = (
+    'it answers' => '/gate/first',
+    'it closes'  => '/gate/first?then=close',
+    'it resets'  => '/gate/first?then=rst',
+);
+my %leave = (FIN => sub { $_[0]->close }, RST => sub { $_[0]->abort });
+
+subtest 'a client that goes away while the member works' => sub {
+    my $s = server('concurrency=1');
+    for my $how (sort keys %leave) {
+        for my $end (sort keys %ends) {
+            $m->forget;
+            my $c = $s->client;
+            $c->request('GET', $ends{$end});
+            $m->await_requests(1);
+            $leave{$how}->($c);
+            place_stays($s, "$how, $end", sub { $m->release });
+        }
+    }
+    $s->log_ok(allow => [trouble]);
+};
+
+subtest 'in the middle of the answer' => sub {
+    my $s = server('concurrency=1');
+    for my $how (sort keys %leave) {
+        $m->forget;
+        my $c = $s->client;
+        $c->request('GET', '/sse?n=2&ms=gate');
+        my $r = $c->start_response;
+        is($r->status, 200, 'the answer has begun');
+        $leave{$how}->($c);
+        place_stays($s, $how, sub { $m->release; $m->release; });
+    }
+    $s->log_ok(allow => [trouble]);
+};
+
+subtest 'an answer that takes too long' => sub {
+    my $s = server('concurrency=1', 'response=400ms');
+    for my $end (sort keys %ends) {
+        $m->forget;
+        my $c    = $s->client;
+        my $from = time;
+        $c->request('GET', $ends{$end});
+        my $r    = $c->response;
+        my $took = time - $from;
+        is($r->status, 504, "$end: the client is told");
+        cmp_ok($took, '<', 2 * patience, "$end: at once");
+        is($s->status_member($m)->{busy}, 1, "$end: the member is still occupied");
+        place_stays($s, "$end", sub { $m->release });
+    }
+    $s->log_ok(allow => [trouble]);
+};
+
+subtest 'an answer that stops in the middle' => sub {
+    my $s = server('concurrency=1', 'gap=400ms');
+    $m->forget;
+    my $c = $s->client;
+    $c->request('GET', '/sse?n=2&ms=gate');
+    my $r = $c->response;
+    ok(!$r->complete, 'the client sees that it is not whole');
+    place_stays($s, 'gap', sub { $m->release; $m->release; });
+    $s->log_ok(allow => [trouble]);
+};
+
+subtest 'many that give up' => sub {
+    my $s = server('concurrency=1', 'response=300ms');
+    $m->forget;
+    my @c = map { my $c = $s->client; $c->request('GET', '/hang'); $c } 1;
+    is($_->response->status, 504, 'a member that hangs: 504') for @c;
+    my @more = map { my $c = $s->client; $c->request('GET', "/echo/$_"); ok($s->await_queue($_), "$_ waits"); $c } 1 .. 3;
+    $_->abort for @more;
+    ok($s->await_queue(0), 'they leave the queue while the member hangs');
+    is($s->status_member($m)->{busy}, 1, 'which is still one place taken, not more');
+    is(scalar $m->requests, 1, 'it has seen one request');
+    $s->log_ok(allow => [ trouble, "AH00045" ]);
+};
+
+subtest 'without a limit nobody waits for that' => sub {
+    my $s = server('', 'response=300ms');
+    $m->forget;
+    is($s->client->ask('GET', '/hang')->status, 504, 'too late');
+    ok($m->await_end_of($m->last_request->{conn}), 'the connection is closed at once');
+    is($s->unrest(1), '', 'and nothing is left');
+    $s->log_ok(allow => [trouble]);
+};
+
+done_testing;
