@@ -38,16 +38,18 @@ deps:
 
 # httpd's folders, below DESTDIR when a package is made.
 libexec = $(DESTDIR)$(shell $(APXS) -q LIBEXECDIR)
+includes = $(DESTDIR)$(shell $(APXS) -q INCLUDEDIR)
 available = $(DESTDIR)$(shell $(APXS) -q SYSCONFDIR)/mods-available/appbalance.load
 
 install: all
 	$(if $(and $(DESTDIR),$(ACTIVATE)),$(error ACTIVATE=1 changes this machine's httpd; leave it out with DESTDIR))
 	$(if $(DESTDIR),mkdir -p $(libexec))
 	$(APXS) $(if $(DESTDIR),-S LIBEXECDIR=$(libexec)) -i $(if $(ACTIVATE),-a) mod_appbalance.la
+	mkdir -p $(includes) && cp mod_appbalance.h $(includes)/
 
 # The line that `apxs -a` wrote goes too: Debian keeps it in a file, others in httpd.conf.
 uninstall:
-	rm -f $(libexec)/mod_appbalance.so
+	rm -f $(libexec)/mod_appbalance.so $(includes)/mod_appbalance.h
 ifndef DESTDIR
 	if command -v a2dismod >/dev/null; then \
 		if [ -e $(available) ]; then a2dismod -q appbalance && rm -f $(available) $(available).bak~; fi; \

@@ -110,6 +110,22 @@ subtest 'many that give up' => sub {
     $s->log_ok(allow => [ trouble, "AH00045" ]);
 };
 
+subtest 'and httpd is restarted meanwhile' => sub {
+    my $s = server('concurrency=1');
+    $m->forget;
+    my $c = $s->client;
+    $c->request('GET', '/gate/first');
+    $m->await_requests(1);
+    $c->abort;
+    ok($s->await_access(qr{^499 .*/gate/first}m, 5), 'its request is over for httpd');
+    my ($old) = map { $_->{pid} } @{ $s->status_json->{seats} };
+    $s->signal('USR1');
+    ok((wait_until { $s->log =~ /AH00493.*AH00489|AH00493.*resuming/s } 10), 'a graceful restart');
+    place_stays($s, 'the generation before', sub { $m->release });
+    ok((wait_until { !kill 0, $old } 10), 'then the child that kept its place ends');
+    $s->log_ok(allow => [trouble]);
+};
+
 subtest 'without a limit nobody waits for that' => sub {
     my $s = server('', 'response=300ms');
     $m->forget;

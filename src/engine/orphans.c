@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -32,10 +33,8 @@ typedef struct orphan_t {
 #define KEEPALIVE_TIMES 3
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int epoll = -1;                                   /* written once, before the first orphan */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects count */
-static pthread_cond_t changed;
-static int count;
+static int epoll = -1; /* written once, before the first orphan */
+static atomic_int count;
 
 /* ---- an answer that nobody wants -------------------------------------------------------------------- */
 
@@ -72,14 +71,6 @@ static const abl_exchange_events_t events = {
 
 /* ---- the thread ------------------------------------------------------------------------------------- */
 
-static void counted(int by)
-{
-    pthread_mutex_lock(&lock);
-    count += by;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
-}
-
 static void bury(orphan_t *orphan)
 {
     bool keep = orphan->x.end == ABL_END_OK && orphan->x.keep;
@@ -87,7 +78,7 @@ static void bury(orphan_t *orphan)
     orphan->x.end = orphan->left; /* that, and not what came after, says whether the member is to blame */
     abl_transfer_release(&orphan->x, keep);
     free(orphan);
-    counted(-1);
+    atomic_fetch_sub(&count, 1);
 }
 
 /* Reads what there is. A member that closes has finished, whatever it said. */
@@ -125,16 +116,11 @@ static void pin_code(void)
 
 static void start(void)
 {
-    pthread_condattr_t clock;
     pthread_attr_t attr;
     pthread_t thread;
     sigset_t all, before;
     int fd = epoll_create1(EPOLL_CLOEXEC);
 
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&changed, &clock);
-    pthread_condattr_destroy(&clock);
     if (fd < 0) {
         return;
     }
@@ -220,7 +206,7 @@ void abl_orphans_adopt(abl_exchange_t *x)
     }
     x->conn = NULL;
     x->member = -1;
-    counted(1);
+    atomic_fetch_add(&count, 1);
     make_deaf(&orphan->x);
     ask_for_life(orphan->x.conn->fd);
     /* Something may have come already that no poll would tell of: it is in the connection's buffer. */
@@ -231,24 +217,5 @@ void abl_orphans_adopt(abl_exchange_t *x)
 
 int abl_orphans_count(void)
 {
-    int n;
-
-    pthread_mutex_lock(&lock);
-    n = count;
-    pthread_mutex_unlock(&lock);
-    return n;
-}
-
-bool abl_orphans_wait(int64_t deadline)
-{
-    struct timespec ts = {.tv_sec = deadline / ABL_SECOND, .tv_nsec = deadline % ABL_SECOND * 1000};
-    bool none;
-
-    pthread_once(&once, start);
-    pthread_mutex_lock(&lock);
-    while (count > 0 && pthread_cond_timedwait(&changed, &lock, &ts) != ETIMEDOUT) {
-    }
-    none = count == 0;
-    pthread_mutex_unlock(&lock);
-    return none;
+    return atomic_load(&count);
 }

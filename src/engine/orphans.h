@@ -13,10 +13,7 @@
  * memory, no thread), both are given back at once. Any thread of the child. */
 void abl_orphans_adopt(abl_exchange_t *x);
 
-/* How many there are in this child. */
+/* How many there are in this child. May be called from a signal's handler. */
 int abl_orphans_count(void);
-
-/* Waits until there are none, at most until `deadline` (abl_clock_now()). True: there are none. */
-bool abl_orphans_wait(int64_t deadline);
 
 #endif

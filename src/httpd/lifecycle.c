@@ -14,12 +14,15 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 /* What the parent keeps over restarts, which unload the module's code and data. */
 typedef struct retained_t {
     abl_segment_t *segment;
     char made_by[64]; /* another build may draw the segment differently */
 } retained_t;
+
+#define DESCRIPTORS_OF_A_CHILD 512
 
 #define MADE_BY ABL_VERSION " " ABL_LEDGER_LAYOUT
 
@@ -58,6 +61,19 @@ static int seats_needed(void)
     return seats < ABL_SEATS_MAX ? seats : ABL_SEATS_MAX;
 }
 
+/* The descriptors must leave room for what a child needs itself. */
+static void allow_descriptors(int seats)
+{
+    rlim_t needed = (rlim_t)seats + DESCRIPTORS_OF_A_CHILD;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) {
+        return;
+    }
+    limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int get_segment(server_rec *s)
 {
     retained_t *retained = ap_retained_data_get("mod_appbalance");
@@ -73,6 +89,7 @@ static int get_segment(server_rec *s)
         retained->segment = NULL;
     }
     if (retained->segment == NULL) {
+        allow_descriptors(seats_needed());
         rv = abl_segment_create(seats_needed(), &retained->segment);
         if (rv != APR_SUCCESS) {
             ap_log_error(APLOG_MARK, APLOG_EMERG, rv, s,
@@ -175,7 +192,8 @@ static apr_status_t wait_for_orphans(void *unused)
         sigemptyset(&term);
         sigaddset(&term, SIGTERM);
         pthread_sigmask(SIG_BLOCK, &term, NULL);
-        while (!abl_orphans_wait(abl_clock_now() + LOOK_EVERY) && !must_go() && abl_clock_now() < until) {
+        while (abl_orphans_count() > 0 && !must_go() && abl_clock_now() < until) {
+            apr_sleep(LOOK_EVERY);
         }
     }
     return APR_SUCCESS;
