@@ -100,7 +100,7 @@ subtest 'an answer that stops in the middle' => sub {
 subtest 'many that give up' => sub {
     my $s = server('concurrency=1', 'response=300ms');
     $m->forget;
-    my @c = map { my $c = $s->client; $c->request('GET', '/hang'); $c } 1;
+    my @c = map { my $c = $s->client; $c->request('GET', '/gate/hang'); $c } 1;
     is($_->response->status, 504, 'a member that hangs: 504') for @c;
     my @more = map { my $c = $s->client; $c->request('GET', "/echo/$_"); ok($s->await_queue($_), "$_ waits"); $c } 1 .. 3;
     $_->abort for @more;

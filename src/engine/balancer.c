@@ -43,6 +43,15 @@ static abl_ledger_conf_t conf_of(const abl_balancer_t *balancer, apr_pool_t *poo
                                .nmembers = balancer->nmembers};
 }
 
+static bool has_limit(const abl_balancer_t *balancer)
+{
+    int i;
+
+    for (i = 0; i < balancer->nmembers && balancer->members[i].concurrency == 0; i++) {
+    }
+    return i < balancer->nmembers;
+}
+
 apr_status_t abl_balancers_configure(abl_segment_t *segment, abl_balancer_t *const *balancers, int n,
                                      apr_pool_t *pool, int *left_out)
 {
@@ -53,6 +62,7 @@ apr_status_t abl_balancers_configure(abl_segment_t *segment, abl_balancer_t *con
 
     for (i = 0; i < n; i++) {
         confs[i] = conf_of(balancers[i], pool);
+        balancers[i]->limited = has_limit(balancers[i]);
     }
     rv = abl_segment_configure(segment, confs, n, pool, ledgers, left_out);
     for (i = 0; i < n; i++) {

@@ -34,6 +34,7 @@ typedef struct abl_balancer_t {
     int nmembers;
     abl_timeouts_t timeouts;
     abl_queue_conf_t queue;
+    bool limited; /* some member has a limit of requests at once */
     /* from abl_balancers_configure() on: */
     abl_ledger_t *ledger;
     /* from abl_balancer_start() on: */

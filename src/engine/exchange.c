@@ -57,7 +57,7 @@ static void try_next(abl_exchange_t *x, const char *why, apr_status_t rv)
     x->fresh_only = false;
     x->why = why;
     x->why_rv = rv;
-    abl_transfer_release(x, false);
+    abl_release(x, false);
     x->step = step_take;
 }
 
@@ -118,6 +118,7 @@ static bool got_member(abl_exchange_t *x)
         x->started = now;
     }
     x->last_member = x->member;
+    x->leased = true;
     x->taken_at = now;
     x->first_byte_at = 0;
     x->address = 0;
@@ -313,11 +314,8 @@ static bool step_connecting(abl_exchange_t *x)
  * server that is at work. Its place must stay taken until it has answered or closed. */
 static bool is_orphan(const abl_exchange_t *x)
 {
-    bool left = x->end == ABL_END_CLIENT_GONE || x->end == ABL_END_CLIENT_BODY || x->end == ABL_END_TIMEOUT ||
-                (x->end == ABL_END_SHORT && x->why_rv == APR_TIMEUP);
-
-    return left && x->conn != NULL && x->sent_here && !x->answered && !x->tunnel &&
-           x->balancer->members[x->member].concurrency > 0;
+    return x->end != ABL_END_OK && x->end != ABL_END_BROKEN && x->leased && x->conn != NULL && x->sent_here &&
+           !x->answered && x->balancer->members[x->member].concurrency > 0;
 }
 
 /* ---- for the driver --------------------------------------------------------------------------------- */
@@ -335,7 +333,7 @@ bool abl_exchange_run(abl_exchange_t *x, unsigned ready)
         x->ready = 0; /* seen by the step before; the next one begins with its own */
     }
     if (x->end == ABL_END_OK) {
-        abl_transfer_release(x, x->keep);
+        abl_release(x, x->keep);
     }
     return false;
 }
@@ -364,6 +362,6 @@ void abl_exchange_close(abl_exchange_t *x)
     if (is_orphan(x)) {
         abl_orphans_adopt(x);
     } else {
-        abl_transfer_release(x, false);
+        abl_release(x, false);
     }
 }

@@ -4,6 +4,7 @@
  * is gone, and the thread runs until the process ends.
  */
 #include "engine/orphans.h"
+#include "engine/sweeper.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,12 +19,18 @@
 
 /* A copy of all that the rest of an exchange needs. */
 typedef struct orphan_t {
+    struct orphan_t *next, *prev;
+    int64_t until;           /* once the answer has begun; 0: it has not */
     abl_end_t left;          /* how it ended for the client */
     abl_balancer_t balancer; /* its ledger and pools are malloc's and stay; its members are not looked at */
     abl_timeouts_t timeouts;
     abl_request_t request;
     abl_exchange_t x; /* last: it is large, and its end is not copied whole */
 } orphan_t;
+
+/* An answer that has begun is read on for so long. Then closing is what stops the member: its next write
+ * fails. */
+#define ENDING_TIME (5 * ABL_SECOND)
 
 #define EVENTS 16
 #define KEEPALIVE_AFTER                                                                                      \
@@ -35,6 +42,10 @@ typedef struct orphan_t {
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int epoll = -1; /* written once, before the first orphan */
 static atomic_int count;
+
+/* Protects the list and every orphan in it: the thread works on one inside. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static orphan_t *all;
 
 /* ---- an answer that nobody wants -------------------------------------------------------------------- */
 
@@ -71,22 +82,51 @@ static const abl_exchange_events_t events = {
 
 /* ---- the thread ------------------------------------------------------------------------------------- */
 
-static void bury(orphan_t *orphan)
+static void link_locked(orphan_t *orphan)
+{
+    orphan->next = all;
+    if (all != NULL) {
+        all->prev = orphan;
+    }
+    all = orphan;
+    atomic_fetch_add(&count, 1);
+}
+
+static void bury_locked(orphan_t *orphan)
 {
     bool keep = orphan->x.end == ABL_END_OK && orphan->x.keep;
 
+    *(orphan->prev != NULL ? &orphan->prev->next : &all) = orphan->next;
+    if (orphan->next != NULL) {
+        orphan->next->prev = orphan->prev;
+    }
+    /* Closing alone would not do it where somebody has forked a copy of the descriptor. */
+    (void)epoll_ctl(epoll, EPOLL_CTL_DEL, orphan->x.conn->fd, NULL);
     orphan->x.end = orphan->left; /* that, and not what came after, says whether the member is to blame */
-    abl_transfer_release(&orphan->x, keep);
+    abl_release(&orphan->x, keep);
     free(orphan);
     atomic_fetch_sub(&count, 1);
 }
 
 /* Reads what there is. A member that closes has finished, whatever it said. */
-static void go_on(orphan_t *orphan)
+static void go_on_locked(orphan_t *orphan)
 {
     if (abl_transfer_run(&orphan->x, ABL_READY_MEMBER_READ) != ABL_TRANSFER_WAIT) {
-        bury(orphan);
+        bury_locked(orphan);
+    } else if (orphan->until == 0 && orphan->x.head_done) {
+        orphan->until = abl_clock_now() + ENDING_TIME;
+        abl_sweeper_wake(orphan->until);
     }
+}
+
+static bool is_here_locked(const orphan_t *orphan)
+{
+    const orphan_t *other = all;
+
+    while (other != NULL && other != orphan) {
+        other = other->next;
+    }
+    return other != NULL;
 }
 
 static void *run(void *unused)
@@ -97,11 +137,35 @@ static void *run(void *unused)
     for (;;) {
         int n = epoll_wait(epoll, found, EVENTS, -1);
         int i;
+        pthread_mutex_lock(&lock);
         for (i = 0; i < n; i++) {
-            go_on(found[i].data.ptr);
+            if (is_here_locked(found[i].data.ptr)) {
+                go_on_locked(found[i].data.ptr);
+            }
         }
+        pthread_mutex_unlock(&lock);
     }
     return NULL;
+}
+
+/* The sweeper's: ends those that have sent long enough. Returns when the next one is due. */
+static int64_t sweep(void *unused, int64_t now)
+{
+    orphan_t *orphan, *next;
+    int64_t due = INT64_MAX;
+
+    (void)unused;
+    pthread_mutex_lock(&lock);
+    for (orphan = all; orphan != NULL; orphan = next) {
+        next = orphan->next;
+        if (orphan->until != 0 && orphan->until <= now) {
+            bury_locked(orphan);
+        } else if (orphan->until != 0 && orphan->until < due) {
+            due = orphan->until;
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return due;
 }
 
 /* exit() unloads modules while this thread may be about to run. */
@@ -172,19 +236,27 @@ static orphan_t *copy_of(const abl_exchange_t *x)
     return orphan;
 }
 
+/* Nothing more is sent: a server that looks sees that nobody listens, and may stop. */
 static void make_deaf(abl_exchange_t *x)
 {
-    bool unfinished = abl_send_pending(x);
-
     abl_send_stop(x);
-    if (unfinished) {
-        abl_conn_shutdown_write(x->conn); /* the rest of the request will not come */
-    }
+    abl_conn_shutdown_write(x->conn);
     x->end = ABL_END_NONE;
-    x->wants_client = false;
+    x->keep = false;
     x->queued = false;
-    x->hold_until = 0;
-    abl_receive_resume(x);
+}
+
+/* An answer that was not understood, or bytes of a tunnel, have no end but the connection's. */
+static void choose_end(orphan_t *orphan)
+{
+    bool lost = orphan->left == ABL_END_BAD_ANSWER ||
+                (orphan->left == ABL_END_SHORT && orphan->x.why_rv != APR_TIMEUP) || orphan->x.tunnel;
+
+    if (lost) {
+        abl_receive_drain(&orphan->x);
+    } else {
+        abl_receive_resume(&orphan->x);
+    }
 }
 
 static bool watch(orphan_t *orphan)
@@ -201,18 +273,28 @@ void abl_orphans_adopt(abl_exchange_t *x)
     pthread_once(&once, start);
     orphan = epoll >= 0 ? copy_of(x) : NULL;
     if (orphan == NULL) {
-        abl_transfer_release(x, false);
+        abl_release(x, false);
         return;
     }
     x->conn = NULL;
+    x->leased = false;
     x->member = -1;
-    atomic_fetch_add(&count, 1);
     make_deaf(&orphan->x);
+    choose_end(orphan);
     ask_for_life(orphan->x.conn->fd);
-    /* Something may have come already that no poll would tell of: it is in the connection's buffer. */
-    if (abl_transfer_run(&orphan->x, ABL_READY_MEMBER_READ) != ABL_TRANSFER_WAIT || !watch(orphan)) {
-        bury(orphan);
+    pthread_mutex_lock(&lock);
+    link_locked(orphan);
+    if (watch(orphan)) {
+        go_on_locked(orphan); /* something may be in the connection's buffer, which no poll would tell of */
+    } else {
+        bury_locked(orphan);
     }
+    pthread_mutex_unlock(&lock);
+}
+
+apr_status_t abl_orphans_start(void)
+{
+    return abl_sweeper_add(sweep, NULL);
 }
 
 int abl_orphans_count(void)

@@ -44,6 +44,7 @@ static abl_receive_t complete(abl_exchange_t *x)
 {
     x->answered = true;
     x->keep = x->body.keep && !abl_send_pending(x) && !x->sending_broke && unread(x) == 0;
+    abl_release_early(x);
     if (handed_on(x, x->events->on_finish(x->ctx))) {
         abl_transfer_finish(x, ABL_END_OK, NULL, APR_SUCCESS);
     }
@@ -243,6 +244,13 @@ void abl_receive_begin(abl_exchange_t *x)
     x->interims = 0;
     x->answered = false;
     x->first_byte_at = 0;
+}
+
+void abl_receive_drain(abl_exchange_t *x)
+{
+    x->head_done = true;
+    x->tunnel = false;
+    x->receive = receive_until_close;
 }
 
 void abl_receive_resume(abl_exchange_t *x)

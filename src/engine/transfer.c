@@ -5,50 +5,6 @@
  */
 #include "engine/transfer.h"
 
-/* ---- the end of an attempt -------------------------------------------------------------------------- */
-
-/* Is what went wrong the member's fault? A client that leaves is not. */
-static bool is_failure(const abl_exchange_t *x)
-{
-    switch (x->end) {
-    case ABL_END_OK:
-        return !x->tunnel && x->head_done && x->head_status >= 500;
-    case ABL_END_BROKEN:
-    case ABL_END_BAD_ANSWER:
-    case ABL_END_TIMEOUT:
-    case ABL_END_SHORT:
-    case ABL_END_NONE: /* another attempt follows */
-        return true;
-    default:
-        return false;
-    }
-}
-
-void abl_transfer_release(abl_exchange_t *x, bool keep)
-{
-    abl_outcome_t outcome = {.latency = x->first_byte_at != 0 ? x->first_byte_at - x->taken_at : -1,
-                             .bytes = x->conn != NULL ? x->conn->bytes : 0,
-                             .failed = is_failure(x)};
-
-    if (x->ticket != NULL) {
-        abl_ledger_leave(x->balancer->ledger, &x->ticket);
-    }
-    if (x->conn != NULL) {
-        abl_pool_t *pool = x->balancer->pools[x->member];
-        if (keep && pool != NULL) {
-            abl_pool_put(pool, &x->conn, abl_clock_now());
-        } else {
-            abl_conn_close(&x->conn);
-        }
-    }
-    if (x->member >= 0) {
-        abl_ledger_give(x->balancer->ledger, x->member, &outcome);
-        x->member = -1;
-    }
-}
-
-/* ---- its beginning ---------------------------------------------------------------------------------- */
-
 void abl_transfer_begin(abl_exchange_t *x)
 {
     x->wait.fd = x->conn->fd;

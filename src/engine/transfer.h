@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inside of an exchange, shared by exchange.c (its life), transfer.c (its time on a
- * connection), send.c and receive.c (the bytes), and nobody else. Calls go down that list only.
+ * The inside of an exchange, shared by exchange.c (its life), orphans.c (its life without a client),
+ * transfer.c (its time on a connection), receive.c and send.c (the bytes), release.c (its end), and nobody
+ * else. Calls go down that list only.
  */
 #ifndef ABL_ENGINE_TRANSFER_H
 #define ABL_ENGINE_TRANSFER_H
@@ -51,7 +52,8 @@ struct abl_exchange_t {
     int64_t waited;       /* µs in the queue */
 
     /* the attempt */
-    int member;            /* whose lease is held; -1: none */
+    int member;            /* the one that is tried; -1: none */
+    bool leased;           /* its lease is held */
     int64_t taken_at;      /* when it was taken */
     int last_member;       /* the last one a lease was held of; -1: none yet */
     int address;           /* which of its addresses */
@@ -111,6 +113,14 @@ static inline void abl_transfer_finish(abl_exchange_t *x, abl_end_t end, const c
     x->why_rv = rv;
 }
 
+/* release.c: gives back whatever is held; the connection to the pool if `keep` and it has one. */
+void abl_release(abl_exchange_t *x, bool keep);
+
+/* release.c: the answer is complete, the client does not have it yet: a lease whose connection will not be
+ * kept is given back now. (One that will be kept goes together with it, or the member would be occupied by
+ * it.) */
+void abl_release_early(abl_exchange_t *x);
+
 /* send.c: begins to send the request on the connection that has just been made or taken. */
 void abl_send_begin(abl_exchange_t *x);
 
@@ -137,6 +147,9 @@ void abl_receive_begin(abl_exchange_t *x);
 /* receive.c: the event that refused what came is replaced: what it has not taken comes again. */
 void abl_receive_resume(abl_exchange_t *x);
 
+/* receive.c: whatever comes is no answer any more: it is read until the member closes. */
+void abl_receive_drain(abl_exchange_t *x);
+
 /* receive.c: reads until the socket is empty or the answer has ended. False: the connection failed before any
  * byte of an answer (x->why, x->why_rv). */
 bool abl_receive_pump(abl_exchange_t *x);
@@ -146,9 +159,6 @@ typedef enum abl_transfer_t {
     ABL_TRANSFER_ENDED,     /* x->end is set */
     ABL_TRANSFER_UNANSWERED /* the connection failed before any byte of an answer */
 } abl_transfer_t;
-
-/* transfer.c: gives the lease and the connection back; the connection to the pool if it may be used again. */
-void abl_transfer_release(abl_exchange_t *x, bool keep);
 
 /* transfer.c: begins on the connection that has just been made or taken. */
 void abl_transfer_begin(abl_exchange_t *x);

@@ -183,7 +183,7 @@ static int named_by_session(request_rec *r, const abl_section_t *section)
 }
 
 /* The value of the field may be anything that is the same for requests that belong together. */
-static int named_by_header(request_rec *r, const abl_section_t *section)
+static int named_by_header(request_rec *r, const abl_section_t *section, bool *home)
 {
     const char *value = apr_table_get(r->headers_in, section->affinity.name);
     int member;
@@ -192,17 +192,19 @@ static int named_by_header(request_rec *r, const abl_section_t *section)
         return -1;
     }
     member = find_member(section, value);
-    return member >= 0 ? member : abl_ledger_home(section->balancer.ledger, abl_hash_text(value));
+    *home = member < 0;
+    return *home ? abl_ledger_home(section->balancer.ledger, abl_hash_text(value)) : member;
 }
 
-static int named_member(request_rec *r, const abl_section_t *section)
+static int named_member(request_rec *r, const abl_section_t *section, bool *home)
 {
     switch (section->affinity.kind) {
     case ABL_AFFINITY_COOKIE:
         return named_by_session(r, section);
     case ABL_AFFINITY_HEADER:
-        return named_by_header(r, section);
+        return named_by_header(r, section, home);
     case ABL_AFFINITY_CLIENT:
+        *home = true;
         return abl_ledger_home(section->balancer.ledger, abl_key_of_client(r));
     case ABL_AFFINITY_NONE:
         break;
@@ -213,7 +215,7 @@ static int named_member(request_rec *r, const abl_section_t *section)
 void abl_affinity_want(request_rec *r, const abl_section_t *section, abl_want_t *want)
 {
     memset(want, 0, sizeof(*want));
-    want->only = named_member(r, section);
+    want->only = named_member(r, section, &want->home);
     want->strict = section->affinity.strict;
     if (section->method_key.kind != ABL_KEY_NONE) {
         want->has_key = abl_key_of(r, &section->method_key, &want->key);
@@ -236,7 +238,8 @@ static bool has_foreign_cookie(request_rec *r, const char *name)
     const char *at = NULL, *value;
 
     while ((value = abl_cookie_next(r, name, &at)) != NULL) {
-        if (!is_our_form(value)) {
+        /* mod_proxy's users set ".route"; with a route that is no more it is of no use to anybody. */
+        if (!is_our_form(value) && value[0] != '.') {
             return true;
         }
     }

@@ -184,6 +184,9 @@ static int conclude(abl_respond_t *respond, abl_end_t end)
     return HTTP_BAD_GATEWAY;
 }
 
+/* Where a request's pool names the balancer that is answering it just now. */
+#define AT_WORK "mod_appbalance: at work"
+
 /* ---- the exchange ----------------------------------------------------------------------------------- */
 
 /* What can be polled to learn that the client has sent something; -1: nothing. For an HTTP/2 stream this is a
@@ -195,7 +198,7 @@ static int client_descriptor(const request_rec *r)
     int fd = -1;
 
     memset(&pfd, 0, sizeof(pfd));
-    if (r->main != NULL || ap_get_pollfd_from_conn(r->connection, &pfd, &timeout) != APR_SUCCESS) {
+    if (ap_get_pollfd_from_conn(r->connection, &pfd, &timeout) != APR_SUCCESS) {
         return -1;
     }
     if (pfd.desc_type == APR_POLL_SOCKET) {
@@ -226,7 +229,9 @@ static int run_exchange(abl_respond_t *respond, const abl_request_t *request, in
                                   .ctx = respond};
     int status;
 
+    apr_pool_userdata_setn(respond->balancer, AT_WORK, NULL, r->pool);
     abl_inline_run(x, &client);
+    apr_pool_userdata_setn(NULL, AT_WORK, NULL, r->pool);
     log_failure(respond, x);
     status = conclude(respond, abl_exchange_end(x, NULL, NULL, NULL));
     abl_exchange_close(x);
@@ -248,6 +253,20 @@ static int refuse(abl_respond_t *respond, int status)
     return status;
 }
 
+/* Is this a piece of an answer that this balancer is just giving? Then its member may be the one that would
+ * have to be waited for, and would be for ever. */
+static bool is_within(const request_rec *r, const abl_balancer_t *balancer)
+{
+    for (r = r->main; r != NULL; r = r->main) {
+        void *at_work = NULL;
+        apr_pool_userdata_get(&at_work, AT_WORK, r->pool);
+        if (at_work == balancer) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int serve(request_rec *r, const abl_section_t *section)
 {
     int client_fd = client_descriptor(r);
@@ -258,7 +277,8 @@ static int serve(request_rec *r, const abl_section_t *section)
 
     abl_body_init(&body, r, client_fd >= 0);
     abl_affinity_want(r, section, &request.want);
-    status = abl_view_make(r, &body, &request);
+    request.want.hurry = is_within(r, &section->balancer);
+    status = abl_view_make(r, &body, &request, section->balancer.limited);
     return status == OK ? run_exchange(&respond, &request, client_fd) : refuse(&respond, status);
 }
 

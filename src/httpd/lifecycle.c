@@ -188,7 +188,7 @@ static apr_status_t wait_for_orphans(void *unused)
     sigset_t term;
 
     (void)unused;
-    if (abl_orphans_count() > 0) {
+    if (abl_orphans_count() > 0 && !abl_segment_is_inside()) {
         sigemptyset(&term);
         sigaddset(&term, SIGTERM);
         pthread_sigmask(SIG_BLOCK, &term, NULL);
@@ -205,6 +205,9 @@ void abl_lifecycle_child_init(apr_pool_t *pchild, server_rec *s)
 
     abl_linger_child_init();
     rv = start_balancers();
+    if (rv == APR_SUCCESS) {
+        rv = abl_orphans_start();
+    }
     if (rv == APR_SUCCESS) {
         rv = abl_sweeper_start();
     }

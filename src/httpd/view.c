@@ -204,39 +204,46 @@ static bool is_idempotent(const request_rec *r)
 
 /* ---- the body's beginning --------------------------------------------------------------------------- */
 
-static int read_first(request_rec *r, abl_body_t *body, abl_request_t *request)
+/* Reads into `buffer`; a body that turns out to be all here gets a length, which every server understands. */
+static int read_into(request_rec *r, abl_body_t *body, abl_request_t *request, apr_size_t room, bool wait)
 {
     abl_h1_request_t *head = &request->head;
-    bool fits = head->body == ABL_H1_REQUEST_LENGTH && head->length < ABL_BODY_PIECE;
-    /* One byte more than the body: reading goes on until its end has been seen. */
-    apr_size_t room = fits ? (apr_size_t)head->length + 1 : ABL_BODY_PIECE;
-    char *buffer;
+    char *buffer = apr_palloc(r->pool, room);
     apr_size_t len;
-    int status;
+    int status = abl_body_prefetch(body, buffer, room, wait, &len, &request->first_is_all);
+
+    request->first = buffer;
+    request->first_len = len;
+    if (status == OK && request->first_is_all && head->body == ABL_H1_REQUEST_CHUNKED &&
+        apr_is_empty_table(r->trailers_in)) {
+        head->body = ABL_H1_REQUEST_LENGTH;
+        head->length = len;
+    }
+    return status;
+}
+
+/* `ahead`: the member's time is precious, so the client's slowness is waited out before. */
+static int read_first(request_rec *r, abl_body_t *body, abl_request_t *request, bool ahead)
+{
+    abl_h1_request_t *head = &request->head;
+    apr_size_t most = ahead ? ABL_BODY_AHEAD : ABL_BODY_PIECE;
+    bool fits = head->body == ABL_H1_REQUEST_LENGTH && head->length < most;
 
     request->first_is_all = !has_body(head);
     if (request->first_is_all) {
         body->ended = true;
         return OK;
     }
-    if (r->expecting_100) {
+    if (r->expecting_100 && !ahead) {
         head->expect = true; /* the member says whether it wants the body */
         return OK;
     }
-    buffer = apr_palloc(r->pool, room);
-    status =
-        abl_body_prefetch(body, buffer, room, fits || abl_body_is_filtered(r), &len, &request->first_is_all);
-    request->first = buffer;
-    request->first_len = len;
-    if (status == OK && request->first_is_all && head->body == ABL_H1_REQUEST_CHUNKED &&
-        apr_is_empty_table(r->trailers_in)) {
-        head->body = ABL_H1_REQUEST_LENGTH; /* known by now, and understood by every server */
-        head->length = len;
-    }
-    return status;
+    /* One byte more than the body: reading goes on until its end has been seen. */
+    return read_into(r, body, request, fits ? (apr_size_t)head->length + 1 : most,
+                     fits || ahead || abl_body_is_filtered(r));
 }
 
-int abl_view_make(request_rec *r, abl_body_t *body, abl_request_t *request)
+int abl_view_make(request_rec *r, abl_body_t *body, abl_request_t *request, bool ahead)
 {
     int status = abl_body_framing(r, &request->head);
 
@@ -253,7 +260,7 @@ int abl_view_make(request_rec *r, abl_body_t *body, abl_request_t *request)
     request->head.te_trailers = wants_trailers(r);
     request->to_head = strcmp(r->method, "HEAD") == 0;
     request->idempotent = is_idempotent(r);
-    status = read_first(r, body, request);
+    status = read_first(r, body, request, ahead);
     add_fields(r, request); /* after reading: a filter that unpacks the body takes Content-Encoding away */
     return status;
 }

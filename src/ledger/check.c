@@ -9,11 +9,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* Counts tickets as they are found in lists, against how many there are. */
 typedef struct proof_t {
     abl_segment_t *segment;
     char *verdict;
     bool sound;
+    /* counted from the truth: */
+    uint32_t leases[ABL_LEDGER_MEMBERS + 1];
+    uint32_t waiting[ABL_LEDGER_BALANCERS + 1];
+    uint32_t with_client[ABL_LEDGER_BALANCERS + 1];
 } proof_t;
 
 __attribute__((format(printf, 2, 3))) static void fault(proof_t *proof, const char *format, ...)
@@ -27,6 +30,39 @@ __attribute__((format(printf, 2, 3))) static void fault(proof_t *proof, const ch
     va_start(args, format);
     vsnprintf(proof->verdict, ABL_CHECK_MAX, format, args);
     va_end(args);
+}
+
+/* ---- counting --------------------------------------------------------------------------------------- */
+
+static void count_held(proof_t *proof)
+{
+    const abl_segment_t *s = proof->segment;
+    uint32_t seat, row;
+
+    for (seat = 1; seat <= s->nseats; seat++) {
+        for (row = 1; s->seats[seat].pid != 0 && row <= s->shared->rows_used; row++) {
+            proof->leases[row] += *abl_held(s, seat, row);
+        }
+    }
+}
+
+static void count_tickets(proof_t *proof)
+{
+    const abl_segment_t *s = proof->segment;
+    uint32_t ticket;
+
+    for (ticket = 1; ticket <= s->shared->tickets_used; ticket++) {
+        const abl_place_row_t *t = &s->tickets[ticket];
+        if (t->seat == 0 || t->grant == ABL_REFUSED) {
+            continue;
+        }
+        if (t->grant != 0) {
+            proof->leases[t->grant]++;
+        } else {
+            proof->waiting[t->balancer]++;
+            proof->with_client[t->balancer] += t->client != 0;
+        }
+    }
 }
 
 /* ---- seats ------------------------------------------------------------------------------------------ */
@@ -59,25 +95,12 @@ static void check_seats(proof_t *proof)
 
 /* ---- members ---------------------------------------------------------------------------------------- */
 
-static uint32_t leases_of(const abl_segment_t *s, uint32_t row)
-{
-    uint32_t seat, ticket, sum = 0;
-
-    for (seat = 1; seat <= s->nseats; seat++) {
-        sum += s->seats[seat].pid != 0 ? *abl_held(s, seat, row) : 0;
-    }
-    for (ticket = 1; ticket <= s->shared->tickets_used; ticket++) {
-        sum += s->tickets[ticket].seat != 0 && s->tickets[ticket].grant == row;
-    }
-    return sum;
-}
-
 static void check_row(proof_t *proof, uint32_t row)
 {
     const abl_segment_t *s = proof->segment;
     const abl_row_t *r = &s->rows[row];
     const char *address = s->names[row].address;
-    uint32_t leases = leases_of(s, row);
+    uint32_t leases = proof->leases[row];
     uint32_t most = r->ceiling > r->c.limit ? r->ceiling : r->c.limit;
 
     if (r->balancer == 0) {
@@ -147,18 +170,20 @@ static void check_nobody_waits_in_vain(proof_t *proof, uint32_t row)
 {
     const abl_segment_t *s = proof->segment;
     const abl_row_t *r = &s->rows[row];
-    uint32_t ticket = r->listed ? s->balancers[r->balancer].queue.first : 0;
+    uint32_t ticket;
 
-    if (!r->listed || r->status == ABL_STATUS_DISABLED || !abl_row_has_room(r)) {
+    if (r->balancer == 0 || r->status == ABL_STATUS_DISABLED || !abl_row_has_room(r)) {
         return;
     }
     if (r->queue.length > 0) {
         fault(proof, "member %s has room, and requests wait for it", s->names[row].address);
     }
-    for (; ticket != 0 && !r->drain && r->status != ABL_STATUS_DRAIN; ticket = s->tickets[ticket].next) {
+    ticket = r->drain || r->status == ABL_STATUS_DRAIN ? 0 : s->balancers[r->balancer].queue.first;
+    for (; ticket != 0; ticket = s->tickets[ticket].next) {
         abl_asker_t asker = abl_grant_asker(&s->tickets[ticket]);
         if (abl_pick_has(s, &asker, row)) {
             fault(proof, "member %s has room, and requests wait for any", s->names[row].address);
+            return;
         }
     }
 }
@@ -167,7 +192,8 @@ static void check_balancer(proof_t *proof, uint32_t balancer)
 {
     const abl_segment_t *s = proof->segment;
     const abl_balancer_row_t *b = &s->balancers[balancer];
-    uint32_t ticket, row, waiting = 0, with_client = 0;
+    uint32_t waiting = proof->waiting[balancer];
+    uint32_t row;
     uint32_t found = check_list(proof, &b->queue, balancer, 0, b->name);
 
     for (row = 1; row <= s->shared->rows_used; row++) {
@@ -175,16 +201,11 @@ static void check_balancer(proof_t *proof, uint32_t balancer)
             found += check_list(proof, &s->rows[row].queue, balancer, row, s->names[row].address);
         }
     }
-    for (ticket = 1; ticket <= s->shared->tickets_used; ticket++) {
-        const abl_place_row_t *t = &s->tickets[ticket];
-        waiting += t->seat != 0 && t->grant == 0 && t->balancer == balancer;
-        with_client += t->seat != 0 && t->grant == 0 && t->balancer == balancer && t->client != 0;
-    }
     if (found != waiting || b->waiting != waiting) {
         fault(proof, "balancer %s: %u requests wait, it says %u, its queues have %u", b->name, waiting,
               b->waiting, found);
     }
-    if (check_clients(proof, balancer) != with_client) {
+    if (check_clients(proof, balancer) != proof->with_client[balancer]) {
         fault(proof, "balancer %s: not every waiting client is counted", b->name);
     }
 }
@@ -224,6 +245,8 @@ bool abl_ledger_check(abl_segment_t *segment, char verdict[ABL_CHECK_MAX])
     if (!abl_enter(segment, NULL)) {
         return true;
     }
+    count_held(&proof);
+    count_tickets(&proof);
     check_seats(&proof);
     check_tickets(&proof);
     for (i = 1; i <= segment->shared->rows_used; i++) {

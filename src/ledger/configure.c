@@ -171,6 +171,8 @@ static void unlist_gone(abl_segment_t *segment, uint32_t balancer, const abl_led
     for (row = 1; row <= segment->shared->rows_used; row++) {
         abl_row_t *r = &segment->rows[row];
         if (r->balancer == balancer && (conf == NULL || !has_address(conf, segment->names[row].address))) {
+            r->gone = r->listed ? segment->shared->generation : r->gone;
+            abl_in_order();
             r->listed = 0;
         }
     }
@@ -187,21 +189,40 @@ static void forget_gone(abl_segment_t *segment)
 
 /* ---- a generation's view ---------------------------------------------------------------------------- */
 
-static bool is_home(const abl_member_conf_t *conf)
+/* The set that is used as long as anybody in it can be. */
+static int first_set(const abl_ledger_conf_t *conf)
 {
-    return conf->status == ABL_STATUS_ON;
+    int set = ABL_SETS_MAX + 1;
+    int i;
+
+    for (i = 0; i < conf->nmembers; i++) {
+        if (conf->members[i].status == ABL_STATUS_ON && conf->members[i].set < set) {
+            set = conf->members[i].set;
+        }
+    }
+    return set;
 }
 
-static void know_member(abl_ledger_t *ledger, int member, const abl_member_conf_t *conf, uint32_t row)
+static void make_homes(abl_ledger_t *ledger, const abl_ledger_conf_t *conf)
+{
+    int set = first_set(conf);
+    int i;
+
+    for (i = 0; i < conf->nmembers; i++) {
+        const abl_member_conf_t *member = &conf->members[i];
+        if (member->status == ABL_STATUS_ON && member->set == set) {
+            ledger->homes[ledger->nhomes] = (int16_t)i;
+            ledger->home_ids[ledger->nhomes] = abl_hash_text(member->address);
+            ledger->home_weights[ledger->nhomes++] = member->weight;
+        }
+    }
+}
+
+static void know_member(abl_ledger_t *ledger, int member, uint32_t row)
 {
     ledger->row_of[member] = row;
     if (row != 0) {
         ledger->member_of[ledger->segment->rows[row].slot] = (int16_t)member;
-    }
-    if (is_home(conf)) {
-        ledger->homes[ledger->nhomes] = (int16_t)member;
-        ledger->home_ids[ledger->nhomes] = abl_hash_text(conf->address);
-        ledger->home_weights[ledger->nhomes++] = conf->weight;
     }
 }
 
@@ -213,6 +234,7 @@ static abl_ledger_t *make_view(abl_segment_t *segment, const abl_ledger_conf_t *
     ledger->method = conf->method;
     ledger->n = conf->nmembers;
     memset(ledger->member_of, 0xff, sizeof(ledger->member_of)); /* -1 */
+    make_homes(ledger, conf);
     return ledger;
 }
 
@@ -231,7 +253,7 @@ static int enter_members(abl_segment_t *segment, const abl_ledger_conf_t *conf, 
             set_row(segment, row, &conf->members[i], (uint32_t)i);
         }
         left_out += row == 0;
-        know_member(ledger, i, &conf->members[i], row);
+        know_member(ledger, i, row);
     }
     return left_out;
 }

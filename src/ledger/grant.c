@@ -92,7 +92,7 @@ void abl_grant_row(abl_segment_t *segment, const abl_child_t *child, uint32_t ro
 {
     const abl_row_t *r = &segment->rows[row];
 
-    while (r->listed && r->status != ABL_STATUS_DISABLED && abl_row_has_room(r) &&
+    while (r->status != ABL_STATUS_DISABLED && abl_row_has_room(r) &&
            segment->balancers[r->balancer].waiting > 0) {
         uint32_t ticket = oldest_for(segment, row);
         if (ticket == 0) {
@@ -115,31 +115,47 @@ static void settle_any(abl_segment_t *segment, const abl_child_t *child, uint32_
     }
 }
 
-/* A ticket that waits for one member. */
-static void settle_only(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket)
+/* A ticket that waits for one member. True: it waits for any now. */
+static bool settle_only(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket, uint32_t after)
 {
     abl_place_row_t *t = &segment->tickets[ticket];
     abl_asker_t asker = abl_grant_asker(t);
 
     if (abl_pick_may_only(segment, &asker, t->only)) {
-        return;
+        return false;
     }
     if (t->strict) {
         refuse(segment, child, ticket);
-        return;
+        return false;
     }
     abl_queue_remove(segment, ticket);
     t->only = 0;
-    abl_queue_insert(segment, ticket);
+    abl_queue_insert(segment, ticket, after);
+    return true;
 }
 
-static void settle_list(abl_segment_t *segment, const abl_child_t *child, uint32_t first,
-                        void (*settle)(abl_segment_t *, const abl_child_t *, uint32_t))
+static void settle_queue_of(abl_segment_t *segment, const abl_child_t *child, uint32_t row)
 {
-    while (first != 0) {
-        uint32_t next = segment->tickets[first].next;
-        settle(segment, child, first);
-        first = next;
+    uint32_t ticket = segment->rows[row].queue.first;
+    uint32_t moved = 0; /* the last one: the next one's place is behind it */
+
+    while (ticket != 0) {
+        uint32_t next = segment->tickets[ticket].next;
+        if (settle_only(segment, child, ticket, moved)) {
+            moved = ticket;
+        }
+        ticket = next;
+    }
+}
+
+static void settle_queue_of_all(abl_segment_t *segment, const abl_child_t *child, uint32_t balancer)
+{
+    uint32_t ticket = segment->balancers[balancer].queue.first;
+
+    while (ticket != 0) {
+        uint32_t next = segment->tickets[ticket].next;
+        settle_any(segment, child, ticket);
+        ticket = next;
     }
 }
 
@@ -153,12 +169,14 @@ void abl_grant_balancer(abl_segment_t *segment, const abl_child_t *child, uint32
     }
     for (row = 1; row <= segment->shared->rows_used; row++) {
         if (segment->rows[row].balancer == balancer) {
-            settle_list(segment, child, segment->rows[row].queue.first, settle_only);
+            settle_queue_of(segment, child, row);
         }
     }
-    settle_list(segment, child, b->queue.first, settle_any);
-    for (uint32_t i = 0; i < b->nlisted; i++) {
-        abl_grant_row(segment, child, b->rows[i]);
+    settle_queue_of_all(segment, child, balancer);
+    for (row = 1; row <= segment->shared->rows_used; row++) {
+        if (segment->rows[row].balancer == balancer) {
+            abl_grant_row(segment, child, row);
+        }
     }
 }
 

@@ -40,6 +40,7 @@ typedef struct abl_row_t {
     uint32_t balancer; /* truth; 0: the row is free */
     uint32_t slot;     /* truth; 0..ABL_SLOTS_MAX-1, its own within the balancer as long as it lives */
     uint32_t born;     /* truth; the generation since which it has been listed without a break */
+    uint32_t gone;     /* truth; unless listed: the generation that does not list it any more */
     uint32_t order;    /* truth; of its line in the section */
     uint8_t listed;    /* truth; it is in the configuration */
     uint8_t drain;     /* truth; somebody marked it */

@@ -114,6 +114,9 @@ static void translate(const abl_ledger_t *ledger, const abl_want_t *want, asked_
     asked->asker.generation = ledger->generation;
     asked->asker.tried = asked->has_tried ? asked->tried : NULL;
     asked->only = want->only >= 0 ? ledger->row_of[want->only] : 0;
+    if (want->home && ledger->segment->rows[asked->only].drain) {
+        asked->only = 0;
+    }
 }
 
 static uint32_t choose(abl_ledger_t *ledger, const abl_group_t *group, const abl_want_t *want)
@@ -182,7 +185,7 @@ static apr_status_t may_queue(const abl_ledger_t *ledger, const abl_want_t *want
 {
     const abl_balancer_row_t *b = &ledger->segment->balancers[ledger->balancer];
 
-    if (b->waiting >= b->queue_length) {
+    if (want->hurry || b->waiting >= b->queue_length) {
         return ABL_QUEUE_FULL;
     }
     if (b->per_client != 0 && want->client != 0 &&
@@ -221,7 +224,7 @@ static apr_status_t queue_up(abl_ledger_t *ledger, abl_want_t *want, const asked
     t->seat = ledger->child->seat;
     abl_in_order();
     abl_probe(ABL_PROBE_TICKET);
-    abl_queue_insert(segment, index);
+    abl_queue_insert(segment, index, 0);
     return APR_EINPROGRESS;
 }
 
@@ -361,6 +364,10 @@ void abl_ledger_give(abl_ledger_t *ledger, int member, const abl_outcome_t *outc
 
     if (!abl_enter(segment, ledger->child)) {
         return;
+    }
+    if (*held == 0) {
+        abl_leave(segment);
+        return; /* it was taken for dead, which nobody alive should be */
     }
     --*held;
     abl_in_order();

@@ -33,7 +33,7 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "1" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "2" /* changes whenever what lies in the segment does */
 
 #define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
@@ -77,10 +77,11 @@ apr_status_t abl_segment_create(int seats, abl_segment_t **segment);
 
 /* Brings the segment in line with a configuration. Balancers are matched by name and members by address:
  * what is known keeps its leases, statistics, drain mark and queue; what is new begins at zero; a member that
- * is gone gets no request any more and is forgotten when its last one has ended. ledgers[i] becomes the
- * ledger of confs[i], allocated from `pool`, which must live as long as this generation's children.
- * APR_ENOSPC: the segment is full; *left_out members of this configuration have no row (everything else is in
- * place, and they are never picked). Parent; children may be at work. */
+ * is gone gets no request of the new generation, and is forgotten when the last of the old one's has ended:
+ * those of them that wait for it, or for which no other member is left, are still served by it. ledgers[i]
+ * becomes the ledger of confs[i], allocated from `pool`, which must live as long as this generation's
+ * children. APR_ENOSPC: the segment is full; *left_out members of this configuration have no row (everything
+ * else is in place, and they are never picked). Parent; children may be at work. */
 apr_status_t abl_segment_configure(abl_segment_t *segment, const abl_ledger_conf_t *confs, int n,
                                    apr_pool_t *pool, abl_ledger_t **ledgers, int *left_out);
 
@@ -92,6 +93,10 @@ apr_status_t abl_segment_join(abl_segment_t *segment, abl_child_t **child);
 
 /* The ledger as this child uses it: a copy that lives as long as the process. NULL: no memory. */
 abl_ledger_t *abl_ledger_join(const abl_ledger_t *ledger, abl_child_t *child);
+
+/* Was this thread interrupted, by a signal whose handler calls this, in the middle of one of these functions?
+ * Then it holds the lock, and must end without delay. */
+bool abl_segment_is_inside(void);
 
 /* A child is dead: its leases are given back or handed on, its tickets go, its seat is free. Nothing happens
  * when `pid` has no seat. Any process that knows the death for certain, in httpd the parent. */
@@ -118,7 +123,9 @@ static inline bool abl_tried_has(const abl_tried_t *tried, int member)
 typedef struct abl_want_t {
     abl_tried_t tried;
     int only;     /* the member that affinity names, waited for when it is full; -1: any */
+    bool home;    /* `only` is abl_ledger_home()'s: it does not count while the member is draining */
     bool strict;  /* no other member if `only` cannot be used */
+    bool hurry;   /* it may not wait: when all are full, ABL_QUEUE_FULL */
     bool has_key; /* for methods that take a key */
     apr_uint64_t key;
     apr_uint64_t client; /* who asks, hashed, for per_client; 0: nobody in particular */

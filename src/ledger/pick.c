@@ -12,15 +12,31 @@ static bool was_tried(const abl_asker_t *asker, const abl_row_t *row)
     return asker->tried != NULL && (asker->tried[row->slot / 64] >> (row->slot % 64) & 1) != 0;
 }
 
+/* Is it out of the configuration, but in that of the asker's generation? */
+static bool is_gone_for_others(const abl_asker_t *asker, const abl_row_t *row)
+{
+    return !row->listed && row->gone > asker->generation;
+}
+
+static bool may_if_listed(const abl_asker_t *asker, const abl_row_t *row)
+{
+    return row->balancer == asker->balancer && row->born <= asker->generation &&
+           row->status != ABL_STATUS_DISABLED && !was_tried(asker, row);
+}
+
 static bool may(const abl_asker_t *asker, const abl_row_t *row)
 {
-    return row->listed && row->balancer == asker->balancer && row->born <= asker->generation &&
-           row->status != ABL_STATUS_DISABLED && !was_tried(asker, row);
+    return row->listed && may_if_listed(asker, row);
+}
+
+static bool may_at_last(const abl_asker_t *asker, const abl_row_t *row)
+{
+    return is_gone_for_others(asker, row) && may_if_listed(asker, row);
 }
 
 bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)
 {
-    return row != 0 && may(asker, &segment->rows[row]);
+    return row != 0 && (may(asker, &segment->rows[row]) || may_at_last(asker, &segment->rows[row]));
 }
 
 static void add(const abl_segment_t *segment, abl_group_t *group, uint32_t row)
@@ -64,6 +80,18 @@ static void add_with(const abl_segment_t *segment, const abl_asker_t *asker, con
     }
 }
 
+/* Those that only the asker's generation knows: whoever has nobody else may finish there. */
+static void add_gone(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group)
+{
+    uint32_t row;
+
+    for (row = 1; row <= segment->shared->rows_used && group->n < ABL_MEMBERS_MAX; row++) {
+        if (may_at_last(asker, &segment->rows[row])) {
+            add(segment, group, row);
+        }
+    }
+}
+
 /* The end of the set that begins at `from`. */
 static const uint32_t *end_of_set(const abl_segment_t *segment, const uint32_t *from, const uint32_t *end)
 {
@@ -94,15 +122,22 @@ void abl_pick_group(const abl_segment_t *segment, const abl_asker_t *asker, abl_
         to = end_of_set(segment, from, end);
         add_with(segment, asker, from, to, ABL_STATUS_BACKUP, ABL_MEMBERS_MAX, group);
     }
+    if (group->n == 0) {
+        add_gone(segment, asker, group);
+    }
 }
 
 bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)
 {
+    const abl_row_t *r = &segment->rows[row];
     abl_group_t group;
     int i;
 
-    if (segment->balancers[asker->balancer].simple || !may(asker, &segment->rows[row])) {
-        return may(asker, &segment->rows[row]);
+    if (!may(asker, r) && !may_at_last(asker, r)) {
+        return false;
+    }
+    if (r->listed && segment->balancers[asker->balancer].simple) {
+        return true;
     }
     abl_pick_group(segment, asker, &group);
     for (i = 0; i < group.n; i++) {

@@ -123,7 +123,7 @@ void abl_queue_append(abl_segment_t *segment, uint32_t ticket)
     count_waiting(segment, t, 1);
 }
 
-void abl_queue_insert(abl_segment_t *segment, uint32_t ticket)
+void abl_queue_insert(abl_segment_t *segment, uint32_t ticket, uint32_t after)
 {
     abl_place_row_t *t = &segment->tickets[ticket];
     abl_list_t *list = abl_queue_of(segment, t);
@@ -131,7 +131,7 @@ void abl_queue_insert(abl_segment_t *segment, uint32_t ticket)
 
     /* From the end: most tickets are the newest; the others have queued before and are among the oldest. */
     if (list->last != 0 && segment->tickets[list->last].place > t->place) {
-        next = list->first;
+        next = after != 0 ? after : list->first;
         while (segment->tickets[next].place < t->place) {
             next = segment->tickets[next].next;
         }

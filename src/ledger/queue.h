@@ -21,8 +21,9 @@ uint32_t abl_queue_ticket(abl_segment_t *segment);
 /* Puts it among the free. It must be in no list. */
 void abl_queue_free(abl_segment_t *segment, uint32_t ticket);
 
-/* Puts a waiting ticket where its place says. */
-void abl_queue_insert(abl_segment_t *segment, uint32_t ticket);
+/* Puts a waiting ticket where its place says. `after`: a ticket of the same queue that is known to be older,
+ * to save looking; 0: none is. */
+void abl_queue_insert(abl_segment_t *segment, uint32_t ticket, uint32_t after);
 
 /* Takes a waiting ticket out of its queue. */
 void abl_queue_remove(abl_segment_t *segment, uint32_t ticket);

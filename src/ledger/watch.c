@@ -33,21 +33,30 @@ typedef struct watch_t {
 } watch_t;
 
 #define EVENTS 16
-#define BELL UINT32_MAX /* the eventfd's mark; the others' is their seat */
+#define BELL UINT64_MAX /* the eventfd's mark */
 
-static bool add(const watch_t *watch, int fd, uint32_t mark)
+/* The mark of somebody who is watched: an event that comes late must not be taken for the next one's in the
+ * seat. */
+static uint64_t mark_of(uint32_t seat, pid_t pid)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = mark};
+    return (uint64_t)seat << 32 | (uint32_t)pid;
+}
+
+static bool add(const watch_t *watch, int fd, uint64_t mark)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = mark};
 
     return epoll_ctl(watch->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
 /* ---- others ----------------------------------------------------------------------------------------- */
 
-static void stop_watching(watched_t *w)
+static void stop_watching(const watch_t *watch, watched_t *w)
 {
     if (w->pid != 0 && w->fd >= 0) {
-        close(w->fd); /* which takes it out of the epoll set too */
+        /* Closing alone would not do it where somebody has forked a copy of the descriptor. */
+        (void)epoll_ctl(watch->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+        close(w->fd);
     }
     w->pid = 0;
     w->fd = -1;
@@ -61,7 +70,7 @@ static void start_watching(watch_t *watch, uint32_t seat, pid_t pid)
     w->pid = pid;
     w->fd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (w->fd >= 0) {
-        (void)add(watch, w->fd, seat);
+        (void)add(watch, w->fd, mark_of(seat, pid));
     } else if (errno == ESRCH) {
         abl_seats_reap(watch->child->segment, watch->child, seat, pid);
         w->pid = 0;
@@ -73,7 +82,7 @@ static void look_at(watch_t *watch, uint32_t seat, pid_t pid)
     watched_t *w = &watch->watched[seat];
 
     if (w->pid != pid) {
-        stop_watching(w);
+        stop_watching(watch, w);
         if (pid != 0) {
             start_watching(watch, seat, pid);
         }
@@ -135,19 +144,25 @@ static void attend(watch_t *watch)
 
 /* ---- the thread ------------------------------------------------------------------------------------- */
 
-static void on_event(watch_t *watch, uint32_t mark)
+static void on_death(watch_t *watch, uint32_t seat, pid_t pid)
+{
+    watched_t *w = &watch->watched[seat];
+
+    if (w->pid == pid) {
+        stop_watching(watch, w);
+        abl_seats_reap(watch->child->segment, watch->child, seat, pid);
+    }
+}
+
+static void on_event(watch_t *watch, uint64_t mark)
 {
     uint64_t rung;
 
     if (mark == BELL) {
         ssize_t n = read(watch->child->segment->wakers[watch->child->seat], &rung, sizeof(rung));
         (void)n;
-        return;
-    }
-    if (watch->watched[mark].pid != 0) {
-        pid_t pid = watch->watched[mark].pid;
-        stop_watching(&watch->watched[mark]);
-        abl_seats_reap(watch->child->segment, watch->child, mark, pid);
+    } else {
+        on_death(watch, (uint32_t)(mark >> 32), (pid_t)(uint32_t)mark);
     }
 }
 
@@ -161,7 +176,7 @@ static void *run(void *data)
         attend(watch);
         n = epoll_wait(watch->epoll, events, EVENTS, -1);
         for (i = 0; i < n; i++) {
-            on_event(watch, events[i].data.u32);
+            on_event(watch, events[i].data.u64);
         }
     }
     return NULL;

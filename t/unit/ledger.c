@@ -565,25 +565,62 @@ START_TEST(a_removed_member_is_drained)
     ledger_world_t w;
     abl_ledger_t *old;
     abl_want_t sticky = {.only = 1}, strict = {.only = 1, .strict = true};
-    abl_ticket_t *falls_back, *refused;
-    int member;
+    abl_ticket_t *first, *second, *any, *new;
 
     make_world(&w, "ab", 1);
     sit_down(&w);
     take(w.ledger);
     take(w.ledger);
-    falls_back = queue_as(w.ledger, &sticky);
-    refused = queue_as(w.ledger, &strict);
+    first = queue_as(w.ledger, &sticky);
+    second = queue_as(w.ledger, &strict);
+    any = queue(w.ledger);
     describe(&w, "a", 1);
     old = next_generation(&w);
+    new = queue(w.ledger);
     sound(&w);
-    ck_assert(rings(refused, 1000));
-    ck_assert_int_eq(abl_ledger_collect(old, &refused, &member), APR_ENOENT);
-    ck_assert(still_waits(old, &falls_back));
-    abl_ledger_give(old, 1, NULL); /* nobody gets it any more */
-    ck_assert(still_waits(old, &falls_back));
+    abl_ledger_give(old, 1,
+                    NULL); /* those who wait for it finish there, in their order, and nobody else begins */
+    ck_assert_int_eq(collect(old, &first), 1);
+    abl_ledger_give(old, 1, NULL);
+    ck_assert_int_eq(collect(old, &second), 1);
+    abl_ledger_give(old, 1, NULL);
+    ck_assert(still_waits(old, &any));
+    sound(&w);
     abl_ledger_give(old, 0, NULL);
-    ck_assert_int_eq(collect(old, &falls_back), 0);
+    ck_assert_int_eq(collect(old, &any), 0);
+    abl_ledger_give(old, 0, NULL);
+    ck_assert_int_eq(collect(w.ledger, &new), 0);
+    sound(&w);
+}
+END_TEST
+
+START_TEST(when_all_members_are_replaced_who_waits_is_served)
+{
+    ledger_world_t w;
+    abl_ledger_t *old;
+    abl_ticket_t *tickets[2], *failed;
+    abl_want_t want = ANY;
+    int member;
+
+    make_world(&w, "a", 1);
+    sit_down(&w);
+    take(w.ledger);
+    tickets[0] = queue(w.ledger);
+    tickets[1] = queue(w.ledger);
+    describe(&w, "b", 1);
+    old = next_generation(&w);
+    ck_assert_int_eq(take(w.ledger), 0); /* b, which those do not know */
+    for (int i = 0; i < 2; i++) {
+        ck_assert(still_waits(old, &tickets[i]));
+        abl_ledger_give(old, 0, NULL);
+        ck_assert_int_eq(collect(old, &tickets[i]), 0);
+        sound(&w);
+    }
+    abl_tried_add(&want.tried, 0);
+    ck_assert_int_eq(abl_ledger_take(old, &want, &member, &failed), APR_ENOENT);
+    abl_ledger_give(old, 0, NULL);
+    ck_assert_int_eq(abl_ledger_take(old, &(abl_want_t){.only = -1}, &member, &failed),
+                     APR_ENOENT); /* forgotten */
     sound(&w);
 }
 END_TEST
@@ -636,12 +673,11 @@ START_TEST(a_limit_may_change)
 }
 END_TEST
 
-START_TEST(a_balancer_that_goes_refuses_who_waits)
+START_TEST(a_balancer_that_goes_serves_who_waits)
 {
     ledger_world_t w;
     abl_ledger_t *old;
     abl_ticket_t *ticket;
-    int member;
 
     make_world(&w, "a", 1);
     sit_down(&w);
@@ -649,11 +685,84 @@ START_TEST(a_balancer_that_goes_refuses_who_waits)
     ticket = queue(w.ledger);
     w.conf.name = "another";
     old = next_generation(&w);
-    ck_assert(rings(ticket, 1000));
-    ck_assert_int_eq(abl_ledger_collect(old, &ticket, &member), APR_ENOENT);
     ck_assert_int_eq(take(w.ledger), 0); /* the same address, another balancer: another limit */
+    ck_assert(still_waits(old, &ticket));
     sound(&w);
     abl_ledger_give(old, 0, NULL);
+    ck_assert_int_eq(collect(old, &ticket), 0);
+    abl_ledger_give(old, 0, NULL);
+    sound(&w);
+}
+END_TEST
+
+START_TEST(a_member_that_is_disabled_refuses_who_has_no_other)
+{
+    ledger_world_t w;
+    abl_ledger_t *old;
+    abl_want_t strict = {.only = 1, .strict = true}, sticky = {.only = 1};
+    abl_ticket_t *refused, *moved, *older, *younger;
+    int member;
+
+    make_world(&w, "ab", 1);
+    sit_down(&w);
+    take(w.ledger);
+    take(w.ledger);
+    older = queue(w.ledger);
+    refused = queue_as(w.ledger, &strict);
+    moved = queue_as(w.ledger, &sticky);
+    younger = queue(w.ledger);
+    w.members[1].status = ABL_STATUS_DISABLED;
+    old = next_generation(&w);
+    sound(&w);
+    ck_assert(rings(refused, 1000));
+    ck_assert_int_eq(abl_ledger_collect(old, &refused, &member), APR_ENOENT);
+    abl_ticket_t **order[] = {&older, &moved, &younger}; /* its age counts among the others, too */
+    for (size_t i = 0; i < COUNT(order); i++) {
+        abl_ledger_give(old, 0, NULL);
+        ck_assert_int_eq(collect(old, order[i]), 0);
+    }
+    sound(&w);
+    w.members[0].status = ABL_STATUS_DISABLED;
+    refused = queue(w.ledger);
+    next_generation(&w);
+    ck_assert(rings(refused, 1000));
+    ck_assert_int_eq(abl_ledger_collect(w.ledger, &refused, &member), APR_ENOENT);
+    sound(&w);
+}
+END_TEST
+
+START_TEST(homes_are_in_the_first_set)
+{
+    ledger_world_t w;
+    abl_want_t want = ANY;
+
+    make_world(&w, "abc", 0);
+    w.members[0].set = 3;
+    w.members[1].status = ABL_STATUS_BACKUP;
+    configure(&w);
+    sit_down(&w);
+    for (apr_uint64_t key = 0; key < 100; key++) {
+        ck_assert_int_eq(abl_ledger_home(w.ledger, key * UINT64_C(0x9e3779b97f4a7c15)), 2);
+    }
+    abl_ledger_drain(w.ledger, 2, true);
+    want.only = 2;
+    ck_assert_str_eq(used(w.ledger, &want), "c"); /* a session that is there */
+    want.home = true;
+    ck_assert_str_eq(used(w.ledger, &want), "a"); /* one that only happens to belong there */
+}
+END_TEST
+
+START_TEST(who_is_in_a_hurry_does_not_wait)
+{
+    ledger_world_t w;
+    abl_want_t want = {.only = -1, .hurry = true};
+    abl_ticket_t *ticket;
+    int member;
+
+    make_world(&w, "a", 1);
+    sit_down(&w);
+    ck_assert_int_eq(abl_ledger_take(w.ledger, &want, &member, &ticket), APR_SUCCESS);
+    ck_assert_int_eq(abl_ledger_take(w.ledger, &want, &member, &ticket), ABL_QUEUE_FULL);
     sound(&w);
 }
 END_TEST
@@ -715,5 +824,6 @@ UNIT_MAIN("ledger", takes_and_gives, tried_members_are_left_out, the_last_member
           affinity_falls_back_or_does_not, a_home_stays_when_others_go, leases_and_queue_outlive_a_restart,
           a_new_member_serves_the_new_generation, a_removed_member_is_drained,
           a_member_that_comes_back_is_new_to_those_who_did_not_know_it, a_limit_may_change,
-          a_balancer_that_goes_refuses_who_waits, a_mark_outlives_restarts,
-          more_members_than_there_is_room_for)
+          a_balancer_that_goes_serves_who_waits, a_member_that_is_disabled_refuses_who_has_no_other,
+          when_all_members_are_replaced_who_waits_is_served, homes_are_in_the_first_set,
+          who_is_in_a_hurry_does_not_wait, a_mark_outlives_restarts, more_members_than_there_is_room_for)

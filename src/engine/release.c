@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What an exchange holds, given back: its place in the queue, its lease, its connection.
+ */
+#include "engine/transfer.h"
+
+/* Is what went wrong the member's fault? A client that leaves is not. */
+static bool is_failure(const abl_exchange_t *x)
+{
+    if (x->answered) {
+        return x->head_status >= 500;
+    }
+    switch (x->end) {
+    case ABL_END_BROKEN:
+    case ABL_END_BAD_ANSWER:
+    case ABL_END_TIMEOUT:
+    case ABL_END_SHORT:
+    case ABL_END_NONE: /* another attempt follows */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static abl_outcome_t outcome_of(const abl_exchange_t *x)
+{
+    return (abl_outcome_t){.latency = x->first_byte_at != 0 ? x->first_byte_at - x->taken_at : -1,
+                           .bytes = x->conn != NULL ? x->conn->bytes : 0,
+                           .failed = is_failure(x)};
+}
+
+static void give_lease(abl_exchange_t *x, const abl_outcome_t *outcome)
+{
+    if (x->leased) {
+        x->leased = false;
+        abl_ledger_give(x->balancer->ledger, x->member, outcome);
+    }
+}
+
+void abl_release_early(abl_exchange_t *x)
+{
+    abl_outcome_t outcome = outcome_of(x);
+
+    if (!x->keep || x->balancer->pools[x->member] == NULL) {
+        give_lease(x, &outcome);
+    }
+}
+
+void abl_release(abl_exchange_t *x, bool keep)
+{
+    abl_outcome_t outcome = outcome_of(x);
+
+    if (x->ticket != NULL) {
+        abl_ledger_leave(x->balancer->ledger, &x->ticket);
+    }
+    /* The connection first: the next request must not find the member occupied by it. */
+    if (x->conn != NULL) {
+        abl_pool_t *pool = x->balancer->pools[x->member];
+        if (keep && pool != NULL) {
+            abl_pool_put(pool, &x->conn, abl_clock_now());
+        } else {
+            abl_conn_close(&x->conn);
+        }
+    }
+    give_lease(x, &outcome);
+    x->member = -1;
+}
