@@ -118,12 +118,45 @@ subtest 'and httpd is restarted meanwhile' => sub {
     $m->await_requests(1);
     $c->abort;
     ok($s->await_access(qr{^499 .*/gate/first}m, 5), 'its request is over for httpd');
-    my ($old) = map { $_->{pid} } @{ $s->status_json->{seats} };
+    my @old = $s->children;
     $s->signal('USR1');
-    ok((wait_until { $s->log =~ /AH00493.*AH00489|AH00493.*resuming/s } 10), 'a graceful restart');
+    ok((wait_until { $s->log =~ /AH00493.*resuming/s } 10), 'a graceful restart');
+    ok((wait_until { !grep { kill 0, $_ } @old } 10), 'the children of the generation before do not wait for it');
     place_stays($s, 'the generation before', sub { $m->release });
-    ok((wait_until { !kill 0, $old } 10), 'then the child that kept its place ends');
     $s->log_ok(allow => [trouble]);
+};
+
+subtest 'restarted again and again while a member hangs' => sub {
+    my $s = server('concurrency=50', 'response=200ms');
+    $m->forget;
+    for my $n (1 .. 6) {
+        is($s->client->ask('GET', '/gate/hang')->status, 504, 'too late') for 1 .. 2;
+        my @old = $s->children;
+        $s->signal('USR1');
+        ok((wait_until { (() = $s->log =~ /resuming/g) > $n } 10), "restart $n");
+        ok((wait_until { !grep { kill 0, $_ } @old } 10), 'makes room');
+        is($s->status_member($m)->{busy}, 2 * $n, 'and forgets nothing');
+        is($s->status_json->{check}, 'ok', 'check');
+    }
+    my @keepers = map { $_->{pid} } @{ $s->status_json->{seats} };
+    cmp_ok(scalar @keepers, '>', 6, 'each time somebody keeps the places');
+    $m->release;
+    is($s->unrest(5), '', 'until the member is free');
+    $s->log_ok(allow => [trouble]);
+};
+
+subtest 'and stopped' => sub {
+    my $s = server('concurrency=1', 'response=200ms');
+    $m->forget;
+    is($s->client->ask('GET', '/gate/hang')->status, 504, 'too late');
+    $s->signal('USR1');
+    ok((wait_until { $s->log =~ /resuming.*resuming/s } 10), 'a graceful restart');
+    ok((wait_until { @{ $s->status_json->{seats} } >= 2 } 5), 'somebody keeps the place');
+    my @seats = map { $_->{pid} } @{ $s->status_json->{seats} };
+    $s->log_ok(allow => [trouble]);
+    $s->stop;
+    ok((wait_until { !grep { kill 0, $_ } @seats } 5), 'nobody outlives httpd');
+    $m->release;
 };
 
 subtest 'without a limit nobody waits for that' => sub {

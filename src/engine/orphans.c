@@ -6,6 +6,7 @@
 #include "engine/orphans.h"
 #include "engine/sweeper.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -42,6 +43,7 @@ typedef struct orphan_t {
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int epoll = -1; /* written once, before the first orphan */
 static atomic_int count;
+static bool keeping; /* this process is a keeper */
 
 /* Protects the list and every orphan in it: the thread works on one inside. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -56,12 +58,23 @@ static apr_status_t ignore_answer(void *ctx, const abl_answer_t *answer)
     return APR_SUCCESS;
 }
 
+static apr_status_t note_head(void *ctx, const abl_answer_t *answer)
+{
+    orphan_t *orphan = ctx;
+
+    (void)answer;
+    orphan->until = abl_clock_now() + ENDING_TIME;
+    return APR_SUCCESS;
+}
+
+/* A member that sends faster than it can be read would never let go. */
 static apr_status_t ignore_data(void *ctx, const char *bytes, size_t len)
 {
-    (void)ctx;
+    const orphan_t *orphan = ctx;
+
     (void)bytes;
     (void)len;
-    return APR_SUCCESS;
+    return orphan->until != 0 && abl_clock_now() >= orphan->until ? APR_TIMEUP : APR_SUCCESS;
 }
 
 static apr_status_t ignore(void *ctx)
@@ -72,8 +85,8 @@ static apr_status_t ignore(void *ctx)
 
 static const abl_exchange_events_t events = {
     .on_interim = ignore_answer,
-    .on_head = ignore_answer,
-    .on_upgrade = ignore_answer,
+    .on_head = note_head,
+    .on_upgrade = note_head,
     .on_data = ignore_data,
     .on_pass = ignore,
     .on_trailers = ignore_answer,
@@ -94,8 +107,6 @@ static void link_locked(orphan_t *orphan)
 
 static void bury_locked(orphan_t *orphan)
 {
-    bool keep = orphan->x.end == ABL_END_OK && orphan->x.keep;
-
     *(orphan->prev != NULL ? &orphan->prev->next : &all) = orphan->next;
     if (orphan->next != NULL) {
         orphan->next->prev = orphan->prev;
@@ -103,7 +114,7 @@ static void bury_locked(orphan_t *orphan)
     /* Closing alone would not do it where somebody has forked a copy of the descriptor. */
     (void)epoll_ctl(epoll, EPOLL_CTL_DEL, orphan->x.conn->fd, NULL);
     orphan->x.end = orphan->left; /* that, and not what came after, says whether the member is to blame */
-    abl_release(&orphan->x, keep);
+    abl_release(&orphan->x, false);
     free(orphan);
     atomic_fetch_sub(&count, 1);
 }
@@ -113,8 +124,7 @@ static void go_on_locked(orphan_t *orphan)
 {
     if (abl_transfer_run(&orphan->x, ABL_READY_MEMBER_READ) != ABL_TRANSFER_WAIT) {
         bury_locked(orphan);
-    } else if (orphan->until == 0 && orphan->x.head_done) {
-        orphan->until = abl_clock_now() + ENDING_TIME;
+    } else if (orphan->until != 0 && !keeping) {
         abl_sweeper_wake(orphan->until);
     }
 }
@@ -129,21 +139,26 @@ static bool is_here_locked(const orphan_t *orphan)
     return other != NULL;
 }
 
-static void *run(void *unused)
+static void wait_and_go_on(int timeout)
 {
     struct epoll_event found[EVENTS];
+    int n = epoll_wait(epoll, found, EVENTS, timeout);
+    int i;
 
+    pthread_mutex_lock(&lock);
+    for (i = 0; i < n; i++) {
+        if (is_here_locked(found[i].data.ptr)) {
+            go_on_locked(found[i].data.ptr);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void *run(void *unused)
+{
     (void)unused;
     for (;;) {
-        int n = epoll_wait(epoll, found, EVENTS, -1);
-        int i;
-        pthread_mutex_lock(&lock);
-        for (i = 0; i < n; i++) {
-            if (is_here_locked(found[i].data.ptr)) {
-                go_on_locked(found[i].data.ptr);
-            }
-        }
-        pthread_mutex_unlock(&lock);
+        wait_and_go_on(-1);
     }
     return NULL;
 }
@@ -231,7 +246,7 @@ static orphan_t *copy_of(const abl_exchange_t *x)
     orphan->x.timeouts = &orphan->timeouts;
     orphan->x.request = &orphan->request;
     orphan->x.events = &events;
-    orphan->x.ctx = NULL;
+    orphan->x.ctx = orphan;
     orphan->x.pool = NULL;
     return orphan;
 }
@@ -256,6 +271,9 @@ static void choose_end(orphan_t *orphan)
         abl_receive_drain(&orphan->x);
     } else {
         abl_receive_resume(&orphan->x);
+    }
+    if (orphan->x.head_done) {
+        orphan->until = abl_clock_now() + ENDING_TIME;
     }
 }
 
@@ -300,4 +318,85 @@ apr_status_t abl_orphans_start(void)
 int abl_orphans_count(void)
 {
     return atomic_load(&count);
+}
+
+/* ---- the keeper ------------------------------------------------------------------------------------- */
+
+#define LOOK_EVERY 1000 /* ms: whether the parent still lives, and whose time is up */
+
+static bool is_needed(const abl_child_t *child, int fd)
+{
+    const orphan_t *orphan = all;
+
+    while (orphan != NULL && orphan->x.conn->fd != fd) {
+        orphan = orphan->next;
+    }
+    return orphan != NULL || fd == epoll || fd <= STDERR_FILENO || abl_segment_needs(child, fd);
+}
+
+/* The ports httpd listens on must be free when httpd is gone, and clients must see their connections end. */
+static void close_others(const abl_child_t *child, int ready)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    const struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        int fd = atoi(entry->d_name);
+        if (fd != dirfd(dir) && fd != ready && !is_needed(child, fd)) {
+            close(fd);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+}
+
+static void forget_signals(void)
+{
+    sigset_t none;
+    int number;
+
+    for (number = 1; number < NSIG; number++) {
+        (void)signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
+    }
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The forked copy, with no thread but this one. */
+__attribute__((noreturn)) static void keep(abl_child_t *child, pid_t parent, int ready)
+{
+    keeping = true;
+    forget_signals();
+    close_others(child, ready);
+    abl_segment_move(child);
+    (void)!write(ready, "", 1);
+    close(ready);
+    pthread_mutex_unlock(&lock); /* as it was taken before the fork */
+    while (abl_orphans_count() > 0 && (kill(parent, 0) == 0 || errno == EPERM)) {
+        wait_and_go_on(LOOK_EVERY);
+        sweep(NULL, abl_clock_now());
+    }
+    _exit(0);
+}
+
+void abl_orphans_move_out(abl_child_t *child)
+{
+    pid_t parent = getppid();
+    int ready[2];
+    char byte;
+    pid_t pid;
+
+    if (pipe(ready) != 0) {
+        return;
+    }
+    pthread_mutex_lock(&lock); /* for good: this process has nothing more to do with them */
+    pid = fork();
+    if (pid == 0) {
+        close(ready[0]);
+        keep(child, parent, ready[1]);
+    }
+    close(ready[1]);
+    (void)!read(ready[0], &byte, 1);
+    close(ready[0]);
 }

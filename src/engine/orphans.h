@@ -20,4 +20,10 @@ void abl_orphans_adopt(abl_exchange_t *x);
 /* How many there are in this child. May be called from a signal's handler. */
 int abl_orphans_count(void);
 
+/* This child is about to end: its orphans, and its seat with their leases, go to a process of their own, the
+ * keeper, which ends with the last of them or with httpd's parent. So a restart neither waits for a slow
+ * member nor takes it for free. Main thread of the child, when no other thread serves requests; not from a
+ * signal's handler. */
+void abl_orphans_move_out(abl_child_t *child);
+
 #endif

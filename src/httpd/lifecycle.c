@@ -153,10 +153,26 @@ void abl_lifecycle_child_status(server_rec *s, pid_t pid, ap_generation_t gen, i
 
 /* ---- a child ---------------------------------------------------------------------------------------- */
 
-static apr_status_t start_balancers(void)
+/* A child of the prefork MPM that is told to end does so in the signal's handler: wherever it was. */
+static bool in_handler(void)
+{
+    sigset_t blocked;
+
+    return pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && sigismember(&blocked, SIGTERM) == 1;
+}
+
+static apr_status_t leave_orphans(void *child)
+{
+    if (abl_orphans_count() > 0 && !in_handler()) {
+        abl_orphans_move_out(child);
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t start_balancers(apr_pool_t *pchild)
 {
     abl_section_t *section = abl_config_sections();
-    abl_child_t *child;
+    abl_child_t *child = NULL;
     apr_status_t rv;
 
     if (section == NULL) {
@@ -166,37 +182,8 @@ static apr_status_t start_balancers(void)
     for (; rv == APR_SUCCESS && section != NULL; section = section->next) {
         rv = abl_balancer_start(&section->balancer, child);
     }
+    apr_pool_pre_cleanup_register(pchild, child, leave_orphans);
     return rv;
-}
-
-/* A child that may finish its requests also waits for its orphans: their members are still at work, and its
- * death would make their places look free. */
-#define ORPHANS_PATIENCE (600 * ABL_SECOND)
-#define LOOK_EVERY (50 * ABL_MS)
-
-/* A child that must go gets SIGTERM, and again after 3 seconds. */
-static bool must_go(void)
-{
-    sigset_t pending;
-
-    return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1;
-}
-
-static apr_status_t wait_for_orphans(void *unused)
-{
-    int64_t until = abl_clock_now() + ORPHANS_PATIENCE;
-    sigset_t term;
-
-    (void)unused;
-    if (abl_orphans_count() > 0 && !abl_segment_is_inside()) {
-        sigemptyset(&term);
-        sigaddset(&term, SIGTERM);
-        pthread_sigmask(SIG_BLOCK, &term, NULL);
-        while (abl_orphans_count() > 0 && !must_go() && abl_clock_now() < until) {
-            apr_sleep(LOOK_EVERY);
-        }
-    }
-    return APR_SUCCESS;
 }
 
 void abl_lifecycle_child_init(apr_pool_t *pchild, server_rec *s)
@@ -204,7 +191,7 @@ void abl_lifecycle_child_init(apr_pool_t *pchild, server_rec *s)
     apr_status_t rv;
 
     abl_linger_child_init();
-    rv = start_balancers();
+    rv = start_balancers(pchild);
     if (rv == APR_SUCCESS) {
         rv = abl_orphans_start();
     }
@@ -212,7 +199,6 @@ void abl_lifecycle_child_init(apr_pool_t *pchild, server_rec *s)
         rv = abl_sweeper_start();
     }
     if (rv == APR_SUCCESS) {
-        apr_pool_pre_cleanup_register(pchild, NULL, wait_for_orphans);
         return;
     }
     ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s,

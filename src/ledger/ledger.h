@@ -94,9 +94,11 @@ apr_status_t abl_segment_join(abl_segment_t *segment, abl_child_t **child);
 /* The ledger as this child uses it: a copy that lives as long as the process. NULL: no memory. */
 abl_ledger_t *abl_ledger_join(const abl_ledger_t *ledger, abl_child_t *child);
 
-/* Was this thread interrupted, by a signal whose handler calls this, in the middle of one of these functions?
- * Then it holds the lock, and must end without delay. */
-bool abl_segment_is_inside(void);
+/* This process, a copy that the child has forked, has the child's seat from now on. */
+void abl_segment_move(abl_child_t *child);
+
+/* Is this descriptor one of the segment's? */
+bool abl_segment_needs(const abl_child_t *child, int fd);
 
 /* A child is dead: its leases are given back or handed on, its tickets go, its seat is free. Nothing happens
  * when `pid` has no seat. Any process that knows the death for certain, in httpd the parent. */

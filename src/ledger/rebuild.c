@@ -180,13 +180,6 @@ static void rebuild(abl_segment_t *segment, const abl_child_t *child)
 
 /* ---- in and out ------------------------------------------------------------------------------------- */
 
-static _Thread_local volatile bool inside;
-
-bool abl_segment_is_inside(void)
-{
-    return inside;
-}
-
 bool abl_enter(abl_segment_t *segment, const abl_child_t *child)
 {
     abl_probe(ABL_PROBE_BEFORE);
@@ -197,7 +190,6 @@ bool abl_enter(abl_segment_t *segment, const abl_child_t *child)
         rebuild(segment, child);
     }
     segment->shared->dirty = 1;
-    inside = true;
     abl_in_order();
     abl_probe(ABL_PROBE_ENTERED);
     return true;
@@ -208,7 +200,6 @@ void abl_leave(abl_segment_t *segment)
     abl_probe(ABL_PROBE_LEAVING);
     abl_in_order();
     segment->shared->dirty = 0;
-    inside = false;
     abl_lock_release(segment->shared);
     abl_probe(ABL_PROBE_AFTER);
 }

@@ -44,6 +44,35 @@ uint32_t abl_seats_take(abl_segment_t *segment)
     return seat;
 }
 
+void abl_segment_move(abl_child_t *child)
+{
+    abl_segment_t *segment = child->segment;
+
+    if (!abl_enter(segment, child)) {
+        return;
+    }
+    segment->seats[child->seat].pid = getpid();
+    segment->shared->people++;
+    if (segment->shared->leader == child->seat) {
+        segment->shared->leader = 0; /* the others notice when the child is gone */
+    } else if (segment->shared->leader != 0) {
+        abl_grant_wake(segment, segment->shared->leader);
+    }
+    abl_leave(segment);
+}
+
+bool abl_segment_needs(const abl_child_t *child, int fd)
+{
+    uint32_t seat;
+
+    for (seat = 1; seat <= child->segment->nseats; seat++) {
+        if (child->segment->wakers[seat] == fd) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- reaping ---------------------------------------------------------------------------------------- */
 
 static void give_back_leases(abl_segment_t *segment, const abl_child_t *child, uint32_t seat)
