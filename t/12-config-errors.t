@@ -37,6 +37,21 @@ subtest 'what is right passes' => sub {
     is($code, 0, 'accepted') or diag($text);
 };
 
+subtest 'two limits for one server' => sub {
+    my $twice = sub { my ($one, $two, @lines) = @_; return "<Balancer app>\nBalancerMember $one\n@lines</Balancer>\n<Balancer two>\nBalancerMember $two\n</Balancer>\nBalancerPass / app" };
+    for my $pair ([ 'http://127.0.0.1:8001 concurrency=1', 'http://127.0.0.1:8001' ], [ 'http://127.0.0.1:8001/a', 'http://127.0.0.1:8001/b concurrency=2' ],
+        [ 'unix:/run/x|http://a concurrency=1', 'unix:/run/x|http://b concurrency=1' ]) {
+        my ($code, $text) = Abl::Server->configtest($twice->(@$pair));
+        is($code, 0, "accepted: @$pair") or diag($text);
+        like($text, qr/ABL0193: \S+:\d+: <Balancer two>: BalancerMember .* is in <Balancer app> too.*concurrency=/, 'with a warning');
+        is(() = $text =~ /ABL0193/g, 1, 'one');
+    }
+    my (undef, $text) = Abl::Server->configtest($twice->('http://127.0.0.1:8001', 'http://127.0.0.1:8001'));
+    unlike($text, qr/ABL0193/, 'without a limit there is nothing to warn of');
+    (undef, $text) = Abl::Server->configtest($twice->('http://127.0.0.1:8001 concurrency=1', 'http://127.0.0.1:8002 concurrency=1'));
+    unlike($text, qr/ABL0193/, 'nor with two servers');
+};
+
 subtest 'unknown balancer' => sub {
     my @known = (qr/there is no <Balancer nope>/, qr/defined are: app$/m);
     wrong_after('BalancerPass / nope', qr/BalancerPass/, @known);

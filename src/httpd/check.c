@@ -6,6 +6,7 @@
 
 #include "http_core.h"
 
+#include "apr_hash.h"
 #include "apr_strings.h"
 
 /* Routes of scopes, while the configuration is read. Parent. */
@@ -172,6 +173,57 @@ static void note_walk(server_rec *s)
     conf->walk |= any_overrules(core->sec_dir) || (defaults != NULL && any_overrules(defaults->sec_file));
 }
 
+/* ---- two limits for one server ---------------------------------------------------------------------- */
+
+/* Where a member listens, whatever is asked of it there. */
+static const char *place_of(apr_pool_t *p, const abl_member_t *member)
+{
+    const abl_member_url_t *url = &member->url;
+
+    return url->socket_path != NULL ? url->socket_path
+                                    : apr_psprintf(p, "%s port %d", url->host, (int)url->port);
+}
+
+typedef struct listener_t {
+    const char *balancer;
+    bool limited;
+} listener_t;
+
+static void note_listener(apr_hash_t *listeners, server_rec *s, const abl_section_t *section,
+                          const abl_member_t *member)
+{
+    apr_pool_t *p = apr_hash_pool_get(listeners);
+    const char *place = place_of(p, member);
+    listener_t *other = apr_hash_get(listeners, place, APR_HASH_KEY_STRING);
+
+    if (other == NULL) {
+        other = apr_pcalloc(p, sizeof(*other));
+        other->balancer = section->balancer.name;
+        other->limited = member->concurrency > 0;
+        apr_hash_set(listeners, place, APR_HASH_KEY_STRING, other);
+    } else if (other->limited || member->concurrency > 0) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING | APLOG_STARTUP, 0, s,
+                     "ABL0193: %s:%d: <Balancer %s>: BalancerMember %s: %s is in <Balancer %s> too, and each "
+                     "counts for itself: together they may send more than concurrency= says. Use one "
+                     "balancer for both",
+                     section->place.file, section->place.line, section->balancer.name, member->url.text,
+                     place, other->balancer);
+    }
+}
+
+static void check_listeners(apr_pool_t *p, server_rec *s)
+{
+    apr_hash_t *listeners = apr_hash_make(p);
+    const abl_section_t *section;
+    int i;
+
+    for (section = abl_config_sections(); section != NULL; section = section->next) {
+        for (i = 0; i < section->balancer.nmembers; i++) {
+            note_listener(listeners, s, section, &section->balancer.members[i]);
+        }
+    }
+}
+
 int abl_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     server_rec *server;
@@ -185,5 +237,9 @@ int abl_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
         note_walk(server);
     }
     wrong += check_handlers(ptemp, s, ap_conftree);
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG ||
+        ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
+        check_listeners(ptemp, s); /* httpd reads everything twice when it starts; once is enough to warn */
+    }
     return wrong == 0 ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }
