@@ -5,12 +5,11 @@
  */
 #include "engine/orphans.h"
 
-#include <dlfcn.h>
+#include "base/thread.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -25,9 +24,10 @@ typedef struct orphan_t {
 } orphan_t;
 
 #define EVENTS 16
-#define KEEPALIVE_AFTER                                                                                      \
-    30 /* seconds of silence, then the kernel asks whether the other side still exists                       \
-        */
+
+/* Seconds of silence before the kernel asks whether the other side still exists, and between its questions.
+ */
+#define KEEPALIVE_AFTER 30
 #define KEEPALIVE_EVERY 10
 #define KEEPALIVE_TIMES 3
 
@@ -113,43 +113,19 @@ static void *run(void *unused)
     return NULL;
 }
 
-/* exit() unloads modules while this thread may be about to run. */
-static void pin_code(void)
-{
-    Dl_info info;
-
-    if (dladdr((void *)&once, &info) != 0) {
-        (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-    }
-}
-
 static void start(void)
 {
-    pthread_condattr_t clock;
-    pthread_attr_t attr;
-    pthread_t thread;
-    sigset_t all, before;
     int fd = epoll_create1(EPOLL_CLOEXEC);
 
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&changed, &clock);
-    pthread_condattr_destroy(&clock);
+    abl_thread_cond_init(&changed);
     if (fd < 0) {
         return;
     }
     epoll = fd;
-    pin_code();
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&thread, &attr, run, NULL) != 0) {
+    if (abl_thread_start(run, NULL) != 0) {
         close(fd);
         epoll = -1;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
 }
 
 /* ---- adopting --------------------------------------------------------------------------------------- */

@@ -340,8 +340,6 @@ END_TEST
 
 /* ---- the order over processes ----------------------------------------------------------------------- */
 
-
-
 START_TEST(one_queue_for_all_processes)
 {
     ledger_world_t w;
