@@ -110,9 +110,9 @@ static void attend(watch_t *watch)
 {
     const abl_child_t *child = watch->child;
     abl_shared_t *shared = child->segment->shared;
-    uint32_t people, leader;
 
     do {
+        uint32_t people, leader;
         if (!abl_enter(child->segment, child)) {
             return;
         }
@@ -166,21 +166,24 @@ static void *run(void *data)
     return NULL;
 }
 
+static bool listen_to(watch_t *watch, abl_child_t *child)
+{
+    watch->child = child;
+    watch->epoll = epoll_create1(EPOLL_CLOEXEC);
+    watch->watched = calloc((size_t)child->segment->nseats + 1, sizeof(*watch->watched));
+    return watch->watched != NULL && watch->epoll >= 0 &&
+           add(watch, child->segment->wakers[child->seat], BELL);
+}
+
 apr_status_t abl_watch_start(abl_child_t *child)
 {
     watch_t *watch = calloc(1, sizeof(*watch));
+    apr_status_t rv;
 
-    if (watch == NULL) {
-        return APR_ENOMEM;
-    }
-    watch->child = child;
-    watch->watched = calloc((size_t)child->segment->nseats + 1, sizeof(*watch->watched));
-    watch->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (watch->watched == NULL) {
-        return APR_ENOMEM;
-    }
-    if (watch->epoll < 0 || !add(watch, child->segment->wakers[child->seat], BELL)) {
-        return errno;
+    if (watch == NULL || !listen_to(watch, child)) {
+        rv = errno;
+        free(watch);
+        return rv; /* the child ends without it, and the rest with the child */
     }
     return abl_thread_start(run, watch);
 }

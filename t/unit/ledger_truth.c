@@ -399,9 +399,22 @@ START_TEST(the_check_sees)
     SEES(s->balancers[1].clients[5] = 0, "balancer test: not every waiting client is counted");
     SEES(s->tickets[1].client = 6, "balancer test: ticket 1 is counted for another client");
     SEES(s->tickets[1].seat = 2, "ticket 1 is of seat 2, which is empty");
+    SEES(s->seats[1].mail = ((abl_list_t){1, 1, 1}),
+         "the mail of seat 1 has ticket 1, which does not belong there");
+    SEES(s->seats[1].mail.length = 1, "the mail of seat 1 says 1 and has 0");
     SEES(s->tickets[1].seat = 33, "ticket 1 is of seat 33, which is empty");
     SEES(s->tickets[1].mailed = 1, "ticket 1 is in the mail and was not granted");
     SEES(s->shared->tickets_used++, "of 4 tickets 3 are in use and 0 free");
+}
+END_TEST
+
+START_TEST(the_check_follows_the_mail)
+{
+    ledger_world_t w;
+
+    make_mail(&w, true);
+    w.segment->seats[1].mail = (abl_list_t){0, 0, 0};
+    refuted(w.segment, "not every ticket that is in the mail is in a seat's");
 }
 END_TEST
 
@@ -428,4 +441,5 @@ UNIT_MAIN("ledger_truth", the_queue_is_made_anew, who_was_granted_is_told_again,
           whoever_is_inside_says_so, mail_that_is_collected_before_it_comes, mail_for_one_who_leaves,
           mail_for_the_dead, what_the_dead_had_not_collected_is_handed_on,
           the_last_request_of_a_removed_member_dies, the_last_request_of_a_removed_member_leaves,
-          when_every_ticket_is_in_use, the_check_sees, what_a_limit_was_before_excuses_nobody_who_comes_later)
+          when_every_ticket_is_in_use, the_check_sees, the_check_follows_the_mail,
+          what_a_limit_was_before_excuses_nobody_who_comes_later)
