@@ -6,8 +6,9 @@
 #include "engine/orphans.h"
 #include "engine/sweeper.h"
 
+#include "base/thread.h"
+
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -34,9 +35,10 @@ typedef struct orphan_t {
 #define ENDING_TIME (5 * ABL_SECOND)
 
 #define EVENTS 16
-#define KEEPALIVE_AFTER                                                                                      \
-    30 /* seconds of silence, then the kernel asks whether the other side still exists                       \
-        */
+
+/* Seconds of silence before the kernel asks whether the other side still exists, and between its questions.
+ */
+#define KEEPALIVE_AFTER 30
 #define KEEPALIVE_EVERY 10
 #define KEEPALIVE_TIMES 3
 
@@ -113,7 +115,6 @@ static void bury_locked(orphan_t *orphan)
     }
     /* Closing alone would not do it where somebody has forked a copy of the descriptor. */
     (void)epoll_ctl(epoll, EPOLL_CTL_DEL, orphan->x.conn->fd, NULL);
-    orphan->x.end = orphan->left; /* that, and not what came after, says whether the member is to blame */
     abl_release(&orphan->x, false);
     free(orphan);
     atomic_fetch_sub(&count, 1);
@@ -183,38 +184,18 @@ static int64_t sweep(void *unused, int64_t now)
     return due;
 }
 
-/* exit() unloads modules while this thread may be about to run. */
-static void pin_code(void)
-{
-    Dl_info info;
-
-    if (dladdr((void *)&once, &info) != 0) {
-        (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-    }
-}
-
 static void start(void)
 {
-    pthread_attr_t attr;
-    pthread_t thread;
-    sigset_t all, before;
     int fd = epoll_create1(EPOLL_CLOEXEC);
 
     if (fd < 0) {
         return;
     }
     epoll = fd;
-    pin_code();
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&thread, &attr, run, NULL) != 0) {
+    if (abl_thread_start(run, NULL) != 0) {
         close(fd);
         epoll = -1;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
 }
 
 /* ---- adopting --------------------------------------------------------------------------------------- */
@@ -237,11 +218,11 @@ static orphan_t *copy_of(const abl_exchange_t *x)
     if (orphan == NULL) {
         return NULL;
     }
-    orphan->left = x->end;
     orphan->balancer = *x->balancer;
     orphan->timeouts = (abl_timeouts_t){INT64_MAX / 2, INT64_MAX / 2, INT64_MAX / 2, INT64_MAX / 2};
     orphan->request.to_head = x->request->to_head;
     orphan->x = *x;
+    orphan->x.ended_as = x->end;
     orphan->x.balancer = &orphan->balancer;
     orphan->x.timeouts = &orphan->timeouts;
     orphan->x.request = &orphan->request;
@@ -264,8 +245,8 @@ static void make_deaf(abl_exchange_t *x)
 /* An answer that was not understood, or bytes of a tunnel, have no end but the connection's. */
 static void choose_end(orphan_t *orphan)
 {
-    bool lost = orphan->left == ABL_END_BAD_ANSWER ||
-                (orphan->left == ABL_END_SHORT && orphan->x.why_rv != APR_TIMEUP) || orphan->x.tunnel;
+    bool lost = orphan->x.ended_as == ABL_END_BAD_ANSWER ||
+                (orphan->x.ended_as == ABL_END_SHORT && orphan->x.why_rv != APR_TIMEUP) || orphan->x.tunnel;
 
     if (lost) {
         abl_receive_drain(&orphan->x);

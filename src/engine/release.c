@@ -7,10 +7,10 @@
 /* Is what went wrong the member's fault? A client that leaves is not. */
 static bool is_failure(const abl_exchange_t *x)
 {
-    if (x->answered) {
+    if (x->answered && x->ended_as == ABL_END_NONE) {
         return x->head_status >= 500;
     }
-    switch (x->end) {
+    switch (x->ended_as != ABL_END_NONE ? x->ended_as : x->end) {
     case ABL_END_BROKEN:
     case ABL_END_BAD_ANSWER:
     case ABL_END_TIMEOUT:

@@ -5,11 +5,8 @@
 #include "engine/sweeper.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
-#include <dlfcn.h>
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -81,48 +78,13 @@ static void *run(void *unused)
     return NULL;
 }
 
-/* exit() unloads modules while this thread may be about to run. */
-static void pin_code(void)
-{
-    Dl_info info;
-
-    if (dladdr((void *)&tasks, &info) != 0) {
-        (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-    }
-}
-
-static apr_status_t start_thread(void)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-    int rc;
-
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    rc = pthread_create(&thread, &attr, run, NULL);
-    pthread_attr_destroy(&attr);
-    return rc;
-}
-
 apr_status_t abl_sweeper_start(void)
 {
-    pthread_condattr_t attr;
-    sigset_t all, before;
-    apr_status_t rv;
-
     if (tasks == NULL) {
         return APR_SUCCESS;
     }
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&changed, &attr);
-    pthread_condattr_destroy(&attr);
-    pin_code();
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rv = start_thread();
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rv;
+    abl_thread_cond_init(&changed);
+    return abl_thread_start(run, NULL);
 }
 
 void abl_sweeper_wake(int64_t at)

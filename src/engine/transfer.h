@@ -49,17 +49,16 @@ struct abl_exchange_t {
     abl_want_t want;      /* the request's, with what has been tried */
     abl_ticket_t *ticket; /* owned; NULL: it does not wait */
     int64_t queue_until;  /* 0: it has not waited yet */
-    int64_t waited;       /* µs in the queue */
 
     /* the attempt */
     int member;            /* the one that is tried; -1: none */
     bool leased;           /* its lease is held */
-    int64_t taken_at;      /* when it was taken */
     int last_member;       /* the last one a lease was held of; -1: none yet */
-    int address;           /* which of its addresses */
+    int64_t taken_at;      /* when it was taken */
     int64_t connect_until; /* of this address; 0: not begun */
-    bool fresh_only;       /* no kept connection this time */
+    int address;           /* which of its addresses */
     int resends;           /* attempts that followed one which may have reached a member */
+    bool fresh_only;       /* no kept connection this time */
     bool sent_ever;        /* some member may have seen some of the request */
     bool body_begun;       /* read_body was called: the request cannot be repeated */
     abl_conn_t *conn;      /* owned; NULL between attempts */
@@ -77,9 +76,9 @@ struct abl_exchange_t {
 
     /* receiving */
     abl_receive_t (*receive)(abl_exchange_t *x);
+    int64_t first_byte_at; /* of the answer on this connection; 0: not yet */
     bool can_read;         /* the socket may have something */
     bool answered;         /* the answer is complete */
-    int64_t first_byte_at; /* of the answer on this connection; 0: not yet */
     bool queued;           /* on_data was called after the last on_pass */
     bool head_done;        /* on_head or on_upgrade was called */
     int head_status;       /* of the final head */
@@ -98,6 +97,7 @@ struct abl_exchange_t {
     int64_t hold_until; /* a body is held back for 100 Continue, no refill; 0: it is not */
 
     abl_end_t end;
+    abl_end_t ended_as; /* an orphan: how it ended for the client, which says who is to blame; else NONE */
     abl_end_t last_failure; /* what it would be if no other member is left */
     const char *why;
     apr_status_t why_rv;

@@ -17,6 +17,7 @@ apr_status_t abl_segment_join(abl_segment_t *segment, abl_child_t **child)
     c->segment = segment;
     c->fds = calloc(ABL_LEDGER_TICKETS + 1, sizeof(int)); /* touched only where it is used */
     if (c->fds == NULL) {
+        free(c);
         return APR_ENOMEM;
     }
     pthread_mutex_init(&c->lock, NULL);

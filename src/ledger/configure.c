@@ -275,12 +275,11 @@ static void set_method(abl_segment_t *segment, uint32_t balancer, const char *na
 static int enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger)
 {
     uint32_t balancer = find_balancer(segment, conf->name);
-    abl_balancer_row_t *b;
 
     ledger->generation = segment->shared->generation;
     ledger->balancer = balancer != 0 ? balancer : new_balancer(segment, conf->name);
     if (ledger->balancer != 0) {
-        b = &segment->balancers[ledger->balancer];
+        abl_balancer_row_t *b = &segment->balancers[ledger->balancer];
         b->queue_length = conf->queue_length;
         b->per_client = conf->per_client;
         b->listed = 1;

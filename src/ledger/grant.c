@@ -188,3 +188,20 @@ void abl_grant_forget(abl_segment_t *segment, uint32_t row)
         r->balancer = 0;
     }
 }
+
+void abl_grant_drop(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket)
+{
+    uint32_t row = segment->tickets[ticket].grant;
+
+    if (row == 0) {
+        abl_queue_remove(segment, ticket);
+    } else {
+        abl_queue_unmail(segment, ticket);
+    }
+    abl_queue_free(segment, ticket);
+    if (row != 0 && row != ABL_REFUSED) {
+        segment->rows[row].c.busy--;
+        abl_grant_row(segment, child, row);
+        abl_grant_forget(segment, row);
+    }
+}

@@ -26,6 +26,9 @@ void abl_grant_tell(abl_segment_t *segment, const abl_child_t *child, uint32_t t
 /* Wakes the thread of another child. */
 void abl_grant_wake(const abl_segment_t *segment, uint32_t seat);
 
+/* A ticket is not wanted any more: a lease that it holds is handed on. */
+void abl_grant_drop(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket);
+
 /* A member without requests that is in no configuration any more is forgotten. */
 void abl_grant_forget(abl_segment_t *segment, uint32_t row);
 

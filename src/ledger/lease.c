@@ -316,24 +316,11 @@ apr_status_t abl_ledger_collect(abl_ledger_t *ledger, abl_ticket_t **ticket, int
 void abl_ledger_leave(abl_ledger_t *ledger, abl_ticket_t **ticket)
 {
     abl_segment_t *segment = ledger->segment;
-    uint32_t index = (*ticket)->index;
-    uint32_t grant;
 
     if (!abl_enter(segment, ledger->child)) {
         return;
     }
-    grant = segment->tickets[index].grant;
-    if (grant == 0) {
-        abl_queue_remove(segment, index);
-    } else {
-        abl_queue_unmail(segment, index);
-    }
-    abl_queue_free(segment, index);
-    if (grant != 0 && grant != ABL_REFUSED) {
-        segment->rows[grant].c.busy--;
-        abl_grant_row(segment, ledger->child, grant);
-        abl_grant_forget(segment, grant);
-    }
+    abl_grant_drop(segment, ledger->child, (*ticket)->index);
     abl_leave(segment);
     drop_ticket(ledger->child, *ticket);
     *ticket = NULL;
@@ -434,12 +421,10 @@ apr_uint32_t abl_ledger_busy(abl_ledger_t *ledger, int member)
 
 int64_t abl_ledger_head_age(abl_ledger_t *ledger)
 {
-    uint32_t head;
     int64_t age = 0;
 
     if (abl_enter(ledger->segment, ledger->child)) {
-        head = abl_queue_head(ledger->segment, ledger->balancer);
-        age = head != 0 ? abl_clock_now() - ledger->segment->tickets[head].since : 0;
+        age = abl_queue_head_age(ledger->segment, ledger->balancer);
         abl_leave(ledger->segment);
     }
     return age;

@@ -141,7 +141,8 @@ typedef struct abl_want_t {
 /* Takes a lease: the method picks among the members that may be used, and the pick is counted in the same
  * step. APR_SUCCESS: *member is its index and abl_ledger_give() is owed. APR_EINPROGRESS: all of them are
  * full; *ticket is the request's place in the queue. APR_ENOENT: no member may be used. ABL_QUEUE_FULL,
- * ABL_CLIENT_QUEUE_FULL: the queue, or this client's part of it, is full. APR_ENOMEM, or errno's reason. */
+ * ABL_CLIENT_QUEUE_FULL: the queue, or this client's part of it, is full. Anything else: why it cannot wait,
+ * such as no descriptor. */
 apr_status_t abl_ledger_take(abl_ledger_t *ledger, abl_want_t *want, int *member, abl_ticket_t **ticket);
 
 /* Becomes readable when there is something to collect. Level-triggered; poll it, do not read it. */

@@ -4,6 +4,8 @@
  */
 #include "ledger/queue.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 /* ---- lists ------------------------------------------------------------------------------------------ */
@@ -27,6 +29,12 @@ static void unlink_ticket(abl_segment_t *segment, abl_list_t *list, uint32_t tic
     *(t->next != 0 ? &segment->tickets[t->next].prev : &list->last) = t->prev;
     t->prev = t->next = 0;
     list->length--;
+}
+
+/* The queue that a waiting ticket belongs in. */
+static abl_list_t *queue_of(abl_segment_t *segment, const abl_place_row_t *t)
+{
+    return t->only != 0 ? &segment->rows[t->only].queue : &segment->balancers[t->balancer].queue;
 }
 
 /* ---- clients ---------------------------------------------------------------------------------------- */
@@ -118,7 +126,7 @@ void abl_queue_append(abl_segment_t *segment, uint32_t ticket)
 {
     abl_place_row_t *t = &segment->tickets[ticket];
 
-    link_before(segment, abl_queue_of(segment, t), ticket, 0);
+    link_before(segment, queue_of(segment, t), ticket, 0);
     chain_client(segment, ticket);
     count_waiting(segment, t, 1);
 }
@@ -126,7 +134,7 @@ void abl_queue_append(abl_segment_t *segment, uint32_t ticket)
 void abl_queue_insert(abl_segment_t *segment, uint32_t ticket, uint32_t after)
 {
     abl_place_row_t *t = &segment->tickets[ticket];
-    abl_list_t *list = abl_queue_of(segment, t);
+    abl_list_t *list = queue_of(segment, t);
     uint32_t next = 0;
 
     /* From the end: most tickets are the newest; the others have queued before and are among the oldest. */
@@ -145,12 +153,12 @@ void abl_queue_remove(abl_segment_t *segment, uint32_t ticket)
 {
     abl_place_row_t *t = &segment->tickets[ticket];
 
-    unlink_ticket(segment, abl_queue_of(segment, t), ticket);
+    unlink_ticket(segment, queue_of(segment, t), ticket);
     unchain_client(segment, ticket);
     count_waiting(segment, t, (uint32_t)-1);
 }
 
-uint32_t abl_queue_head(const abl_segment_t *segment, uint32_t balancer)
+int64_t abl_queue_head_age(const abl_segment_t *segment, uint32_t balancer)
 {
     const abl_balancer_row_t *b = &segment->balancers[balancer];
     uint32_t oldest = b->queue.first;
@@ -162,7 +170,7 @@ uint32_t abl_queue_head(const abl_segment_t *segment, uint32_t balancer)
             oldest = first;
         }
     }
-    return oldest;
+    return oldest != 0 ? abl_clock_now() - segment->tickets[oldest].since : 0;
 }
 
 /* ---- mail ------------------------------------------------------------------------------------------- */

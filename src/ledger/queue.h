@@ -31,19 +31,12 @@ void abl_queue_remove(abl_segment_t *segment, uint32_t ticket);
 /* How many tickets of this balancer a client has waiting, counted no further than `most`. */
 uint32_t abl_queue_of_client(const abl_segment_t *segment, uint32_t balancer, uint64_t client, uint32_t most);
 
-/* The oldest ticket that waits in any of a balancer's queues; 0: nobody waits. */
-uint32_t abl_queue_head(const abl_segment_t *segment, uint32_t balancer);
+/* How long the oldest ticket in any of a balancer's queues has waited, µs; 0: nobody waits. */
+int64_t abl_queue_head_age(const abl_segment_t *segment, uint32_t balancer);
 
 /* Puts a ticket that no longer waits into its seat's mail, or takes it out if it is there. */
 void abl_queue_mail(abl_segment_t *segment, uint32_t ticket);
 void abl_queue_unmail(abl_segment_t *segment, uint32_t ticket);
-
-/* The queue that a waiting ticket belongs in. */
-static inline abl_list_t *abl_queue_of(abl_segment_t *segment, const abl_place_row_t *ticket)
-{
-    return ticket->only != 0 ? &segment->rows[ticket->only].queue
-                             : &segment->balancers[ticket->balancer].queue;
-}
 
 /* Adds at the end, whatever the place. For rebuilding. */
 void abl_queue_append(abl_segment_t *segment, uint32_t ticket);

@@ -31,7 +31,7 @@ uint32_t abl_seats_take(abl_segment_t *segment)
         ssize_t n = read(segment->wakers[seat], &rung, sizeof(rung)); /* what was meant for the one before */
         (void)n;
         memset(&segment->seats[seat].mail, 0, sizeof(segment->seats[seat].mail));
-        /* The leader has one more to watch, and finds him once the lock is free, even if he is dead by then.
+        /* The leader has one more to watch, and finds it when the lock is free, even if it is dead by then.
          */
         segment->shared->people++;
         if (segment->shared->leader != 0) {
@@ -98,21 +98,8 @@ static void drop_tickets(abl_segment_t *segment, const abl_child_t *child, uint3
     uint32_t ticket;
 
     for (ticket = 1; ticket <= segment->shared->tickets_used; ticket++) {
-        abl_place_row_t *t = &segment->tickets[ticket];
-        uint32_t row = t->grant;
-        if (t->seat != seat) {
-            continue;
-        }
-        if (row == 0) {
-            abl_queue_remove(segment, ticket);
-        } else {
-            abl_queue_unmail(segment, ticket);
-        }
-        abl_queue_free(segment, ticket);
-        if (row != 0 && row != ABL_REFUSED) {
-            segment->rows[row].c.busy--;
-            abl_grant_row(segment, child, row);
-            abl_grant_forget(segment, row);
+        if (segment->tickets[ticket].seat == seat) {
+            abl_grant_drop(segment, child, ticket);
         }
     }
 }

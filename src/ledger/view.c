@@ -4,7 +4,6 @@
  */
 #include "ledger/view.h"
 
-#include "base/clock.h"
 #include "ledger/rebuild.h"
 
 #include <string.h>
@@ -48,7 +47,6 @@ static void view_members(const abl_segment_t *segment, uint32_t balancer, abl_ba
 bool abl_view_balancer(abl_segment_t *segment, int index, abl_balancer_view_t *view)
 {
     const abl_balancer_row_t *b = &segment->balancers[index];
-    uint32_t head;
 
     view->nmembers = 0;
     if (!abl_enter(segment, NULL)) {
@@ -60,8 +58,7 @@ bool abl_view_balancer(abl_segment_t *segment, int index, abl_balancer_view_t *v
     view->waiting = b->waiting;
     view->queue_length = b->queue_length;
     view->per_client = b->per_client;
-    head = abl_queue_head(segment, (uint32_t)index);
-    view->head_age = head != 0 ? abl_clock_now() - segment->tickets[head].since : 0;
+    view->head_age = abl_queue_head_age(segment, (uint32_t)index);
     view_members(segment, (uint32_t)index, view);
     abl_leave(segment);
     return b->listed || view->nmembers > 0;

@@ -10,10 +10,9 @@
  */
 #include "ledger/watch.h"
 
-#include <dlfcn.h>
+#include "base/thread.h"
+
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -120,9 +119,9 @@ static void attend(watch_t *watch)
 {
     const abl_child_t *child = watch->child;
     abl_shared_t *shared = child->segment->shared;
-    uint32_t people, leader;
 
     do {
+        uint32_t people, leader;
         if (!abl_enter(child->segment, child)) {
             return;
         }
@@ -182,49 +181,24 @@ static void *run(void *data)
     return NULL;
 }
 
-/* exit() unloads modules while this thread may be about to run. */
-static void pin_code(void)
+static bool listen_to(watch_t *watch, abl_child_t *child)
 {
-    Dl_info info;
-
-    if (dladdr((void *)(uintptr_t)run, &info) != 0) {
-        (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-    }
-}
-
-static apr_status_t start_thread(watch_t *watch)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-    sigset_t all, before;
-    int rc;
-
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&thread, &attr, run, watch);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return rc;
+    watch->child = child;
+    watch->epoll = epoll_create1(EPOLL_CLOEXEC);
+    watch->watched = calloc((size_t)child->segment->nseats + 1, sizeof(*watch->watched));
+    return watch->watched != NULL && watch->epoll >= 0 &&
+           add(watch, child->segment->wakers[child->seat], BELL);
 }
 
 apr_status_t abl_watch_start(abl_child_t *child)
 {
     watch_t *watch = calloc(1, sizeof(*watch));
+    apr_status_t rv;
 
-    if (watch == NULL) {
-        return APR_ENOMEM;
+    if (watch == NULL || !listen_to(watch, child)) {
+        rv = errno;
+        free(watch);
+        return rv; /* the child ends without it, and the rest with the child */
     }
-    watch->child = child;
-    watch->watched = calloc((size_t)child->segment->nseats + 1, sizeof(*watch->watched));
-    watch->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (watch->watched == NULL) {
-        return APR_ENOMEM;
-    }
-    if (watch->epoll < 0 || !add(watch, child->segment->wakers[child->seat], BELL)) {
-        return errno;
-    }
-    pin_code();
-    return start_thread(watch);
+    return abl_thread_start(run, watch);
 }

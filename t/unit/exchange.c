@@ -241,8 +241,6 @@ END_TEST
 
 /* ---- failing ---------------------------------------------------------------------------------------- */
 
-static const char OK_ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
 START_TEST(refused_means_the_next_member)
 {
     world_t w;

@@ -63,6 +63,9 @@ START_TEST(retries_are_a_share_of_requests)
 
     make_world(&w, "a", 0);
     sit_down(&w);
+    for (int i = 0; i < 100; i++) {
+        abl_ledger_give(w.ledger, take(w.ledger), NULL); /* no more than that can be saved */
+    }
     for (int i = 0; i < ABL_RETRY_BURST; i++) {
         ck_assert(abl_ledger_spend_retry(w.ledger));
     }
@@ -73,6 +76,26 @@ START_TEST(retries_are_a_share_of_requests)
     }
     ck_assert(abl_ledger_spend_retry(w.ledger));
     ck_assert(!abl_ledger_spend_retry(w.ledger));
+}
+END_TEST
+
+START_TEST(requests_that_waited_count_for_retries)
+{
+    ledger_world_t w;
+    abl_ticket_t *ticket;
+
+    make_world(&w, "a", 1);
+    sit_down(&w);
+    take(w.ledger);
+    while (abl_ledger_spend_retry(w.ledger)) {
+    }
+    for (int i = 0; i < 100 / ABL_RETRY_PERCENT; i++) {
+        ck_assert(!abl_ledger_spend_retry(w.ledger));
+        ticket = queue(w.ledger);
+        abl_ledger_give(w.ledger, 0, NULL);
+        collect(w.ledger, &ticket);
+    }
+    ck_assert(abl_ledger_spend_retry(w.ledger));
 }
 END_TEST
 
@@ -300,6 +323,61 @@ START_TEST(who_queues_again_keeps_its_place)
 }
 END_TEST
 
+START_TEST(a_place_is_between_those_before_and_after)
+{
+    ledger_world_t w;
+    abl_want_t without_a = ANY, failed = ANY;
+    abl_ticket_t *first, *second, *third;
+
+    make_world(&w, "ab", 1);
+    sit_down(&w);
+    take(w.ledger);
+    take(w.ledger);
+    abl_tried_add(&without_a.tried, 0);
+    first = queue_as(w.ledger, &without_a);
+    second = queue_as(w.ledger, &failed);
+    third = queue(w.ledger);
+    abl_ledger_give(w.ledger, 0, NULL); /* not for the first */
+    ck_assert(still_waits(w.ledger, &first));
+    ck_assert_int_eq(collect(w.ledger, &second), 0);
+    abl_tried_add(&failed.tried, 0);
+    second = queue_as(w.ledger, &failed);
+    sound(&w);
+    abl_ledger_give(w.ledger, 1, NULL);
+    ck_assert_int_eq(collect(w.ledger, &first), 1);
+    abl_ledger_give(w.ledger, 1, NULL);
+    ck_assert_int_eq(collect(w.ledger, &second), 1);
+    abl_ledger_give(w.ledger, 1, NULL);
+    ck_assert_int_eq(collect(w.ledger, &third), 1);
+    sound(&w);
+}
+END_TEST
+
+START_TEST(clients_of_one_bucket_come_and_go)
+{
+    ledger_world_t w;
+    abl_want_t wants[4];
+    abl_ticket_t *tickets[4];
+
+    make_world(&w, "a", 1);
+    w.conf.per_client = 1;
+    configure(&w);
+    sit_down(&w);
+    take(w.ledger);
+    for (int i = 0; i < 4; i++) {
+        wants[i] = (abl_want_t){.only = -1, .client = 7 + 1024 * (apr_uint64_t)i};
+        tickets[i] = queue_as(w.ledger, &wants[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        int leaves = (int[]){1, 3, 0, 2}[i]; /* from the middle, and both ends */
+        abl_ledger_leave(w.ledger, &tickets[leaves]);
+        sound(&w);
+    }
+    queue_as(w.ledger, &wants[2]);
+    sound(&w);
+}
+END_TEST
+
 /* ---- status and sets -------------------------------------------------------------------------------- */
 
 /* Takes and gives until every member has had its chance; the members that were used. */
@@ -392,14 +470,60 @@ START_TEST(sets_are_used_in_order)
     make_world(&w, "abcd", 0);
     w.members[0].set = 5;
     w.members[1].set = w.members[2].set = 1;
-    w.members[3].status = ABL_STATUS_BACKUP;
+    w.members[3].set = 9;
     configure(&w);
     sit_down(&w);
+    ck_assert_str_eq(used_without(w.ledger, ""), "bc");
+    w.members[3].status = ABL_STATUS_BACKUP;
+    configure(&w);
+    w.ledger = abl_ledger_join(w.ledger, w.child);
     ck_assert_str_eq(used_without(w.ledger, ""), "bc");
     ck_assert_str_eq(used_without(w.ledger, "b"), "c");
     ck_assert_str_eq(used_without(w.ledger, "bc"), "a");
     ck_assert_str_eq(used_without(w.ledger, "abc"), "d"); /* a backup, whatever its set */
     sound(&w);
+}
+END_TEST
+
+START_TEST(a_lease_of_a_later_set_is_not_handed_on)
+{
+    ledger_world_t w;
+    abl_want_t later = {.only = 1};
+    abl_ticket_t *ticket;
+    int member;
+
+    make_world(&w, "ab", 1);
+    w.members[1].set = 1;
+    configure(&w);
+    sit_down(&w);
+    ck_assert_int_eq(take(w.ledger), 0);
+    ck_assert_int_eq(abl_ledger_take(w.ledger, &later, &member, &ticket), APR_SUCCESS);
+    ticket = queue(w.ledger);
+    abl_ledger_give(w.ledger, 1, NULL);
+    ck_assert(still_waits(w.ledger, &ticket));
+    sound(&w);
+    abl_ledger_give(w.ledger, 0, NULL);
+    ck_assert_int_eq(collect(w.ledger, &ticket), 0);
+    sound(&w);
+}
+END_TEST
+
+START_TEST(spares_for_those_out_of_use)
+{
+    ledger_world_t w;
+
+    make_world(&w, "abcd", 0);
+    w.members[0].status = ABL_STATUS_DISABLED;
+    w.members[2].status = w.members[3].status = ABL_STATUS_SPARE;
+    configure(&w);
+    sit_down(&w);
+    ck_assert_str_eq(used_without(w.ledger, ""), "bc");
+    w.members[0].status = ABL_STATUS_DRAIN;
+    configure(&w);
+    w.ledger = abl_ledger_join(w.ledger, w.child);
+    ck_assert_str_eq(used_without(w.ledger, ""), "bc");
+    abl_ledger_drain(w.ledger, 2, true); /* a spare is out of use, too */
+    ck_assert_str_eq(used_without(w.ledger, ""), "bd");
 }
 END_TEST
 
@@ -435,6 +559,7 @@ START_TEST(affinity_waits_for_its_member)
     sit_down(&w);
     ck_assert_int_eq(take(w.ledger) + take(w.ledger), 1);
     sticky = queue_as(w.ledger, &want);
+    ck_assert_int_gt(abl_ledger_head_age(w.ledger), 0);
     any = queue(w.ledger);
     sound(&w);
     abl_ledger_give(w.ledger, 1, NULL);
@@ -460,8 +585,10 @@ START_TEST(affinity_and_queue_are_served_by_age)
     abl_ledger_give(w.ledger, 0, NULL);
     ck_assert_int_eq(collect(w.ledger, &any), 0);
     ck_assert(still_waits(w.ledger, &sticky));
+    any = queue(w.ledger); /* and the other way round */
     abl_ledger_give(w.ledger, 0, NULL);
     ck_assert_int_eq(collect(w.ledger, &sticky), 0);
+    ck_assert(still_waits(w.ledger, &any));
 }
 END_TEST
 
@@ -503,6 +630,25 @@ START_TEST(a_home_stays_when_others_go)
 }
 END_TEST
 
+START_TEST(nobody_is_at_home_where_no_new_request_goes)
+{
+    ledger_world_t w;
+
+    make_world(&w, "abcde", 0);
+    w.members[1].status = ABL_STATUS_SPARE;
+    w.members[2].status = ABL_STATUS_BACKUP;
+    w.members[3].status = ABL_STATUS_DRAIN;
+    w.members[4].status = ABL_STATUS_DISABLED;
+    configure(&w);
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(abl_ledger_home(w.ledger, UINT64_C(0x9e3779b97f4a7c15) * (unsigned)(i + 1)), 0);
+    }
+    w.members[0].status = ABL_STATUS_DRAIN;
+    configure(&w);
+    ck_assert_int_eq(abl_ledger_home(w.ledger, 1), -1);
+}
+END_TEST
+
 /* ---- a new configuration ---------------------------------------------------------------------------- */
 
 /* The ledger of the generation before, and after it the new one, both in this process. */
@@ -525,6 +671,7 @@ START_TEST(leases_and_queue_outlive_a_restart)
     sit_down(&w);
     take(w.ledger);
     early = queue(w.ledger);
+    w.conf.name = "TEST"; /* the same one: letters' case does not matter */
     old = next_generation(&w);
     ck_assert_uint_eq(abl_ledger_busy(w.ledger, 0), 1);
     late = queue(w.ledger);
@@ -625,6 +772,31 @@ START_TEST(when_all_members_are_replaced_who_waits_is_served)
 }
 END_TEST
 
+START_TEST(who_falls_back_keeps_its_place)
+{
+    ledger_world_t w;
+    abl_ledger_t *old;
+    abl_want_t sticky = {.only = 1};
+    abl_ticket_t *first, *second, *third;
+
+    make_world(&w, "ab", 1);
+    sit_down(&w);
+    take(w.ledger);
+    take(w.ledger);
+    first = queue(w.ledger);
+    second = queue_as(w.ledger, &sticky);
+    third = queue(w.ledger);
+    w.members[1].status = ABL_STATUS_DISABLED;
+    old = next_generation(&w);
+    sound(&w);
+    abl_ledger_give(old, 0, NULL);
+    ck_assert_int_eq(collect(old, &first), 0);
+    abl_ledger_give(old, 0, NULL);
+    ck_assert_int_eq(collect(old, &second), 0);
+    ck_assert(still_waits(old, &third));
+}
+END_TEST
+
 START_TEST(a_member_that_comes_back_is_new_to_those_who_did_not_know_it)
 {
     ledger_world_t w;
@@ -669,6 +841,26 @@ START_TEST(a_limit_may_change)
     ck_assert(still_waits(w.ledger, &tickets[1]));
     abl_ledger_give(w.ledger, 0, NULL);
     ck_assert_int_eq(collect(w.ledger, &tickets[1]), 0);
+    sound(&w);
+}
+END_TEST
+
+START_TEST(a_limit_that_goes_lets_everybody_in)
+{
+    ledger_world_t w;
+    abl_ticket_t *tickets[3];
+
+    make_world(&w, "a", 1);
+    sit_down(&w);
+    take(w.ledger);
+    for (int i = 0; i < 3; i++) {
+        tickets[i] = queue(w.ledger);
+    }
+    describe(&w, "a", 0);
+    next_generation(&w);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(collect(w.ledger, &tickets[i]), 0);
+    }
     sound(&w);
 }
 END_TEST
@@ -783,6 +975,67 @@ START_TEST(a_mark_outlives_restarts)
 }
 END_TEST
 
+START_TEST(marks_change_who_waits_for_what)
+{
+    ledger_world_t w;
+    abl_ticket_t *ticket;
+    int member;
+
+    make_world(&w, "ab", 1);
+    sit_down(&w);
+    abl_ledger_drain(w.ledger, 1, true);
+    ck_assert_int_eq(take(w.ledger), 0);
+    ticket = queue(w.ledger);
+    abl_ledger_drain(w.ledger, 1, false);
+    ck_assert_int_eq(collect(w.ledger, &ticket), 1);
+    ticket = queue(w.ledger);
+    abl_ledger_drain(w.ledger, 0, true);
+    ck_assert(still_waits(w.ledger, &ticket));
+    abl_ledger_drain(w.ledger, 1, true);
+    ck_assert(rings(ticket, 1000));
+    ck_assert_int_eq(abl_ledger_collect(w.ledger, &ticket, &member), APR_ENOENT);
+    sound(&w);
+}
+END_TEST
+
+START_TEST(a_mark_is_not_for_whoever_comes_after)
+{
+    ledger_world_t w;
+    abl_ledger_t *old;
+
+    make_world(&w, "ab", 0);
+    sit_down(&w);
+    describe(&w, "a", 0);
+    old = next_generation(&w);
+    describe(&w, "ac", 0);
+    next_generation(&w);
+    abl_ledger_drain(old, 1, true); /* b; c has its row now */
+    ck_assert_str_eq(used_without(w.ledger, ""), "ab");
+}
+END_TEST
+
+START_TEST(balancers_come_and_go)
+{
+    ledger_world_t w;
+    abl_ledger_t *first;
+
+    make_world(&w, "a", 1);
+    sit_down(&w);
+    first = w.ledger;
+    take(first);
+    for (int i = 0; i < ABL_LEDGER_BALANCERS + 10; i++) {
+        w.conf.name = apr_psprintf(w.pool, "number%d", i);
+        configure(&w);
+    }
+    w.ledger = abl_ledger_join(w.ledger, w.child);
+    ck_assert_int_eq(take(w.ledger),
+                     0); /* the limit of the first one is its own, as long as it has a request */
+    ck_assert_uint_eq(abl_ledger_busy(first, 0), 1);
+    abl_ledger_give(first, 0, NULL);
+    sound(&w);
+}
+END_TEST
+
 START_TEST(more_members_than_there_is_room_for)
 {
     ledger_world_t w;
@@ -815,15 +1068,20 @@ START_TEST(more_members_than_there_is_room_for)
 END_TEST
 
 UNIT_MAIN("ledger", takes_and_gives, tried_members_are_left_out, the_last_member_can_be_tried,
-          retries_are_a_share_of_requests, a_method_that_lies_loses_no_request, threads_lose_nothing,
-          a_full_member_is_waited_for_in_order, nobody_overtakes_the_queue, who_leaves_makes_room,
-          the_queue_has_an_end, a_queue_of_no_length, a_client_has_its_part_of_the_queue,
-          who_queues_again_keeps_its_place, backups_serve_when_nobody_else_can,
-          a_busy_member_is_no_reason_for_a_backup, spares_stand_in_one_for_one, sets_are_used_in_order,
-          disabled_and_draining, affinity_waits_for_its_member, affinity_and_queue_are_served_by_age,
-          affinity_falls_back_or_does_not, a_home_stays_when_others_go, leases_and_queue_outlive_a_restart,
-          a_new_member_serves_the_new_generation, a_removed_member_is_drained,
+          retries_are_a_share_of_requests, requests_that_waited_count_for_retries,
+          a_method_that_lies_loses_no_request, threads_lose_nothing, a_full_member_is_waited_for_in_order,
+          nobody_overtakes_the_queue, who_leaves_makes_room, the_queue_has_an_end, a_queue_of_no_length,
+          a_client_has_its_part_of_the_queue, who_queues_again_keeps_its_place,
+          a_place_is_between_those_before_and_after, clients_of_one_bucket_come_and_go,
+          backups_serve_when_nobody_else_can, a_busy_member_is_no_reason_for_a_backup,
+          spares_stand_in_one_for_one, sets_are_used_in_order, a_lease_of_a_later_set_is_not_handed_on,
+          spares_for_those_out_of_use, disabled_and_draining, affinity_waits_for_its_member,
+          affinity_and_queue_are_served_by_age, affinity_falls_back_or_does_not, a_home_stays_when_others_go,
+          nobody_is_at_home_where_no_new_request_goes, leases_and_queue_outlive_a_restart,
+          a_new_member_serves_the_new_generation, a_removed_member_is_drained, who_falls_back_keeps_its_place,
           a_member_that_comes_back_is_new_to_those_who_did_not_know_it, a_limit_may_change,
-          a_balancer_that_goes_serves_who_waits, a_member_that_is_disabled_refuses_who_has_no_other,
+          a_limit_that_goes_lets_everybody_in, a_balancer_that_goes_serves_who_waits,
+          a_member_that_is_disabled_refuses_who_has_no_other,
           when_all_members_are_replaced_who_waits_is_served, homes_are_in_the_first_set,
-          who_is_in_a_hurry_does_not_wait, a_mark_outlives_restarts, more_members_than_there_is_room_for)
+          who_is_in_a_hurry_does_not_wait, a_mark_outlives_restarts, marks_change_who_waits_for_what,
+          a_mark_is_not_for_whoever_comes_after, balancers_come_and_go, more_members_than_there_is_room_for)

@@ -489,12 +489,14 @@ END_TEST
 /* All requests have one key: its member takes 5/4 of its share, then the next ones. */
 START_TEST(load_is_bounded)
 {
-    static const int weights[] = {1, 1, 2, 1};
-    abl_candidate_t c[4];
+    static const int weights[] = {1, 1, 2, 1, 5};
+    abl_candidate_t c[5];
 
-    set(c, weights, 4);
+    set(c, weights, 5);
+    c[4].usable = 0;
+    c[4].busy = 10000; /* what others have who are not to be had is nobody's share */
     for (int i = 1; i <= 1000; i++) {
-        c[pick_key(c, 4, key_of(1))].busy++;
+        c[pick_key(c, 5, key_of(1))].busy++;
         for (int k = 0; k < 4; k++) {
             ck_assert_uint_le(c[k].busy, (apr_uint32_t)(i * weights[k] + 3) / 4 + 1); /* ceil(1.25 i w / 5) */
         }

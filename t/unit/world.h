@@ -235,6 +235,8 @@ static abl_end_t end(world_t *w)
     return how;
 }
 
+static const char OK_ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
 static void say(int fd, const char *text)
 {
     ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
