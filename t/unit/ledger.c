@@ -848,17 +848,17 @@ END_TEST
 START_TEST(a_limit_that_goes_lets_everybody_in)
 {
     ledger_world_t w;
-    abl_ticket_t *tickets[3];
+    abl_ticket_t *tickets[8];
 
     make_world(&w, "a", 1);
     sit_down(&w);
     take(w.ledger);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 8; i++) {
         tickets[i] = queue(w.ledger);
     }
     describe(&w, "a", 0);
     next_generation(&w);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 8; i++) {
         ck_assert_int_eq(collect(w.ledger, &tickets[i]), 0);
     }
     sound(&w);

@@ -17,7 +17,11 @@
 #include "ledger_world.h"
 
 #define CHILDREN 6
+#ifdef __SANITIZE_ADDRESS__
+#define KILLS 2000 /* forking takes so much longer */
+#else
 #define KILLS 10000
+#endif
 #define RELOADS 1000
 #define LETTERS 6
 #define QUEUED 200 /* requests of as many processes */

@@ -32,7 +32,7 @@ static inline int unit_run(const char *name, const TTest *const *tests, size_t n
     for (size_t i = 0; i < ntests; i++) {
         tcase_add_test(tcase, tests[i]);
     }
-    tcase_set_timeout(tcase, 60);
+    tcase_set_timeout(tcase, 180); /* most take milliseconds; ledger_churn half a minute */
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
