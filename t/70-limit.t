@@ -49,7 +49,8 @@ for my $mpm (sort keys %kind) {
         my $stats = $m->reset;
         my $busy  = $stats->{busy} / $stats->{elapsed};
         is($stats->{peak}, 1, "$mpm: never more than one request at " . $m->name);
-        cmp_ok($busy, '>=', 0.95, sprintf '%s: %s was busy %.1f %% of the time', $mpm, $m->name, 100 * $busy);
+        cmp_ok($busy, '>=', patience > 1 ? 0.9 : 0.95,    # instrumented code is slower than what is measured here
+             sprintf '%s: %s was busy %.1f %% of the time', $mpm, $m->name, 100 * $busy);
     }
     my $seen = $k->{load}->finish;
     is_deeply([ keys %{ $seen->{answers} } ], [200], "$mpm: all answers are 200") or diag(explain($seen));

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 use Abl::Test;
 
-my @m = map { Abl::Member->start(name => $_) } qw(a b);
+my @m = map { Abl::Member->start(name => $_) } qw(a b c);
 my $conf = balancer('app', [ $m[0], 'concurrency=1 route=one weight=1.5' ], [ $m[1], 'status=backup set=3' ], 'BalancerMethod latency',
     'BalancerQueue length=7 per-client=5')
-    . balancer('other', $m[0]) . <<'END';
+    . balancer('other', $m[2]) . <<'END';
 BalancerPass /app app
 BalancerPass /gate app
 BalancerPass /other other

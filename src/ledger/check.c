@@ -272,7 +272,8 @@ bool abl_ledger_check(abl_segment_t *segment, char verdict[ABL_CHECK_MAX])
 
     verdict[0] = '\0';
     if (!abl_enter(segment, NULL)) {
-        return true;
+        fault(&proof, "this thread is inside the ledger");
+        return false;
     }
     count_held(&proof);
     count_tickets(&proof);

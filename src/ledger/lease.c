@@ -185,7 +185,13 @@ static apr_status_t may_queue(const abl_ledger_t *ledger, const abl_want_t *want
 {
     const abl_balancer_row_t *b = &ledger->segment->balancers[ledger->balancer];
 
-    if (want->hurry || b->waiting >= b->queue_length) {
+    if (want->hurry) {
+        return ABL_QUEUE_FULL;
+    }
+    if (want->place != 0) {
+        return APR_SUCCESS; /* it has been in, and has its place */
+    }
+    if (b->waiting >= b->queue_length) {
         return ABL_QUEUE_FULL;
     }
     if (b->per_client != 0 && want->client != 0 &&

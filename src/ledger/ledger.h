@@ -178,7 +178,7 @@ bool abl_ledger_spend_retry(abl_ledger_t *ledger);
 int abl_ledger_home(abl_ledger_t *ledger, apr_uint64_t key);
 
 /* Marks a member as draining, or takes the mark away: from now on it gets only requests whose affinity names
- * it. The mark outlives restarts. Any process that has the ledger. */
+ * it. The mark outlives restarts. For whoever administers; any process that has the ledger. */
 void abl_ledger_drain(abl_ledger_t *ledger, int member, bool drain);
 
 /* ---- looking ---------------------------------------------------------------------------------------- */

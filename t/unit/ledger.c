@@ -416,6 +416,31 @@ static const char *used_without(abl_ledger_t *ledger, const char *tried)
     return used(ledger, &want);
 }
 
+START_TEST(who_queues_again_is_not_turned_away)
+{
+    ledger_world_t w;
+    abl_want_t failed = ANY;
+    abl_ticket_t *ticket;
+
+    make_world(&w, "ab", 1);
+    w.conf.queue_length = 1;
+    configure(&w);
+    sit_down(&w);
+    take(w.ledger);
+    take(w.ledger);
+    ticket = queue_as(w.ledger, &failed);
+    abl_ledger_give(w.ledger, 0, NULL);
+    abl_tried_add(&failed.tried, collect(w.ledger, &ticket));
+    queue(w.ledger); /* full again */
+    abl_ledger_give(w.ledger, 0, NULL);
+    queue(w.ledger);
+    ticket = queue_as(w.ledger, &failed);
+    abl_ledger_give(w.ledger, 1, NULL);
+    ck_assert_int_eq(collect(w.ledger, &ticket), 1);
+    sound(&w);
+}
+END_TEST
+
 START_TEST(backups_serve_when_nobody_else_can)
 {
     ledger_world_t w;
@@ -1072,11 +1097,12 @@ UNIT_MAIN("ledger", takes_and_gives, tried_members_are_left_out, the_last_member
           a_method_that_lies_loses_no_request, threads_lose_nothing, a_full_member_is_waited_for_in_order,
           nobody_overtakes_the_queue, who_leaves_makes_room, the_queue_has_an_end, a_queue_of_no_length,
           a_client_has_its_part_of_the_queue, who_queues_again_keeps_its_place,
-          a_place_is_between_those_before_and_after, clients_of_one_bucket_come_and_go,
-          backups_serve_when_nobody_else_can, a_busy_member_is_no_reason_for_a_backup,
-          spares_stand_in_one_for_one, sets_are_used_in_order, a_lease_of_a_later_set_is_not_handed_on,
-          spares_for_those_out_of_use, disabled_and_draining, affinity_waits_for_its_member,
-          affinity_and_queue_are_served_by_age, affinity_falls_back_or_does_not, a_home_stays_when_others_go,
+          who_queues_again_is_not_turned_away, a_place_is_between_those_before_and_after,
+          clients_of_one_bucket_come_and_go, backups_serve_when_nobody_else_can,
+          a_busy_member_is_no_reason_for_a_backup, spares_stand_in_one_for_one, sets_are_used_in_order,
+          a_lease_of_a_later_set_is_not_handed_on, spares_for_those_out_of_use, disabled_and_draining,
+          affinity_waits_for_its_member, affinity_and_queue_are_served_by_age,
+          affinity_falls_back_or_does_not, a_home_stays_when_others_go,
           nobody_is_at_home_where_no_new_request_goes, leases_and_queue_outlive_a_restart,
           a_new_member_serves_the_new_generation, a_removed_member_is_drained, who_falls_back_keeps_its_place,
           a_member_that_comes_back_is_new_to_those_who_did_not_know_it, a_limit_may_change,
