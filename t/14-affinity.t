@@ -128,6 +128,8 @@ subtest 'whose cookie it is' => sub {
     }
     $r = $s->client->ask('GET', '/', [ Cookie => 'SID=0123456789abcdef' ]);
     like((cookie($r))[0], qr/\ASID=(?!0123456789abcdef)[0-9a-f]{16}\z/, 'one of our own that names nobody any more is replaced');
+    $r = $s->client->ask('GET', '/', [ Cookie => 'SID=.gone' ]);
+    like((cookie($r))[0], qr/\ASID=[0-9a-f]{16}\z/, 'and so is one of mod_proxy that does');
     $r = $s->client->ask('GET', '/;SID=x.b');
     is(scalar $r->field('Set-Cookie'), undef, 'a URL that names the member needs no cookie');
     $s->log_ok;
@@ -202,6 +204,27 @@ subtest 'by address' => sub {
         is(members($s, 1, '/', 'X-Client' => "2001:db8:0:${net}:$_:2:3:4"), $home, "one IPv6 /64 is one client ($net)") for 5, 'ffff';
     }
     $s->log_ok;
+};
+
+subtest 'a later set has no part in it' => sub {
+    my %way = ('header=X-Tenant' => 'X-Tenant', client => 'X-Client');
+    for my $affinity (sort keys %way) {
+        my $s = Abl::Server->start(
+            modules => ['remoteip'],
+            conf    => balancer('app', @routed[ 0, 1 ], [ $m[2], 'route=c set=1' ], "BalancerAffinity $affinity") . "BalancerPass / app\n$remoteip[3]",
+        );
+        my %by;
+        $by{ member($s, '/', $way{$affinity} => "192.0.2.$_") }++ for 1 .. 40;
+        is(join(' ', sort keys %by), 'a b', "$affinity: while the first one works");
+        $s->log_ok;
+
+        $s = Abl::Server->start(
+            modules => ['remoteip'],
+            conf    => balancer('app', [ Abl::Member->refused, 'route=a' ], [ $m[2], 'route=c set=1' ], "BalancerAffinity $affinity") . "BalancerPass / app\n$remoteip[3]",
+        );
+        is(members($s, 5, '/', $way{$affinity} => '192.0.2.1'), 'c', "$affinity: but when it does not");
+        $s->log_ok(allow => [trouble]);
+    }
 };
 
 subtest 'by hash' => sub {
