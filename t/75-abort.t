@@ -1,7 +1,7 @@
 # A one-at-a-time server goes on working when nobody waits for its answer any more. So the place at a limited member stays taken
 # until it has answered or closed, whoever has given up: the client, or the module itself.
 # SPDX-License-Identifier: Apache-2.0
-use Abl::Test bound => 90;
+use Abl::Test bound => 150;
 use Time::HiRes qw(time);
 
 my $m = Abl::Member->start(name => 'a');
@@ -157,6 +157,65 @@ subtest 'and stopped' => sub {
     $s->stop;
     ok((wait_until { !grep { kill 0, $_ } @seats } 5), 'nobody outlives httpd');
     $m->release;
+};
+
+# Answers that are none, to the end of which the member's work would be over.
+sub raw { my ($bytes, $then) = @_; return '/raw?b64=' . b64url("HTTP/1.1 200 OK\r\n$bytes") . "&then=$then" }
+my %invalid = (
+    'two lengths' => "Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+    'no chunk'    => "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+);
+
+subtest 'an answer that is invalid' => sub {
+    my $s = server('concurrency=1');
+    for my $what (sort keys %invalid) {
+        $m->forget;
+        my $r = $s->client->ask('GET', raw($invalid{$what}, 'gate,close'));
+        ok($r->status == 502 || !$r->complete, "$what: the client is told");
+        place_stays($s, $what, sub { $m->release });
+    }
+    $s->log_ok(allow => [trouble]);
+};
+
+# A WebSocket, open on both sides.
+sub tunnel {
+    my ($s, $then) = @_;
+    my $c = $s->client;
+    $c->request('GET', "/upgrade?then=$then", [ Connection => 'Upgrade', Upgrade => 'websocket' ]);
+    is($c->start_response->status, 101, 'a tunnel');
+    return $c;
+}
+
+subtest 'a WebSocket whose client goes away' => sub {
+    my $s = server('concurrency=1');
+    $m->forget;
+    tunnel($s, 'gate,close')->abort;
+    place_stays($s, 'RST', sub { $m->release });
+    $s->log_ok(allow => [trouble]);
+};
+
+# What a member does for ever, and how the client leaves it.
+my %endless = (
+    'events'            => sub { my $c = $_[0]->client; $c->request('GET', '/sse?n=10000&ms=20'); $c->start_response; $c->close },
+    'an invalid answer' => sub { $_[0]->client->ask('GET', raw($invalid{'two lengths'}, 'gate')) },
+    'a WebSocket'       => sub { tunnel($_[0], 'gate')->abort },
+);
+
+subtest 'an answer without an end' => sub {
+    my $s = server('concurrency=1');
+    for my $what (sort keys %endless) {
+        $m->forget;
+        $endless{$what}->($s);
+        my $from = time;
+        my $conn = $m->last_request->{conn};
+        my $next = $s->client(timeout => 15);
+        $next->request('GET', '/echo/next');
+        ok($m->await_end_of($conn, 1), "$what: the member learns at once that nobody listens any more");
+        is($next->response->status, 200, "$what: and is closed when it goes on, for the next request");
+        cmp_ok(time - $from, '<', 8 * patience, "$what: soon");
+        is($s->unrest(2), '', "$what: nothing is left");
+    }
+    $s->log_ok(allow => [trouble]);
 };
 
 subtest 'without a limit nobody waits for that' => sub {

@@ -52,6 +52,9 @@ sub _head {
 
 sub _bodyless { my ($c, $status) = @_; return $c->{q}{method} eq 'HEAD' || $status == 204 || $status == 304 }
 
+# What is to happen at the end.
+sub _then { my ($p, $else) = @_; return map { [$_] } split /,/, $p->{then} || $else }
+
 # A whole, proper answer.
 sub _answer {
     my ($member, $c, $status, $body, @fields) = @_;
@@ -279,21 +282,21 @@ $behaviour{bye} = sub {
 
 # ---- other protocols, and none
 
-# 101, then every byte comes back. ?hello=text follows the head in the same packet.
+# 101, then every byte comes back. ?hello=text follows the head in the same packet. ?then=gate,close: this instead.
 $behaviour{upgrade} = sub {
     my ($member, $c, undef, $p) = @_;
     my $to = $c->{q}{field}{upgrade};
     return _answer($member, $c, 200, "no upgrade asked for\n") unless defined $to;
     my $head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: $to\r\nConnection: Upgrade\r\n\r\n";
-    return ([ send => $head . (defined $p->{hello} ? $p->{hello} : '') ], ['raw']);
+    return ([ send => $head . (defined $p->{hello} ? $p->{hello} : '') ], _then($p, 'raw'));
 };
 
-# /raw?b64=BASE64URL&then=close|next|hang|rst: exactly these bytes
+# /raw?b64=BASE64URL&then=close|next|hang|rst|gate: exactly these bytes; several steps with commas between
 $behaviour{raw} = sub {
     my ($member, $c, undef, $p) = @_;
     my $text = $p->{b64};
     $text =~ tr{-_}{+/};
-    return ([ send => MIME::Base64::decode_base64($text . '=' x (-length($text) % 4)) ], [ $p->{then} || 'close' ]);
+    return ([ send => MIME::Base64::decode_base64($text . '=' x (-length($text) % 4)) ], _then($p, 'close'));
 };
 
 1;
