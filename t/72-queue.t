@@ -10,9 +10,9 @@ my $m = Abl::Member->start(name => 'a');
 # One member that takes one request at a time.
 sub server {
     my ($queue, %o) = @_;
-    my ($modules, $more, $timeout) = @o{qw(modules more timeout)};
+    my ($modules, $files, $more, $timeout) = @o{qw(modules files more timeout)};
     return Abl::Server->start(
-        status => 1, children => 2, modules => $modules || [],
+        status => 1, children => 2, modules => $modules || [], files => $files,
         conf   => balancer('app', [ $m, 'concurrency=1' ], "BalancerQueue $queue", $timeout ? "BalancerTimeout $timeout" : ())
             . "BalancerPass / app\n" . ($more || ''),
     );
@@ -156,15 +156,38 @@ subtest 'HTTP/2' => sub {
     ok($h2->await_queue(1), 'queued');
     my ($pid, $gone) = $curl->('/echo/gone');
     ok($h2->await_queue(2), 'one more');
+    my $from = time;
     kill 'KILL', $pid;
     close $gone;
     ok($h2->await_queue(1), 'whose client goes away and leaves the queue');
+    cmp_ok(time - $from, '<', 2 * patience, 'soon');
     $m->release;
     is($first->response->status, 200, 'the first is answered');
     like(do { local $/; <$stays> }, qr/ 200 2\z/, 'and the stream');
     is_deeply([served()], [ '/gate/occupies', '/echo/stays' ], 'the member never sees the other one');
     is($h2->unrest, '', 'nothing is left');
     $h2->log_ok(allow => [trouble]);
+};
+
+subtest 'a piece of a page whose client goes away' => sub {
+    my $t = server('length=100 timeout=30s', modules => ['include'], files => { 'pages/x.shtml' => '<!--#include virtual="/echo/piece" -->' }, more => <<'END');
+BalancerStatic /pages
+<Directory "@ROOT@/pages">
+    Options +Includes
+    SetOutputFilter INCLUDES
+</Directory>
+END
+    my $first = occupy($t);
+    my ($gone) = queue($t, '/pages/x.shtml');
+    my $from = time;
+    $gone->abort;
+    ok($t->await_queue(0), 'leaves the queue');
+    cmp_ok(time - $from, '<', 2 * patience, 'soon');
+    $m->release;
+    is($first->response->status, 200, 'the first is answered');
+    is_deeply([served()], ['/gate/occupies'], 'the member never sees the piece');
+    is($t->unrest, '', 'nothing is left');
+    $t->log_ok(allow => [trouble]);
 };
 
 sub refused {

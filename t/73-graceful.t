@@ -149,6 +149,38 @@ subtest 'a member that is removed' => sub {
     $s->log_ok;
 };
 
+# Three wait for a member that the next generation does not have any more.
+sub who_waits_is_served {
+    my ($change) = @_;
+    my ($m, $new) = map { Abl::Member->start(name => $_) } qw(a new);
+    my $s = server([ $m, 'concurrency=1' ]);
+    my $first = $s->client;
+    $first->request('GET', '/gate/first');
+    $m->await_requests(1);
+    my @wait = queue($s, map {"/echo/$_"} 1 .. 3);
+    ok(reconfigure($s, sub { $change->(line($m, 'concurrency=1'), line($new, 'concurrency=1')) }), 'restarted');
+    is($s->status_json->{check}, 'ok', 'check');
+    is($s->client->ask('GET', '/echo/new')->field('X-Member'), 'new', 'a new request goes to the new one');
+    is(scalar $m->requests, 1, 'the old one has still one request');
+    $m->release;
+    is($_->response->status, 200, 'answered') for $first, @wait;
+    is_deeply([ served($m) ], [qw(/gate/first /echo/1 /echo/2 /echo/3)], 'by the old one, one after the other');
+    is_deeply([ served($new) ], ['/echo/new'], 'and not by the new one');
+    is($s->unrest, '', 'nothing is left');
+    ok(restart($s), 'restarted once more');
+    is(scalar @{ $s->status_balancer->{members} }, 1, 'the old one is forgotten');
+    $s->log_ok;
+    return;
+}
+
+subtest 'the only member is replaced' => sub {
+    who_waits_is_served(sub { my ($old, $new) = @_; s/\Q$old\E/$new/ });
+};
+
+subtest 'a balancer that is removed' => sub {
+    who_waits_is_served(sub { my ($old, $new) = @_; s/\Q$old\E/$new/; s/<Balancer app>/<Balancer other>/; s{BalancerPass / app}{BalancerPass / other} });
+};
+
 subtest 'a limit that is raised' => sub {
     my $m = Abl::Member->start(name => 'a');
     my $s = server([ $m, 'concurrency=1' ]);
