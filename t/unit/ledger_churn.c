@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "base/clock.h"
 #include "ledger/layout.h"
@@ -342,6 +343,79 @@ START_TEST(the_living_notice_a_death_without_the_parent)
 }
 END_TEST
 
+/* A child that leads, and then forks somebody who has copies of all its descriptors. */
+static pid_t lead(ledger_world_t *w, int ready, int go)
+{
+    pid_t pid = fork();
+
+    if (pid != 0) {
+        return pid;
+    }
+    sit_down(w);
+    (void)!write(ready, "x", 1);
+    wait_for_byte(go);
+    if (fork() != 0) {
+        (void)!write(ready, "x", 1);
+    } else {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
+    for (;;) {
+        pause();
+    }
+}
+
+static uint32_t seat_of(const ledger_world_t *w, pid_t pid)
+{
+    uint32_t seat = w->segment->nseats;
+
+    while (seat > 0 && w->segment->seats[seat].pid != pid) {
+        seat--;
+    }
+    return seat;
+}
+
+START_TEST(who_takes_the_seat_of_a_dead_one_keeps_it)
+{
+    ledger_world_t w;
+    abl_ticket_t *ticket;
+    int ready[2], go[2];
+    pid_t leader, dead, next;
+    uint32_t seat;
+
+    make_world(&w, "a", 1);
+    ck_assert_int_eq(pipe(ready), 0);
+    ck_assert_int_eq(pipe(go), 0);
+    leader = lead(&w, ready[1], go[0]);
+    wait_for_byte(ready[0]);
+    dead = hold_everything(&w, ready[1]);
+    wait_for_byte(ready[0]);
+    seat = seat_of(&w, dead);
+    usleep(50000); /* the leader watches by now; were it later, it would only copy less */
+    (void)!write(go[1], "x", 1);
+    wait_for_byte(ready[0]);
+    kill(dead, SIGKILL);
+    waitpid(dead, NULL, 0);
+    for (int patience = 2000; w.segment->seats[seat].pid == dead && patience > 0; patience--) {
+        usleep(1000);
+    }
+    next = hold_everything(&w, ready[1]);
+    wait_for_byte(ready[0]);
+    ck_assert_uint_eq(seat_of(&w, next), seat);
+    sit_down(&w);
+    ticket = queue(w.ledger);
+    ck_assert(!rings(ticket, 300)); /* nobody declares the living one dead */
+    ck_assert_uint_eq(seat_of(&w, next), seat);
+    sound(&w);
+    kill(next, SIGKILL);
+    ck_assert_int_eq(collect(w.ledger, &ticket), 0);
+    abl_ledger_give(w.ledger, 0, NULL);
+    sound(&w);
+    waitpid(next, NULL, 0);
+    kill(leader, SIGKILL);
+    waitpid(leader, NULL, 0);
+}
+END_TEST
+
 /* ---- the order over processes ----------------------------------------------------------------------- */
 
 START_TEST(one_queue_for_all_processes)
@@ -428,4 +502,5 @@ START_TEST(every_seat_may_be_taken)
 END_TEST
 
 UNIT_MAIN("ledger_churn", ten_thousand_deaths, the_living_notice_a_death_without_the_parent,
-          one_queue_for_all_processes, a_thousand_configurations_cost_nothing, every_seat_may_be_taken)
+          who_takes_the_seat_of_a_dead_one_keeps_it, one_queue_for_all_processes,
+          a_thousand_configurations_cost_nothing, every_seat_may_be_taken)
