@@ -23,7 +23,6 @@
 typedef struct orphan_t {
     struct orphan_t *next, *prev;
     int64_t until;           /* once the answer has begun; 0: it has not */
-    abl_end_t left;          /* how it ended for the client */
     abl_balancer_t balancer; /* its ledger and pools are malloc's and stay; its members are not looked at */
     abl_timeouts_t timeouts;
     abl_request_t request;
