@@ -321,7 +321,7 @@ static void close_others(const abl_child_t *child, int ready)
     const struct dirent *entry;
 
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        int fd = atoi(entry->d_name);
+        int fd = (int)strtol(entry->d_name, NULL, 10); /* "." and "..": 0, which stays */
         if (fd != dirfd(dir) && fd != ready && !is_needed(child, fd)) {
             close(fd);
         }

@@ -28,11 +28,10 @@ static const char *rest_of(const char *word, const char *kind)
 {
     apr_size_t len = strlen(kind);
 
-    if (ap_cstr_casecmpn(word, kind, len) != 0) {
+    if (strlen(word) < len || ap_cstr_casecmpn(word, kind, len) != 0) {
         return NULL;
     }
-    word += len;
-    return kind[len - 1] == ':' || *word == '\0' ? word : NULL;
+    return kind[len - 1] == ':' || word[len] == '\0' ? word + len : NULL;
 }
 
 static const char *read_expr(cmd_parms *cmd, const char *text, abl_key_t *key)
