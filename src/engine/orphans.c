@@ -23,15 +23,17 @@
 typedef struct orphan_t {
     struct orphan_t *next, *prev;
     int64_t until;           /* once the answer has begun; 0: it has not */
+    size_t thrown_away;      /* bytes of it */
     abl_balancer_t balancer; /* its ledger and pools are malloc's and stay; its members are not looked at */
     abl_timeouts_t timeouts;
     abl_request_t request;
     abl_exchange_t x; /* last: it is large, and its end is not copied whole */
 } orphan_t;
 
-/* An answer that has begun is read on for so long. Then closing is what stops the member: its next write
- * fails. */
+/* An answer that has begun is read on for so long, and so much of it. Then closing is what stops the member:
+ * its next write fails. */
 #define ENDING_TIME (5 * ABL_SECOND)
+#define ENDING_BYTES (1024 * 1024)
 
 #define EVENTS 16
 
@@ -68,14 +70,14 @@ static apr_status_t note_head(void *ctx, const abl_answer_t *answer)
     return APR_SUCCESS;
 }
 
-/* A member that sends faster than it can be read would never let go. */
+/* A member that sends faster than it can be read would never let go, by time alone. */
 static apr_status_t ignore_data(void *ctx, const char *bytes, size_t len)
 {
-    const orphan_t *orphan = ctx;
+    orphan_t *orphan = ctx;
 
     (void)bytes;
-    (void)len;
-    return orphan->until != 0 && abl_clock_now() >= orphan->until ? APR_TIMEUP : APR_SUCCESS;
+    orphan->thrown_away += len;
+    return orphan->thrown_away > ENDING_BYTES ? APR_ENOSPC : APR_SUCCESS;
 }
 
 static apr_status_t ignore(void *ctx)
