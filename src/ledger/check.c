@@ -119,8 +119,8 @@ static void check_row(proof_t *proof, uint32_t row)
     if (r->c.queued != r->queue.length) {
         fault(proof, "member %s: queued says %u, its queue has %u", address, r->c.queued, r->queue.length);
     }
-    if (!r->listed && r->c.busy == 0 && r->queue.length == 0) {
-        fault(proof, "member %s is not in the configuration, has no request, and is still here", address);
+    if (!abl_grant_is_known(s, row) && r->c.busy == 0 && r->queue.length == 0) {
+        fault(proof, "member %s is in no configuration, has no request, and is still here", address);
     }
 }
 

@@ -180,11 +180,27 @@ void abl_grant_balancer(abl_segment_t *segment, const abl_child_t *child, uint32
     }
 }
 
+bool abl_grant_is_known(const abl_segment_t *segment, uint32_t row)
+{
+    const abl_row_t *r = &segment->rows[row];
+    uint32_t first = r->before != 0 ? r->before : r->born;
+    uint32_t seat;
+
+    for (seat = 1; seat <= segment->nseats && !r->listed; seat++) {
+        const abl_seat_row_t *s = &segment->seats[seat];
+        if (s->pid != 0 && s->generation >= first && s->generation < r->gone) {
+            return true;
+        }
+    }
+    return r->listed;
+}
+
 void abl_grant_forget(abl_segment_t *segment, uint32_t row)
 {
     abl_row_t *r = &segment->rows[row];
 
-    if (r->balancer != 0 && !r->listed && r->c.busy == 0 && r->queue.length == 0) {
+    if (r->balancer != 0 && !r->listed && r->c.busy == 0 && r->queue.length == 0 &&
+        !abl_grant_is_known(segment, row)) {
         r->balancer = 0;
     }
 }

@@ -29,7 +29,10 @@ void abl_grant_wake(const abl_segment_t *segment, uint32_t seat);
 /* A ticket is not wanted any more: a lease that it holds is handed on. */
 void abl_grant_drop(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket);
 
-/* A member without requests that is in no configuration any more is forgotten. */
+/* Is it in the configuration, or in that of a child that is still there? */
+bool abl_grant_is_known(const abl_segment_t *segment, uint32_t row);
+
+/* A member without requests that no child knows any more is forgotten. */
 void abl_grant_forget(abl_segment_t *segment, uint32_t row);
 
 static inline abl_asker_t abl_grant_asker(const abl_place_row_t *ticket)

@@ -40,7 +40,8 @@ typedef struct abl_row_t {
     uint32_t balancer; /* truth; 0: the row is free */
     uint32_t slot;     /* truth; 0..ABL_SLOTS_MAX-1, its own within the balancer as long as it lives */
     uint32_t born;     /* truth; the generation since which it has been listed without a break */
-    uint32_t gone;     /* truth; unless listed: the generation that does not list it any more */
+    uint32_t before;   /* truth; born before the last break, 0: there was none */
+    uint32_t gone;     /* truth; the generation that did not list it any more, the last time */
     uint32_t order;    /* truth; of its line in the section */
     uint8_t listed;    /* truth; it is in the configuration */
     uint8_t drain;     /* truth; somebody marked it */
@@ -91,8 +92,9 @@ typedef struct abl_place_row_t {
 } abl_place_row_t;
 
 typedef struct abl_seat_row_t {
-    _Atomic pid_t pid; /* truth; 0: the seat is free */
-    abl_list_t mail;   /* tickets that were granted or refused, and whose owner has not been told */
+    uint32_t generation; /* truth; of the configuration that its child knows */
+    _Atomic pid_t pid;   /* truth; 0: the seat is free */
+    abl_list_t mail;     /* tickets that were granted or refused, and whose owner has not been told */
 } abl_seat_row_t;
 
 typedef struct abl_shared_t {

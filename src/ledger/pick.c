@@ -18,10 +18,17 @@ static bool is_gone_for_others(const abl_asker_t *asker, const abl_row_t *row)
     return !row->listed && row->gone > asker->generation;
 }
 
+/* Was it in the configuration of the asker's generation? */
+static bool is_known(const abl_asker_t *asker, const abl_row_t *row)
+{
+    return row->born <= asker->generation ||
+           (row->before != 0 && row->before <= asker->generation && asker->generation < row->gone);
+}
+
 static bool may_if_listed(const abl_asker_t *asker, const abl_row_t *row)
 {
-    return row->balancer == asker->balancer && row->born <= asker->generation &&
-           row->status != ABL_STATUS_DISABLED && !was_tried(asker, row);
+    return row->balancer == asker->balancer && is_known(asker, row) && row->status != ABL_STATUS_DISABLED &&
+           !was_tried(asker, row);
 }
 
 static bool may(const abl_asker_t *asker, const abl_row_t *row)

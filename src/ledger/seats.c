@@ -37,6 +37,7 @@ uint32_t abl_seats_take(abl_segment_t *segment)
         if (segment->shared->leader != 0) {
             abl_grant_wake(segment, segment->shared->leader);
         }
+        segment->seats[seat].generation = segment->shared->generation;
         abl_in_order();
         segment->seats[seat].pid = getpid();
     }
@@ -104,6 +105,16 @@ static void drop_tickets(abl_segment_t *segment, const abl_child_t *child, uint3
     }
 }
 
+/* The dead child may have been the last one that knew them. */
+static void forget_members(abl_segment_t *segment)
+{
+    uint32_t row;
+
+    for (row = 1; row <= segment->shared->rows_used; row++) {
+        abl_grant_forget(segment, row);
+    }
+}
+
 void abl_seats_reap(abl_segment_t *segment, const abl_child_t *child, uint32_t seat, pid_t pid)
 {
     if (!abl_enter(segment, child)) {
@@ -119,6 +130,7 @@ void abl_seats_reap(abl_segment_t *segment, const abl_child_t *child, uint32_t s
         segment->shared->people++;
         abl_in_order();
         segment->seats[seat].pid = 0;
+        forget_members(segment);
     }
     abl_leave(segment);
 }
