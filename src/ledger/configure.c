@@ -141,7 +141,7 @@ static void set_row(abl_segment_t *segment, uint32_t row, const abl_member_conf_
     if (!r->listed) {
         /* Children of generations that did not know it must not be given it. */
         r->before = r->born;
-        abl_in_order();
+        r->before_gone = r->gone;
         r->born = segment->shared->generation;
     }
     r->order = order;

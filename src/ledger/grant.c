@@ -182,17 +182,14 @@ void abl_grant_balancer(abl_segment_t *segment, const abl_child_t *child, uint32
 
 bool abl_grant_is_known(const abl_segment_t *segment, uint32_t row)
 {
-    const abl_row_t *r = &segment->rows[row];
-    uint32_t first = r->before != 0 ? r->before : r->born;
-    uint32_t seat;
+    uint32_t seat = 1;
 
-    for (seat = 1; seat <= segment->nseats && !r->listed; seat++) {
-        const abl_seat_row_t *s = &segment->seats[seat];
-        if (s->pid != 0 && s->generation >= first && s->generation < r->gone) {
-            return true;
-        }
+    while (seat <= segment->nseats &&
+           (segment->seats[seat].pid == 0 ||
+            !abl_row_is_of(&segment->rows[row], segment->seats[seat].generation))) {
+        seat++;
     }
-    return r->listed;
+    return segment->rows[row].listed || seat <= segment->nseats;
 }
 
 void abl_grant_forget(abl_segment_t *segment, uint32_t row)

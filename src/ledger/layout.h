@@ -40,13 +40,13 @@ typedef struct abl_row_t {
     uint32_t balancer; /* truth; 0: the row is free */
     uint32_t slot;     /* truth; 0..ABL_SLOTS_MAX-1, its own within the balancer as long as it lives */
     uint32_t born;     /* truth; the generation since which it has been listed without a break */
-    uint32_t before;   /* truth; born before the last break, 0: there was none */
-    uint32_t gone;     /* truth; the generation that did not list it any more, the last time */
-    uint32_t order;    /* truth; of its line in the section */
-    uint8_t listed;    /* truth; it is in the configuration */
-    uint8_t drain;     /* truth; somebody marked it */
-    uint8_t status;    /* truth; abl_status_t */
-    uint8_t set;       /* truth */
+    uint32_t gone;     /* truth; unless it is listed: the generation that does not list it any more */
+    uint32_t before, before_gone; /* truth; born and gone before the last break; 0: there was none */
+    uint32_t order;               /* truth; of its line in the section */
+    uint8_t listed;               /* truth; it is in the configuration */
+    uint8_t drain;                /* truth; somebody marked it */
+    uint8_t status;               /* truth; abl_status_t */
+    uint8_t set;                  /* truth */
     uint32_t ceiling;  /* while more than `limit` are busy because the limit was lowered: how many at most */
     abl_list_t queue;  /* tickets that wait for this member only */
     uint64_t requests; /* leases taken so far */
@@ -159,6 +159,14 @@ struct abl_ledger_t {
 static inline uint32_t *abl_held(const abl_segment_t *segment, uint32_t seat, uint32_t row)
 {
     return &segment->held[(size_t)seat * (ABL_LEDGER_MEMBERS + 1) + row];
+}
+
+/* Is it in the configuration of this generation? (Of breaks before the last one nothing is known any more.)
+ */
+static inline bool abl_row_is_of(const abl_row_t *row, uint32_t generation)
+{
+    return (row->born <= generation && (row->listed || generation < row->gone)) ||
+           (row->before <= generation && generation < row->before_gone);
 }
 
 static inline bool abl_row_has_room(const abl_row_t *row)

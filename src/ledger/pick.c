@@ -12,23 +12,10 @@ static bool was_tried(const abl_asker_t *asker, const abl_row_t *row)
     return asker->tried != NULL && (asker->tried[row->slot / 64] >> (row->slot % 64) & 1) != 0;
 }
 
-/* Is it out of the configuration, but in that of the asker's generation? */
-static bool is_gone_for_others(const abl_asker_t *asker, const abl_row_t *row)
-{
-    return !row->listed && row->gone > asker->generation;
-}
-
-/* Was it in the configuration of the asker's generation? */
-static bool is_known(const abl_asker_t *asker, const abl_row_t *row)
-{
-    return row->born <= asker->generation ||
-           (row->before != 0 && row->before <= asker->generation && asker->generation < row->gone);
-}
-
 static bool may_if_listed(const abl_asker_t *asker, const abl_row_t *row)
 {
-    return row->balancer == asker->balancer && is_known(asker, row) && row->status != ABL_STATUS_DISABLED &&
-           !was_tried(asker, row);
+    return row->balancer == asker->balancer && abl_row_is_of(row, asker->generation) &&
+           row->status != ABL_STATUS_DISABLED && !was_tried(asker, row);
 }
 
 static bool may(const abl_asker_t *asker, const abl_row_t *row)
@@ -36,9 +23,10 @@ static bool may(const abl_asker_t *asker, const abl_row_t *row)
     return row->listed && may_if_listed(asker, row);
 }
 
+/* It is out of the configuration, but in that of the asker's generation. */
 static bool may_at_last(const abl_asker_t *asker, const abl_row_t *row)
 {
-    return is_gone_for_others(asker, row) && may_if_listed(asker, row);
+    return !row->listed && may_if_listed(asker, row);
 }
 
 bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)

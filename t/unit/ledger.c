@@ -844,6 +844,39 @@ START_TEST(a_member_that_comes_back_is_new_to_those_who_did_not_know_it)
 }
 END_TEST
 
+START_TEST(a_member_that_comes_and_goes_is_for_those_who_know_it)
+{
+    static const char *const members[] = {"ab", "a", "ab", "a", "ab"};
+    ledger_world_t w;
+    abl_ledger_t *generations[COUNT(members)];
+    abl_want_t want = {.only = -1};
+    abl_ticket_t *ticket;
+    int member;
+
+    make_world(&w, members[0], 0);
+    sit_down(&w);
+    generations[0] = w.ledger;
+    take(w.ledger);
+    take(w.ledger); /* keeps b's row alive */
+    for (size_t i = 1; i < COUNT(members); i++) {
+        describe(&w, members[i], 0);
+        next_generation(&w);
+        generations[i] = w.ledger;
+        for (size_t j = 0; j <= i; j++) {
+            want = (abl_want_t){.only = -1};
+            abl_tried_add(&want.tried, 0);
+            apr_status_t rv = abl_ledger_take(generations[j], &want, &member, &ticket);
+            ck_assert(rv == APR_ENOENT || (rv == APR_SUCCESS && member == 1 && strlen(members[j]) == 2));
+            ck_assert(rv == APR_SUCCESS || strlen(members[j]) == 1 || j + 2 < i);
+            if (rv == APR_SUCCESS) {
+                abl_ledger_give(generations[j], member, NULL);
+            }
+        }
+        sound(&w);
+    }
+}
+END_TEST
+
 START_TEST(a_limit_may_change)
 {
     ledger_world_t w;
@@ -1104,7 +1137,8 @@ UNIT_MAIN("ledger", takes_and_gives, tried_members_are_left_out, the_last_member
           affinity_falls_back_or_does_not, a_home_stays_when_others_go,
           nobody_is_at_home_where_no_new_request_goes, leases_and_queue_outlive_a_restart,
           a_new_member_serves_the_new_generation, a_removed_member_is_drained, who_falls_back_keeps_its_place,
-          a_member_that_comes_back_is_new_to_those_who_did_not_know_it, a_limit_may_change,
+          a_member_that_comes_back_is_new_to_those_who_did_not_know_it,
+          a_member_that_comes_and_goes_is_for_those_who_know_it, a_limit_may_change,
           a_limit_that_goes_lets_everybody_in, a_balancer_that_goes_serves_who_waits,
           a_member_that_is_disabled_refuses_who_has_no_other,
           when_all_members_are_replaced_who_waits_is_served, homes_are_in_the_first_set,
