@@ -130,7 +130,9 @@ static void request(ledger_world_t *w)
     if (rv == APR_EINPROGRESS) {
         rv = wait_for(w->ledger, &ticket, &member) ? APR_SUCCESS : APR_ENOENT;
     }
-    if (rv == APR_SUCCESS) {
+    if (rv == APR_SUCCESS && (member < 0 || member >= w->conf.nmembers)) {
+        TROUBLE(); /* one that this generation does not know */
+    } else if (rv == APR_SUCCESS) {
         char letter = *w->members[member].address;
         arrive(letter);
         for (volatile int i = rand() % 2000; i > 0; i--) {
