@@ -200,6 +200,15 @@ static int descriptors(void)
     return n;
 }
 
+/* The kernel may give the number of a dead process to a new one as soon as it has been waited for. */
+static void strike_out(pid_t pid)
+{
+    for (int i = 0; i < LETTERS; i++) {
+        pid_t dead = pid;
+        atomic_compare_exchange_strong(&book->at[i], &dead, 0);
+    }
+}
+
 /* Waits for a child that has died, and kills one when none does by itself soon enough. */
 static int next_dead(const pid_t *children)
 {
@@ -209,6 +218,7 @@ static int next_dead(const pid_t *children)
         if (pid > 0) {
             ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
                           "child %d: status %x, trouble in line %d", pid, (unsigned)status, book->trouble);
+            strike_out(pid);
             for (int i = 0; i < CHILDREN; i++) {
                 if (children[i] == pid) {
                     return i;
