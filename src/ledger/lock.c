@@ -4,7 +4,12 @@
  */
 #include "ledger/lock.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
+
+/* How long somebody may sleep beside a lock that is free. */
+#define PATIENCE (20 * ABL_MS)
 
 void (*abl_ledger_probe)(abl_probe_t at);
 
@@ -23,10 +28,28 @@ apr_status_t abl_lock_create(abl_shared_t *shared)
     return rc;
 }
 
+/* A process may be killed after it was woken and before it has the lock. If a third one had the lock in the
+ * meantime, neither that one nor the kernel knows of those who still sleep (the kernel's handle_futex_death()
+ * makes good for it only while nobody has the lock). So nobody sleeps for long. */
+static int wait_for(pthread_mutex_t *lock)
+{
+    int rc;
+
+    do {
+        int64_t until = abl_clock_now() + PATIENCE;
+        struct timespec t = {.tv_sec = until / ABL_SECOND, .tv_nsec = until % ABL_SECOND * 1000};
+        rc = pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &t);
+    } while (rc == ETIMEDOUT);
+    return rc;
+}
+
 bool abl_lock_take(abl_shared_t *shared)
 {
-    int rc = pthread_mutex_lock(&shared->lock);
+    int rc = pthread_mutex_trylock(&shared->lock);
 
+    if (rc == EBUSY) {
+        rc = wait_for(&shared->lock);
+    }
     if (rc == EOWNERDEAD) {
         /* Whether anything is amiss says the dirty word. */
         pthread_mutex_consistent(&shared->lock);

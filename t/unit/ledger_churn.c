@@ -209,6 +209,12 @@ static void strike_out(pid_t pid)
     }
 }
 
+static void doom(const pid_t *children, int place)
+{
+    atomic_store(&book->doomed[place], children[place]);
+    kill(children[place], SIGKILL);
+}
+
 /* Waits for a child that has died, and kills one when none does by itself soon enough. */
 static int next_dead(const pid_t *children)
 {
@@ -226,9 +232,7 @@ static int next_dead(const pid_t *children)
             }
         }
         if (patience == 1) {
-            int victim = rand() % CHILDREN;
-            atomic_store(&book->doomed[victim], children[victim]);
-            kill(children[victim], SIGKILL);
+            doom(children, rand() % CHILDREN);
         }
         if (patience > 1) {
             usleep(50);
@@ -291,8 +295,9 @@ START_TEST(ten_thousand_deaths)
         children[place] = give_birth(&w, place, number);
     }
     for (int i = 0; i < CHILDREN; i++) {
-        kill(children[i], SIGKILL);
+        doom(children, i);
         waitpid(children[i], NULL, 0);
+        strike_out(children[i]);
         abl_segment_reap(w.segment, children[i]);
     }
     ck_assert_int_eq(book->trouble, 0);
