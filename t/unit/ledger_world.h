@@ -128,4 +128,40 @@ static inline bool still_waits(abl_ledger_t *ledger, abl_ticket_t **ticket)
     return !rings(*ticket, 0) && abl_ledger_collect(ledger, ticket, &member) == APR_EAGAIN;
 }
 
+/* Takes and gives until every member has had its chance; the members that were used. */
+static inline const char *used(abl_ledger_t *ledger, const abl_want_t *want)
+{
+    static char names[8];
+    abl_want_t copy = *want;
+    abl_ticket_t *ticket;
+    bool seen[8] = {false};
+    size_t n = 0;
+
+    for (int i = 0; i < 16; i++) {
+        int member;
+        if (abl_ledger_take(ledger, &copy, &member, &ticket) != APR_SUCCESS) {
+            return "nobody";
+        }
+        seen[member] = true;
+        abl_ledger_give(ledger, member, NULL);
+    }
+    for (size_t i = 0; i < COUNT(seen) - 1; i++) {
+        if (seen[i]) {
+            names[n++] = (char)('a' + i);
+        }
+    }
+    names[n] = '\0';
+    return names;
+}
+
+static inline const char *used_without(abl_ledger_t *ledger, const char *tried)
+{
+    abl_want_t want = ANY;
+
+    for (; *tried != '\0'; tried++) {
+        abl_tried_add(&want.tried, *tried - 'a');
+    }
+    return used(ledger, &want);
+}
+
 #endif
