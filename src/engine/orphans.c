@@ -33,7 +33,7 @@ typedef struct orphan_t {
 /* An answer that has begun is read on for so long, and so much of it. Then closing is what stops the member:
  * its next write fails. */
 #define ENDING_TIME (5 * ABL_SECOND)
-#define ENDING_BYTES (1024 * 1024)
+#define ENDING_BYTES UINT64_C(1048576)
 
 #define EVENTS 16
 
