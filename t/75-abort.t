@@ -120,7 +120,7 @@ subtest 'and httpd is restarted meanwhile' => sub {
     ok($s->await_access(qr{^499 .*/gate/first}m, 5), 'its request is over for httpd');
     my @old = $s->children;
     $s->signal('USR1');
-    ok((wait_until { $s->log =~ /(?:AH00493|AH00171).*resuming/s } 10), 'a graceful restart');
+    ok((wait_until { $s->log =~ /(?:AH00493|AH00171|AH00297).*resuming/s } 10), 'a graceful restart');
     ok((wait_until { !grep { kill 0, $_ } @old } 10), 'the children of the generation before do not wait for it');
     place_stays($s, 'the generation before', sub { $m->release });
     $s->log_ok(allow => [trouble]);
