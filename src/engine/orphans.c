@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -304,7 +305,8 @@ int abl_orphans_count(void)
 
 /* ---- the keeper ------------------------------------------------------------------------------------- */
 
-#define LOOK_EVERY 1000 /* ms: whether the parent still lives, and whose time is up */
+#define LOOK_EVERY 1000    /* ms: whether the parent still lives, and whose time is up */
+#define MOVE_PATIENCE 5000 /* ms: then the child ends without knowing whether the keeper has its seat */
 
 static bool is_needed(const abl_child_t *child, int fd)
 {
@@ -351,7 +353,9 @@ __attribute__((noreturn)) static void keep(abl_child_t *child, pid_t parent, int
     keeping = true;
     forget_signals();
     close_others(child, ready);
-    abl_segment_move(child);
+    if (!abl_segment_move(child)) {
+        _exit(0); /* the child was killed meanwhile, and what it had is given back: so must it end */
+    }
     (void)!write(ready, "", 1);
     close(ready);
     pthread_mutex_unlock(&lock); /* as it was taken before the fork */
@@ -365,8 +369,8 @@ __attribute__((noreturn)) static void keep(abl_child_t *child, pid_t parent, int
 void abl_orphans_move_out(abl_child_t *child)
 {
     pid_t parent = getppid();
+    struct pollfd moved = {.events = POLLIN};
     int ready[2];
-    char byte;
     pid_t pid;
 
     if (pipe(ready) != 0) {
@@ -379,6 +383,7 @@ void abl_orphans_move_out(abl_child_t *child)
         keep(child, parent, ready[1]);
     }
     close(ready[1]);
-    (void)!read(ready[0], &byte, 1);
+    moved.fd = ready[0];
+    (void)poll(&moved, 1, MOVE_PATIENCE);
     close(ready[0]);
 }

@@ -61,10 +61,11 @@ static int seats_needed(void)
     return seats < ABL_SEATS_MAX ? seats : ABL_SEATS_MAX;
 }
 
-/* The descriptors must leave room for what a child needs itself. */
+/* One per seat wakes its child, another one lets the leader watch it; and there must be room for what a child
+ * needs itself. */
 static void allow_descriptors(int seats)
 {
-    rlim_t needed = (rlim_t)seats + DESCRIPTORS_OF_A_CHILD;
+    rlim_t needed = 2 * (rlim_t)seats + DESCRIPTORS_OF_A_CHILD;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed) {
@@ -146,19 +147,26 @@ void abl_lifecycle_child_status(server_rec *s, pid_t pid, ap_generation_t gen, i
     (void)s;
     (void)gen;
     (void)slot;
-    if (status == MPM_CHILD_EXITED && segment != NULL) {
+    if (segment == NULL) {
+        return;
+    }
+    if (status == MPM_CHILD_STARTED) {
+        abl_segment_expect(segment, pid);
+    } else if (status == MPM_CHILD_EXITED) {
         abl_segment_reap(segment, pid);
     }
 }
 
 /* ---- a child ---------------------------------------------------------------------------------------- */
 
-/* A child of the prefork MPM that is told to end does so in the signal's handler: wherever it was. */
+/* A child of the prefork MPM that is told to end does so in the signal's handler: wherever it was. httpd's
+ * handlers block their own signal while they run. */
 static bool in_handler(void)
 {
     sigset_t blocked;
 
-    return pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && sigismember(&blocked, SIGTERM) == 1;
+    return pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 &&
+           (sigismember(&blocked, SIGTERM) == 1 || sigismember(&blocked, SIGHUP) == 1);
 }
 
 static apr_status_t leave_orphans(void *child)

@@ -21,8 +21,7 @@ apr_status_t abl_segment_join(abl_segment_t *segment, abl_child_t **child)
         return APR_ENOMEM;
     }
     pthread_mutex_init(&c->lock, NULL);
-    c->seat = abl_seats_take(segment);
-    if (c->seat == 0) {
+    if (!abl_seats_take(c)) {
         return APR_ENOSPC;
     }
     *child = c;

@@ -321,7 +321,7 @@ apr_status_t abl_segment_configure(abl_segment_t *segment, const abl_ledger_conf
     if (!abl_enter(segment, NULL)) {
         return APR_EBUSY;
     }
-    segment->shared->generation++;
+    segment->generation = ++segment->shared->generation;
     leave_gone_balancers(segment, confs, n);
     for (i = 0; i < n; i++) {
         *left_out += enter_balancer(segment, &confs[i], ledgers[i]);

@@ -93,6 +93,8 @@ typedef struct abl_place_row_t {
 
 typedef struct abl_seat_row_t {
     uint32_t generation; /* truth; of the configuration that its child knows */
+    uint32_t turn;       /* truth; changes with whoever sits here: pids are used again, turns are not */
+    uint8_t kept;        /* truth; the parent keeps the seat for a child that has not sat down yet */
     _Atomic pid_t pid;   /* truth; 0: the seat is free */
     abl_list_t mail;     /* tickets that were granted or refused, and whose owner has not been told */
 } abl_seat_row_t;
@@ -121,14 +123,16 @@ struct abl_segment_t {
     abl_place_row_t *tickets;      /* [1..ABL_LEDGER_TICKETS] */
     uint32_t *held;                /* truth; see abl_held() */
     uint32_t nseats;
-    int *wakers; /* [1..nseats]: the eventfd that wakes the seat's child */
+    uint32_t generation; /* of the configuration that this process, or its parent when it forked, has read */
+    int *wakers;         /* [1..nseats]: the eventfd that wakes the seat's child */
 };
 
 /* What a child has of its own. Made once, never freed: threads may run until the very end of the process. */
 struct abl_child_t {
     abl_segment_t *segment;
     uint32_t seat;
-    int *fds; /* [ticket]: the descriptor of the request of this child that has it; inside the lock */
+    uint32_t turn; /* the seat is ours as long as this is its turn */
+    int *fds;      /* [ticket]: the descriptor of the request of this child that has it; inside the lock */
     pthread_mutex_t lock; /* protects idle and nidle */
     abl_ticket_t *idle;   /* to be used again */
     int nidle;

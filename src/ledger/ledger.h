@@ -94,11 +94,16 @@ apr_status_t abl_segment_join(abl_segment_t *segment, abl_child_t **child);
 /* The ledger as this child uses it: a copy that lives as long as the process. NULL: no memory. */
 abl_ledger_t *abl_ledger_join(const abl_ledger_t *ledger, abl_child_t *child);
 
-/* This process, a copy that the child has forked, has the child's seat from now on. */
-void abl_segment_move(abl_child_t *child);
+/* This process, a copy that the child has forked, has the child's seat from now on; in the child itself every
+ * call fails. False: the child has died, and its seat is no longer its own. */
+bool abl_segment_move(abl_child_t *child);
 
 /* Is this descriptor one of the segment's? */
 bool abl_segment_needs(const abl_child_t *child, int fd);
+
+/* A child was forked and will sit down: until then its seat is kept for it, and what its generation knows is
+ * not forgotten. Parent, before it does anything else with the segment. */
+void abl_segment_expect(abl_segment_t *segment, pid_t pid);
 
 /* A child is dead: its leases are given back or handed on, its tickets go, its seat is free. Nothing happens
  * when `pid` has no seat. Any process that knows the death for certain, in httpd the parent. */

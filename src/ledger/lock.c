@@ -7,11 +7,17 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <signal.h>
 
 /* How long somebody may sleep beside a lock that is free. */
 #define PATIENCE (20 * ABL_MS)
 
 void (*abl_ledger_probe)(abl_probe_t at);
+
+/* This thread is in one of the two functions below, or between them. pthread's own answer to who takes the
+ * lock twice is not enough: in a signal's handler it would spoil what the interrupted call is doing, and the
+ * kernel could not hand the lock on. */
+static _Thread_local volatile sig_atomic_t inside;
 
 apr_status_t abl_lock_create(abl_shared_t *shared)
 {
@@ -45,8 +51,13 @@ static int wait_for(pthread_mutex_t *lock)
 
 bool abl_lock_take(abl_shared_t *shared)
 {
-    int rc = pthread_mutex_trylock(&shared->lock);
+    int rc;
 
+    if (inside) {
+        return false;
+    }
+    inside = 1;
+    rc = pthread_mutex_trylock(&shared->lock);
     if (rc == EBUSY) {
         rc = wait_for(&shared->lock);
     }
@@ -55,10 +66,12 @@ bool abl_lock_take(abl_shared_t *shared)
         pthread_mutex_consistent(&shared->lock);
         rc = 0;
     }
-    return rc == 0;
+    inside = rc == 0;
+    return inside;
 }
 
 void abl_lock_release(abl_shared_t *shared)
 {
     pthread_mutex_unlock(&shared->lock);
+    inside = 0;
 }

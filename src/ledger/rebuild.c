@@ -186,6 +186,10 @@ bool abl_enter(abl_segment_t *segment, const abl_child_t *child)
     if (!abl_lock_take(segment->shared)) {
         return false;
     }
+    if (child != NULL && segment->seats[child->seat].turn != child->turn) {
+        abl_lock_release(segment->shared); /* whatever is in the seat is another's */
+        return false;
+    }
     if (segment->shared->dirty) {
         rebuild(segment, child);
     }

@@ -7,9 +7,10 @@
 
 #include "ledger/grant.h"
 
-/* Takes the lock; if somebody died inside, all caches are made anew first. False: this thread is inside
- * already, because its process was told to exit there: nothing may be touched, and everything it holds is
- * given back when it is dead. `child`: the caller's own, NULL in the parent. */
+/* Takes the lock; if somebody died inside, all caches are made anew first. `child`: the caller's own, NULL in
+ * the parent. False: this thread is inside already, because its process was told to exit there, or the
+ * child's seat has gone to another process: nothing may be touched. What the process holds is given back when
+ * it is dead, or by whoever has its seat now. */
 bool abl_enter(abl_segment_t *segment, const abl_child_t *child);
 
 void abl_leave(abl_segment_t *segment);

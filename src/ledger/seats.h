@@ -7,11 +7,12 @@
 
 #include "ledger/rebuild.h"
 
-/* Takes a free seat for this process. 0: there is none. Not inside. */
-uint32_t abl_seats_take(abl_segment_t *segment);
+/* Takes the seat that is kept for this process, or a free one: sets child->seat and child->turn. False: there
+ * is none. Not inside. */
+bool abl_seats_take(abl_child_t *child);
 
-/* Frees the seat if it is still this process's that died: leases are handed on, tickets go. Not inside.
+/* Frees the seat if it is still in the turn of whoever died: leases are handed on, tickets go. Not inside.
  * `child`: the caller's own, NULL in the parent. */
-void abl_seats_reap(abl_segment_t *segment, const abl_child_t *child, uint32_t seat, pid_t pid);
+void abl_seats_reap(abl_segment_t *segment, const abl_child_t *child, uint32_t seat, uint32_t turn);
 
 #endif

@@ -15,7 +15,7 @@ static void sit_down_alone(ledger_world_t *w)
     w->child->segment = w->segment;
     w->child->fds = calloc(ABL_LEDGER_TICKETS + 1, sizeof(int));
     pthread_mutex_init(&w->child->lock, NULL);
-    w->child->seat = abl_seats_take(w->segment);
+    ck_assert(abl_seats_take(w->child));
     ck_assert_uint_eq(w->child->seat, 1);
     w->ledger = abl_ledger_join(w->ledger, w->child);
 }
@@ -253,9 +253,13 @@ static abl_ledger_t *neighbour(ledger_world_t *w)
     abl_child_t *child = calloc(1, sizeof(*child));
 
     *child = *w->child;
-    child->seat = abl_seats_take(w->segment);
+    w->segment->seats[1].pid = 0; /* so that this process is not taken for somebody who had its number */
+    w->segment->seats[2].kept = 1;
+    w->segment->seats[2].pid = getpid();
+    ck_assert(abl_seats_take(child));
     ck_assert_uint_eq(child->seat, 2);
     w->segment->seats[2].pid = getppid();
+    w->segment->seats[1].pid = getpid();
     return abl_ledger_join(w->ledger, child);
 }
 
