@@ -159,12 +159,17 @@ void abl_lifecycle_child_status(server_rec *s, pid_t pid, ap_generation_t gen, i
 
 /* ---- a child ---------------------------------------------------------------------------------------- */
 
-/* A child of the prefork MPM that is told to end does so in the signal's handler: wherever it was. httpd's
- * handlers block their own signal while they run. */
+/* A child of the prefork MPM that is told to end does so in the signal's handler: wherever it was. Such a
+ * handler blocks its own signal while it runs. (Threaded MPMs end in the normal course of a thread that
+ * blocks what it likes.) */
 static bool in_handler(void)
 {
+    int threaded = 0;
     sigset_t blocked;
 
+    if (ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded) == APR_SUCCESS && threaded != AP_MPMQ_NOT_SUPPORTED) {
+        return false;
+    }
     return pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 &&
            (sigismember(&blocked, SIGTERM) == 1 || sigismember(&blocked, SIGHUP) == 1);
 }
