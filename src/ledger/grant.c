@@ -23,6 +23,17 @@ void abl_grant_wake(const abl_segment_t *segment, uint32_t seat)
     ring(segment->wakers[seat]);
 }
 
+void abl_grant_wake_others(const abl_segment_t *segment, uint32_t but)
+{
+    uint32_t seat;
+
+    for (seat = 1; seat <= segment->nseats; seat++) {
+        if (seat != but) {
+            abl_grant_wake(segment, seat);
+        }
+    }
+}
+
 void abl_grant_tell(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket)
 {
     uint32_t seat = segment->tickets[ticket].seat;

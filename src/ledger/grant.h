@@ -26,6 +26,9 @@ void abl_grant_tell(abl_segment_t *segment, const abl_child_t *child, uint32_t t
 /* Wakes the thread of another child. */
 void abl_grant_wake(const abl_segment_t *segment, uint32_t seat);
 
+/* Wakes all others, empty seats too: who sits down there reads the bell first. Inside. */
+void abl_grant_wake_others(const abl_segment_t *segment, uint32_t but);
+
 /* A ticket is not wanted any more: a lease that it holds is handed on. */
 void abl_grant_drop(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket);
 

@@ -97,7 +97,6 @@ void abl_segment_expect(abl_segment_t *segment, pid_t pid)
 bool abl_segment_move(abl_child_t *child)
 {
     abl_segment_t *segment = child->segment;
-    uint32_t seat;
 
     if (!abl_enter(segment, child)) {
         return false;
@@ -107,9 +106,7 @@ bool abl_segment_move(abl_child_t *child)
     segment->seats[child->seat].pid = getpid();
     if (segment->shared->leader == child->seat) {
         segment->shared->leader = 0; /* nobody here watches: another one has to lead */
-        for (seat = 1; seat <= segment->nseats; seat++) {
-            abl_grant_wake(segment, seat);
-        }
+        abl_grant_wake_others(segment, child->seat);
     }
     tell_leader(segment);
     abl_leave(segment);

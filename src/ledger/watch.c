@@ -150,15 +150,10 @@ static void deliver(const abl_child_t *child)
 static void lead(const abl_child_t *child)
 {
     abl_segment_t *segment = child->segment;
-    uint32_t seat;
 
     segment->shared->leader = child->seat;
     segment->shared->people++;
-    for (seat = 1; seat <= segment->nseats; seat++) {
-        if (seat != child->seat) {
-            abl_grant_wake(segment, seat);
-        }
-    }
+    abl_grant_wake_others(segment, child->seat);
 }
 
 /* Inside. True: they have changed. */
