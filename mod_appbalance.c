@@ -13,9 +13,11 @@
 #include "httpd/handler.h"
 #include "httpd/lifecycle.h"
 #include "httpd/linger.h"
+#include "httpd/park.h"
 #include "httpd/route.h"
 #include "httpd/status.h"
 #include "httpd/trailers.h"
+#include "httpd/unblock.h"
 
 #include "ap_provider.h"
 #include "http_config.h"
@@ -23,6 +25,7 @@
 #include "http_core.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "mpm_common.h"
 
 /* Parent, before the configuration is read: at every start and restart. */
 static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
@@ -52,12 +55,15 @@ static void register_hooks(apr_pool_t *p)
 
     register_methods(p);
     abl_trailers_register();
+    abl_unblock_register();
 
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(abl_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(abl_lifecycle_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(abl_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_status(abl_lifecycle_child_status, NULL, NULL, APR_HOOK_MIDDLE);
+
+    ap_hook_child_stopping(abl_park_on_stopping, NULL, NULL, APR_HOOK_MIDDLE);
 
     ap_hook_process_connection(abl_linger_process, NULL, NULL, APR_HOOK_LAST);
     ap_hook_post_read_request(abl_route_note_framing, NULL, NULL, APR_HOOK_REALLY_FIRST);
@@ -69,6 +75,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_fixups(abl_route_fixup, after_rewrite, before_dir, APR_HOOK_LAST);
     ap_hook_handler(abl_handler, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_handler(abl_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_suspend_connection(abl_park_on_suspend, NULL, NULL, APR_HOOK_REALLY_LAST);
 }
 
 /* The only symbol that leaves the module: everything else is hidden by the compiler. */

@@ -245,6 +245,28 @@ subtest 'the queue' => sub {
         qr/BalancerQueue: timeout= is given twice/);
 };
 
+subtest 'buffers' => sub {
+    my $keys  = qr/request=, response=, file=, max=, folder=/;
+    my $sizes = qr/expected a size up to 1G, such as 256K or 1M/;
+    my @lines = (
+        [ '',                   qr/BalancerBuffer takes at least one of $keys/ ],
+        [ '1M',                 qr/BalancerBuffer: '1M' is not one of $keys/ ],
+        [ 'memory=1M',          qr/BalancerBuffer: 'memory' is not one of $keys/ ],
+        [ 'request=1T',         qr/BalancerBuffer request=1T: $sizes/ ],
+        [ 'response=2G',        qr/BalancerBuffer response=2G: $sizes/ ],
+        [ 'file=-1',            qr/BalancerBuffer file=-1: \S/ ],
+        [ 'max=lots',           qr/BalancerBuffer max=lots: \S/ ],
+        [ 'folder=/nowhere/at/all', qr{BalancerBuffer folder=/nowhere/at/all: expected a folder that exists} ],
+        [ 'max=1M max=2M',      qr/BalancerBuffer: max= is given twice/ ],
+    );
+    wrong_inside("BalancerBuffer $_->[0]", $_->[1]) for @lines;
+};
+
+subtest 'inline' => sub {
+    wrong_after("BalancerInline $_", qr/BalancerInline \Q$_\E: expected off or a time up to 1s/) for qw(2s 5 on);
+    wrong_after("<Location />\n!BalancerInline 5ms\n</Location>", qr/BalancerInline/);
+};
+
 subtest 'affinity' => sub {
     my $forms = qr/expected cookie=NAME \[param=NAME\], header=NAME or client; then perhaps strict/;
     my $name  = qr/expected a name of letters, digits, '-' and '_'/;
@@ -280,6 +302,7 @@ subtest 'what else is right passes' => sub {
         "BalancerMethod hash header:X-Tenant\nBalancerAffinity strict header=X-Tenant",
         "BalancerMethod hash Cookie:session\nBalancerAffinity cookie=session param=jsessionid strict",
         "BalancerMethod hash \"expr:%{HTTP_HOST} %{REQUEST_METHOD}\"\nBalancerAffinity client strict",
+        "BalancerBuffer request=0 response=0 file=0\nBalancerBuffer max=10G folder=/tmp",
         'BalancerMethod hash expr:%{HTTP:X-Tenant}', 'BalancerMethod traffic', 'BalancerMethod latency',
     ) {
         my ($code, $text) = Abl::Server->configtest("<Balancer app>\n$members$lines\n</Balancer>\nBalancerPass / app");

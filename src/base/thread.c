@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Detached threads of a module that may be unloaded.
+ * Threads of a module that may be unloaded.
  */
 #include "base/thread.h"
 
@@ -18,23 +18,26 @@ static void pin_code(void)
     }
 }
 
-int abl_thread_start(void *(*run)(void *data), void *data)
+int abl_thread_start_joinable(void *(*run)(void *data), void *data, pthread_t *thread)
 {
-    pthread_attr_t attr;
-    pthread_t thread;
     sigset_t all, before;
     int rc;
 
     pin_code();
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     /* Signals are for httpd's own threads, which expect them. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&thread, &attr, run, data);
+    rc = pthread_create(thread, NULL, run, data);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
     return rc;
+}
+
+int abl_thread_start(void *(*run)(void *data), void *data)
+{
+    pthread_t thread;
+    int rc = abl_thread_start_joinable(run, data, &thread);
+
+    return rc == 0 ? pthread_detach(thread) : rc;
 }
 
 void abl_thread_cond_init(pthread_cond_t *cond)

@@ -11,7 +11,8 @@ static apr_status_t make_pools(abl_balancer_t *balancer)
     int i;
 
     balancer->pools = calloc((size_t)balancer->nmembers, sizeof(abl_pool_t *));
-    if (balancer->pools == NULL) {
+    balancer->first_bytes = calloc((size_t)balancer->nmembers, sizeof(*balancer->first_bytes));
+    if (balancer->pools == NULL || balancer->first_bytes == NULL) {
         return APR_ENOMEM;
     }
     for (i = 0; i < balancer->nmembers; i++) {

@@ -10,6 +10,8 @@
 #include "engine/pool.h"
 #include "ledger/ledger.h"
 
+#include <stdatomic.h>
+
 /* All in microseconds. */
 typedef struct abl_timeouts_t {
     int64_t connect;  /* until the member accepts */
@@ -38,7 +40,8 @@ typedef struct abl_balancer_t {
     /* from abl_balancers_configure() on: */
     abl_ledger_t *ledger;
     /* from abl_balancer_start() on: */
-    abl_pool_t **pools; /* one per member; NULL where no connection is kept */
+    abl_pool_t **pools;           /* one per member; NULL where no connection is kept */
+    _Atomic int64_t *first_bytes; /* per member: what an answer's first byte took lately in this child, µs */
 } abl_balancer_t;
 
 /* Enters the balancers into the ledger; see abl_segment_configure(). Parent, when the configuration was read.

@@ -320,6 +320,15 @@ static bool is_orphan(const abl_exchange_t *x)
 
 /* ---- for the driver --------------------------------------------------------------------------------- */
 
+bool abl_exchange_redirect(abl_exchange_t *x, const abl_exchange_events_t *events, void *ctx)
+{
+    bool ok = abl_receive_pass(x);
+
+    x->events = events;
+    x->ctx = ctx;
+    return ok;
+}
+
 bool abl_exchange_run(abl_exchange_t *x, unsigned ready)
 {
     x->ready = ready;
@@ -341,6 +350,14 @@ bool abl_exchange_run(abl_exchange_t *x, unsigned ready)
 const abl_wait_t *abl_exchange_wait(const abl_exchange_t *x)
 {
     return &x->wait;
+}
+
+int64_t abl_exchange_expects(const abl_exchange_t *x)
+{
+    if (x->member < 0 || x->head_done || x->wants_client) {
+        return 0;
+    }
+    return atomic_load_explicit(&x->balancer->first_bytes[x->member], memory_order_relaxed);
 }
 
 abl_end_t abl_exchange_end(const abl_exchange_t *x, int *member, const char **why, apr_status_t *rv)

@@ -22,12 +22,22 @@ abl_exchange_t *abl_exchange_make(apr_pool_t *pool, const abl_balancer_t *balanc
                                   const abl_request_t *request, const abl_exchange_events_t *events,
                                   void *ctx);
 
+/* From now on the answer's events go elsewhere. What the old ones were given and asked to hold until on_pass
+ * is passed on to them first. Between two runs only. False: the client is gone, and the exchange has ended.
+ */
+bool abl_exchange_redirect(abl_exchange_t *x, const abl_exchange_events_t *events, void *ctx);
+
 /* Goes on as far as possible without waiting. `ready`: what has happened since the last call, 0 the first
  * time. True: it waits, see abl_exchange_wait(). False: it has ended, see abl_exchange_end(). */
 bool abl_exchange_run(abl_exchange_t *x, unsigned ready);
 
 /* What it waits for, after run said true. Valid until the next run. */
 const abl_wait_t *abl_exchange_wait(const abl_exchange_t *x);
+
+/* How long the member took lately until the first byte of an answer, µs, if that is what is waited for; else
+ * 0.
+ */
+int64_t abl_exchange_expects(const abl_exchange_t *x);
 
 /* How it ended; *member: index of the last member tried or -1, *why: static text or NULL, *rv: a reason or
  * APR_SUCCESS. The pointers may be NULL. */

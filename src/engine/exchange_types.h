@@ -78,6 +78,9 @@ typedef struct abl_exchange_events_t {
     apr_status_t (*read_body)(void *ctx, char *buffer, size_t room, size_t *len, bool *end);
     /* Trailers of a chunked request body, after its end: *n pairs. May be NULL. */
     const abl_h1_pair_t *(*body_trailers)(void *ctx, int *n);
+    /* May more of the answer be read? NULL: always. False: on_data would have no place for it; the member
+     * waits until run is called again and this says true. */
+    bool (*has_room)(void *ctx);
     /* An attempt failed at `member` (static text `why`, and `rv` where there is a reason) and another one
      * follows. For the log. */
     void (*on_retry)(void *ctx, int member, const char *why, apr_status_t rv);
@@ -89,12 +92,13 @@ typedef struct abl_exchange_events_t {
 #define ABL_READY_CLIENT_READ 4u /* the client has sent something, or ended */
 #define ABL_READY_TIMEOUT 8u     /* the deadline has passed */
 #define ABL_READY_CLIENT_GONE 16u
+#define ABL_READY_CLIENT_WRITE 32u /* for drivers: the client takes more of the answer */
 
 typedef struct abl_wait_t {
     bool queued;      /* it waits for a grant, perhaps for long: look after the client from the start */
     int fd;           /* the member's; while queued the ticket's, to be read */
     unsigned what;    /* MEMBER_READ, MEMBER_WRITE, CLIENT_READ; CLIENT_GONE: look whether the client left */
-    int64_t deadline; /* abl_clock_now()'s scale */
+    int64_t deadline; /* abl_clock_now()'s scale; INT64_MAX: the client decides how long it takes */
 } abl_wait_t;
 
 #endif

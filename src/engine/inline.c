@@ -31,12 +31,18 @@ static unsigned member_ready(short revents)
     return ready;
 }
 
-static unsigned client_ready(short revents, bool reading)
+static unsigned client_ready(short revents, short events)
 {
-    if (reading) {
-        return revents ? ABL_READY_CLIENT_READ : 0; /* the read itself finds out what happened */
+    unsigned ready = 0;
+
+    if (revents & POLLOUT) {
+        ready |= ABL_READY_CLIENT_WRITE;
     }
-    return (revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) ? ABL_READY_CLIENT_GONE : 0;
+    if (events & POLLIN) {
+        /* the read itself finds out what happened */
+        return ready | (revents & ~POLLOUT ? ABL_READY_CLIENT_READ : 0);
+    }
+    return ready | (revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL) ? ABL_READY_CLIENT_GONE : 0);
 }
 
 static short member_events(unsigned what)
@@ -45,20 +51,25 @@ static short member_events(unsigned what)
                    (what & ABL_READY_MEMBER_WRITE ? POLLOUT : 0));
 }
 
-/* One poll of the member, and of the client when `client_fd` is one. */
-static unsigned poll_once(const abl_wait_t *wait, int client_fd, int64_t until)
+static short client_events(const abl_wait_t *wait, bool writing)
 {
-    bool reading = (wait->what & ABL_READY_CLIENT_READ) != 0;
+    return (short)((wait->what & ABL_READY_CLIENT_READ ? POLLIN : POLLRDHUP) | (writing ? POLLOUT : 0));
+}
+
+/* One poll of the member, and of the client when `client_fd` is one. */
+static unsigned poll_once(const abl_wait_t *wait, int client_fd, bool writing, int64_t until)
+{
     struct pollfd fds[2] = {
-        {.fd = wait->fd, .events = member_events(wait->what)},
-        {.fd = client_fd, .events = reading ? POLLIN : POLLRDHUP},
+        /* A hang-up is always told, even to who has not asked for anything. */
+        {.fd = member_events(wait->what) != 0 ? wait->fd : -1, .events = member_events(wait->what)},
+        {.fd = client_fd, .events = client_events(wait, writing)},
     };
     int rc = poll(fds, client_fd >= 0 ? 2 : 1, millis_until(until));
 
     if (rc <= 0) {
         return rc < 0 && errno != EINTR ? ABL_READY_TIMEOUT : 0;
     }
-    return member_ready(fds[0].revents) | (client_fd >= 0 ? client_ready(fds[1].revents, reading) : 0);
+    return member_ready(fds[0].revents) | (client_fd >= 0 ? client_ready(fds[1].revents, fds[1].events) : 0);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -67,11 +78,10 @@ static int64_t earlier(int64_t a, int64_t b)
 }
 
 /* Waits for the member alone: first without flushing, then, if nothing came, with everything flushed. */
-static unsigned wait_quietly(const abl_wait_t *wait, const abl_inline_client_t *client)
+static unsigned wait_quietly(const abl_wait_t *wait, const abl_inline_client_t *client, int64_t until)
 {
     if (client->unflushed(client->ctx)) {
-        unsigned ready =
-            poll_once(wait, -1, earlier(abl_clock_now() + ABL_INLINE_FLUSH_AFTER, wait->deadline));
+        unsigned ready = poll_once(wait, -1, false, earlier(abl_clock_now() + ABL_INLINE_FLUSH_AFTER, until));
         if (ready != 0) {
             return ready;
         }
@@ -79,32 +89,40 @@ static unsigned wait_quietly(const abl_wait_t *wait, const abl_inline_client_t *
             return ABL_READY_CLIENT_GONE;
         }
     }
-    return poll_once(wait, -1, earlier(abl_clock_now() + ABL_INLINE_WATCH_AFTER, wait->deadline));
+    return poll_once(wait, -1, false, earlier(abl_clock_now() + ABL_INLINE_WATCH_AFTER, until));
 }
 
-static unsigned wait_for(const abl_wait_t *wait, const abl_inline_client_t *client)
+/* What can be said without a look at all descriptors; 0: nothing yet. */
+static unsigned begin_to_wait(const abl_wait_t *wait, const abl_inline_client_t *client, bool writing,
+                              int64_t until)
 {
-    bool reading = (wait->what & ABL_READY_CLIENT_READ) != 0;
-    bool watching = (wait->what & ABL_READY_CLIENT_GONE) != 0;
-    unsigned ready = 0;
-
-    if (wait->queued) {
-        /* perhaps for long: nothing is flushed, and the client is watched from the start */
-    } else if (!reading) {
-        ready = wait_quietly(wait, client);
-    } else if (client->flush(client->ctx) != APR_SUCCESS) {
-        return ABL_READY_CLIENT_GONE;
-    } else if (client->fd < 0) {
-        return ABL_READY_CLIENT_READ; /* read_body will block */
+    if (wait->queued || writing) {
+        return 0; /* perhaps for long: nothing is flushed, and the client is watched from the start */
     }
-    while (ready == 0 && abl_clock_now() < wait->deadline) {
+    if (!(wait->what & ABL_READY_CLIENT_READ)) {
+        return wait_quietly(wait, client, until);
+    }
+    if (client->flush(client->ctx) != APR_SUCCESS) {
+        return ABL_READY_CLIENT_GONE;
+    }
+    return client->fd < 0 ? ABL_READY_CLIENT_READ : 0; /* read_body will block */
+}
+
+unsigned abl_inline_wait(const abl_wait_t *wait, const abl_inline_client_t *client, bool writing,
+                         int64_t until)
+{
+    bool asked = (wait->what & (ABL_READY_CLIENT_READ | ABL_READY_CLIENT_GONE)) != 0 || writing;
+    int64_t deadline = earlier(wait->deadline, until);
+    unsigned ready = begin_to_wait(wait, client, writing, deadline);
+
+    while (ready == 0 && abl_clock_now() < deadline) {
         if (client->aborted(client->ctx)) {
             return ABL_READY_CLIENT_GONE;
         }
-        ready = poll_once(wait, reading || watching ? client->fd : -1,
-                          earlier(abl_clock_now() + ABL_INLINE_SLICE, wait->deadline));
+        ready = poll_once(wait, asked ? client->fd : -1, writing,
+                          earlier(abl_clock_now() + ABL_INLINE_SLICE, deadline));
     }
-    return ready == 0 ? ABL_READY_TIMEOUT : ready;
+    return ready == 0 && abl_clock_now() >= wait->deadline ? ABL_READY_TIMEOUT : ready;
 }
 
 void abl_inline_run(abl_exchange_t *x, const abl_inline_client_t *client)
@@ -112,6 +130,6 @@ void abl_inline_run(abl_exchange_t *x, const abl_inline_client_t *client)
     unsigned ready = 0;
 
     while (abl_exchange_run(x, ready)) {
-        ready = wait_for(abl_exchange_wait(x), client);
+        ready = abl_inline_wait(abl_exchange_wait(x), client, false, INT64_MAX);
     }
 }

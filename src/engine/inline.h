@@ -28,6 +28,11 @@ typedef struct abl_inline_client_t {
     void *ctx;
 } abl_inline_client_t;
 
+/* Waits for what `wait` names, and when `writing` also until the client takes more, but not longer than
+ * `until` (abl_clock_now()'s scale). What has happened; 0: nothing, until then. */
+unsigned abl_inline_wait(const abl_wait_t *wait, const abl_inline_client_t *client, bool writing,
+                         int64_t until);
+
 /* Runs the exchange to its end. The thread that calls owns the exchange and its events' context. */
 void abl_inline_run(abl_exchange_t *x, const abl_inline_client_t *client);
 

@@ -285,6 +285,20 @@ static bool member_closed(abl_exchange_t *x, apr_status_t rv)
     return true;
 }
 
+bool abl_receive_pass(abl_exchange_t *x)
+{
+    if (!x->queued) {
+        return true;
+    }
+    x->queued = false;
+    return handed_on(x, x->events->on_pass(x->ctx));
+}
+
+bool abl_receive_may(const abl_exchange_t *x)
+{
+    return x->events->has_room == NULL || x->events->has_room(x->ctx);
+}
+
 /* Room for the next read. Bytes that were given to the client's side must be passed on first. False: there is
  * none, or the client is gone. */
 static bool make_room(abl_exchange_t *x)
@@ -294,11 +308,8 @@ static bool make_room(abl_exchange_t *x)
     if (conn->start < conn->end && conn->end < ABL_CONN_BUFFER) {
         return true;
     }
-    if (x->queued) {
-        x->queued = false;
-        if (!handed_on(x, x->events->on_pass(x->ctx))) {
-            return false;
-        }
+    if (!abl_receive_pass(x)) {
+        return false;
     }
     abl_conn_compact(conn);
     if (conn->end == ABL_CONN_BUFFER) {
@@ -317,7 +328,7 @@ bool abl_receive_pump(abl_exchange_t *x)
         if (rc != ABL_RECEIVE_MORE) {
             continue;
         }
-        if (!x->can_read || !make_room(x)) {
+        if (!x->can_read || !abl_receive_may(x) || !make_room(x)) {
             break;
         }
         rv = abl_conn_read(x->conn, &x->can_read);

@@ -29,10 +29,23 @@ static abl_outcome_t outcome_of(const abl_exchange_t *x)
                            .failed = is_failure(x)};
 }
 
+/* A rough mean: that two threads may overwrite each other's does not matter. */
+static void learn_first_byte(const abl_exchange_t *x)
+{
+    _Atomic int64_t *mean = &x->balancer->first_bytes[x->member];
+    int64_t before = atomic_load_explicit(mean, memory_order_relaxed);
+
+    if (x->first_byte_at != 0) {
+        atomic_store_explicit(mean, before + (x->first_byte_at - x->taken_at - before) / 8,
+                              memory_order_relaxed);
+    }
+}
+
 static void give_lease(abl_exchange_t *x, const abl_outcome_t *outcome)
 {
     if (x->leased) {
         x->leased = false;
+        learn_first_byte(x);
         abl_ledger_give(x->balancer->ledger, x->member, outcome);
     }
 }

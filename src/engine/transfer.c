@@ -23,7 +23,11 @@ static void set_deadline(abl_exchange_t *x)
         x->moved = false;
         x->quiet_since = abl_clock_now();
     }
-    if (x->tunnel) {
+    if (!abl_receive_may(x)) {
+        x->deadline_kind = ABL_DEADLINE_GAP;
+        x->wait.deadline = INT64_MAX;
+        x->moved = true; /* the member's own silence begins when it may speak again */
+    } else if (x->tunnel) {
         bool half_closed = !abl_send_pending(x) && x->timeouts->tunnel > ABL_HALF_CLOSED;
         x->deadline_kind = ABL_DEADLINE_TUNNEL;
         x->wait.deadline = x->quiet_since + (half_closed ? ABL_HALF_CLOSED : x->timeouts->tunnel);
@@ -84,7 +88,7 @@ static void note_ready(abl_exchange_t *x, unsigned ready)
 
 static void name_wait(abl_exchange_t *x)
 {
-    x->wait.what = ABL_READY_MEMBER_READ;
+    x->wait.what = abl_receive_may(x) ? ABL_READY_MEMBER_READ : 0;
     if (x->nvectors > 0) {
         x->wait.what |= ABL_READY_MEMBER_WRITE;
     }

@@ -150,6 +150,12 @@ void abl_receive_resume(abl_exchange_t *x);
 /* receive.c: whatever comes is no answer any more: it is read until the member closes. */
 void abl_receive_drain(abl_exchange_t *x);
 
+/* receive.c: has everything passed on that on_data was given. False: the client is gone, x->end is set. */
+bool abl_receive_pass(abl_exchange_t *x);
+
+/* receive.c: may more of the answer be read? */
+bool abl_receive_may(const abl_exchange_t *x);
+
 /* receive.c: reads until the socket is empty or the answer has ended. False: the connection failed before any
  * byte of an answer (x->why, x->why_rv). */
 bool abl_receive_pump(abl_exchange_t *x);

@@ -197,6 +197,63 @@ int abl_body_prefetch(abl_body_t *body, char *buffer, apr_size_t room, bool whol
     return body->error != 0 ? body->error : ABL_HTTP_CLIENT_GONE;
 }
 
+/* ---- collecting ------------------------------------------------------------------------------------- */
+
+static int add_to_spool(abl_body_t *body, const char *bytes, size_t len, uint64_t max)
+{
+    apr_status_t rv;
+
+    if (body->spool.failed != APR_SUCCESS) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, body->spool.failed, body->r,
+                      "ABL0020: the request's body cannot be kept in %s (BalancerBuffer)",
+                      body->spool.folder);
+        return HTTP_INSUFFICIENT_STORAGE;
+    }
+    if ((max != 0 && abl_spool_length(&body->spool) + len > max) ||
+        (len > 0 && !abl_spool_has_room(&body->spool))) {
+        return HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+    rv = abl_spool_write(&body->spool, bytes, len);
+    return rv == APR_SUCCESS ? OK : HTTP_INSUFFICIENT_STORAGE;
+}
+
+int abl_body_collect(abl_body_t *body, uint64_t max)
+{
+    char piece[ABL_BODY_PIECE];
+    int status = OK;
+
+    while (status == OK && !body->ended) {
+        size_t len;
+        bool end;
+        apr_status_t rv = abl_body_read(body, piece, sizeof(piece), &len, &end);
+        if (APR_STATUS_IS_EAGAIN(rv)) {
+            return SUSPENDED;
+        }
+        if (rv != APR_SUCCESS) {
+            return body->error != 0 ? body->error : ABL_HTTP_CLIENT_GONE;
+        }
+        status = add_to_spool(body, piece, len, max);
+    }
+    body->collected = status == OK;
+    return status;
+}
+
+static apr_status_t read_spool(abl_body_t *body, char *buffer, size_t room, size_t *len, bool *end)
+{
+    const char *bytes;
+    apr_status_t rv = abl_spool_peek(&body->spool, &bytes, len);
+
+    if (rv == APR_SUCCESS) {
+        *len = *len < room ? *len : room;
+        memcpy(buffer, bytes, *len);
+        abl_spool_drop(&body->spool, *len);
+    }
+    *end = abl_spool_length(&body->spool) == 0;
+    return rv;
+}
+
+/* ---- for the exchange ------------------------------------------------------------------------------- */
+
 /* httpd sends 100 Continue by itself only to a blocking read. */
 static void send_continue(request_rec *r)
 {
@@ -221,6 +278,9 @@ apr_status_t abl_body_read(abl_body_t *body, char *buffer, size_t room, size_t *
     apr_status_t rv = APR_SUCCESS;
 
     *len = 0;
+    if (body->collected && !body->tunnel) {
+        return read_spool(body, buffer, room, len, end);
+    }
     if (body->r->expecting_100) {
         send_continue(body->r);
     }

@@ -7,6 +7,7 @@
 
 #include "httpd/config.h"
 #include "engine/exchange.h"
+#include "engine/spool.h"
 
 typedef struct abl_body_t {
     request_rec *r;
@@ -14,7 +15,9 @@ typedef struct abl_body_t {
     bool tunnel;            /* read the connection, not the request */
     bool pollable;          /* the client's socket can be polled, so reading never needs to block */
     bool ended;
-    int error; /* HTTP status of what went wrong, 0: nothing */
+    bool collected;    /* all of it is in the spool, and read_body reads there */
+    abl_spool_t spool; /* the owner sets its limits */
+    int error;         /* HTTP status of what went wrong, 0: nothing */
 } abl_body_t;
 
 /* Prepares. `pollable`: see above. */
@@ -39,6 +42,11 @@ bool abl_body_is_filtered(const request_rec *r);
  * client left). */
 int abl_body_prefetch(abl_body_t *body, char *buffer, apr_size_t room, bool whole, apr_size_t *len,
                       bool *all);
+
+/* Reads what has come into the spool. OK: that is all of the body. SUSPENDED: the client has to be waited
+ * for; not when reading blocks. Otherwise the HTTP status to answer: 413 for a body over `max` bytes (0: no
+ * limit) or over what the spool may hold. */
+int abl_body_collect(abl_body_t *body, uint64_t max);
 
 /* abl_exchange_events_t.read_body. */
 apr_status_t abl_body_read(abl_body_t *body, char *buffer, size_t room, size_t *len, bool *end);

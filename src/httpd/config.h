@@ -67,12 +67,23 @@ typedef struct abl_affinity_t {
     const char *const *ids; /* what our cookie calls each member, with cookies */
 } abl_affinity_t;
 
+/* How much of a request or an answer is kept until the other side takes it; bytes. */
+typedef struct abl_buffer_conf_t {
+    uint64_t request;   /* of a request's body in memory */
+    uint64_t response;  /* of an answer in memory */
+    uint64_t file;      /* beyond that in a temporary file, of each */
+    uint64_t max;       /* a request's body may not be longer; 0: httpd's own limit only */
+    const char *folder; /* of the temporary files; NULL: the system's */
+} abl_buffer_conf_t;
+
 /* A <Balancer> section. */
 typedef struct abl_section_t {
     abl_balancer_t balancer; /* timeouts: ABL_UNSET where the section says nothing */
     abl_key_t method_key;
     abl_affinity_t affinity;
+    abl_buffer_conf_t buffer;
     unsigned queue_seen; /* keys of BalancerQueue read so far */
+    unsigned buffer_seen;
     const char *handler; /* "balancer:NAME" */
     abl_place_t place;
     struct abl_section_t *next;
@@ -95,7 +106,8 @@ typedef struct abl_server_conf_t {
     abl_route_t *routes;     /* longest prefix first */
     abl_timeouts_t timeouts; /* ABL_UNSET where unset */
     int64_t linger;          /* µs, 0: off; ABL_UNSET */
-    bool walk;               /* some <Directory> or <Files> of this server may overrule a route */
+    int64_t at_once; /* how long a worker waits for an answer before it parks the request, µs; negative: for ever */
+    bool walk;       /* some <Directory> or <Files> of this server may overrule a route */
 } abl_server_conf_t;
 
 typedef enum abl_forwarded_t {

@@ -6,6 +6,7 @@
 
 #include "base/units.h"
 #include "httpd/check.h"
+#include "httpd/drive.h"
 #include "httpd/linger.h"
 #include "httpd/timeouts.h"
 
@@ -276,6 +277,22 @@ static const char *set_linger(cmd_parms *cmd, void *dir, const char *value)
     return NULL;
 }
 
+static const char *set_inline(cmd_parms *cmd, void *dir, const char *value)
+{
+    int64_t *at_once = &abl_server_conf(cmd->server)->at_once;
+
+    (void)dir;
+    if (ap_cstr_casecmp(value, "off") == 0) {
+        *at_once = ABL_INLINE_OFF;
+        return NULL;
+    }
+    if (abl_units_time(value, at_once) != NULL || *at_once > ABL_INLINE_MAX) {
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0198", "BalancerInline %s: expected off or a time up to 1s",
+                                value);
+    }
+    return NULL;
+}
+
 #define ANYWHERE (RSRC_CONF | ACCESS_CONF | OR_FILEINFO)
 #define FLAG_OF(field) (void *)APR_OFFSETOF(abl_dir_conf_t, field)
 
@@ -289,6 +306,8 @@ const command_rec abl_directives[] = {
         "in <Balancer>: roundrobin (default), leastbusy, traffic, latency, or hash and what to hash"),
     AP_INIT_RAW_ARGS("BalancerQueue", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: length=, timeout= and per-client= of the queue"),
+    AP_INIT_RAW_ARGS("BalancerBuffer", abl_section_outside, NULL, RSRC_CONF,
+                     "in <Balancer>: request=, response=, file=, max= and folder= of what is kept"),
     AP_INIT_RAW_ARGS("BalancerAffinity", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: cookie=NAME [param=NAME], header=NAME or client; then perhaps strict"),
     AP_INIT_RAW_ARGS("BalancerTimeout", set_timeouts, NULL, ANYWHERE,
@@ -312,4 +331,6 @@ const command_rec abl_directives[] = {
     AP_INIT_TAKE1(
         "BalancerLinger", set_linger, NULL, RSRC_CONF,
         "off, or how long a worker waits for the next request on a connection (event MPM; default 2ms)"),
+    AP_INIT_TAKE1("BalancerInline", set_inline, NULL, RSRC_CONF,
+                  "how long a worker waits for an answer before it parks the request (event MPM), or off"),
     {.name = NULL}};

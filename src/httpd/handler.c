@@ -4,8 +4,8 @@
  */
 #include "httpd/handler.h"
 
-#include "engine/inline.h"
 #include "httpd/affinity.h"
+#include "httpd/drive.h"
 #include "httpd/linger.h"
 #include "httpd/respond.h"
 #include "httpd/unavailable.h"
@@ -58,6 +58,7 @@ static const abl_exchange_events_t events = {
     .on_finish = abl_respond_finish,
     .read_body = read_body,
     .body_trailers = body_trailers,
+    .has_room = abl_respond_has_room,
     .on_retry = on_retry,
 };
 
@@ -216,39 +217,42 @@ static bool is_aborted(void *ctx)
     return c->aborted || (c->master != NULL && c->master->aborted);
 }
 
-static int run_exchange(abl_respond_t *respond, const abl_request_t *request, int client_fd)
+/* The answer is over, one way or another. */
+static int end_exchange(abl_drive_t *drive)
 {
-    request_rec *r = respond->r;
-    abl_timeouts_t timeouts = abl_config_timeouts(r, respond->balancer);
-    abl_exchange_t *x = abl_exchange_make(r->pool, respond->balancer, &timeouts, r->server->timeout, request,
-                                          &events, respond);
-    abl_inline_client_t client = {.fd = client_fd,
-                                  .unflushed = abl_respond_unflushed,
-                                  .flush = abl_respond_flush,
-                                  .aborted = is_aborted,
-                                  .ctx = respond};
+    abl_respond_t *respond = &drive->respond;
     int status;
 
-    apr_pool_userdata_setn(respond->balancer, AT_WORK, NULL, r->pool);
-    abl_inline_run(x, &client);
-    apr_pool_userdata_setn(NULL, AT_WORK, NULL, r->pool);
-    log_failure(respond, x);
-    status = conclude(respond, abl_exchange_end(x, NULL, NULL, NULL));
-    abl_exchange_close(x);
+    apr_pool_userdata_setn(NULL, AT_WORK, NULL, respond->r->pool);
+    log_failure(respond, drive->x);
+    if (drive->stash.body.failed != APR_SUCCESS) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, drive->stash.body.failed, respond->r,
+                      "ABL0023: balancer %s: what the client had not taken could not be kept in %s "
+                      "(BalancerBuffer), so the member had to wait for the client",
+                      respond->balancer->name, drive->stash.body.folder);
+    }
+    status = drive->client_gone ? client_gone(respond->r)
+                                : conclude(respond, abl_exchange_end(drive->x, NULL, NULL, NULL));
+    abl_exchange_close(drive->x);
     return status;
 }
 
-/* The request is not forwarded, because reading it up to the body's beginning failed with this status. */
-static int refuse(abl_respond_t *respond, int status)
+/* The request is not forwarded, because reading it failed with this status. */
+static int refuse(abl_drive_t *drive, int status)
 {
+    request_rec *r = drive->respond.r;
+
     if (status == ABL_HTTP_CLIENT_GONE) {
-        return client_gone(respond->r);
+        return client_gone(r);
     }
     if (status == HTTP_BAD_REQUEST) {
         ap_log_rerror(
-            APLOG_MARK, APLOG_INFO, 0, respond->r,
+            APLOG_MARK, APLOG_INFO, 0, r,
             "ABL0010: balancer %s: the request's body is malformed or its length ambiguous; not forwarded",
-            respond->balancer->name);
+            drive->respond.balancer->name);
+    }
+    if (!drive->body.ended) {
+        r->connection->keepalive = AP_CONN_CLOSE; /* nobody waits for what is left of the body */
     }
     return status;
 }
@@ -267,19 +271,62 @@ static bool is_within(const request_rec *r, const abl_balancer_t *balancer)
     return false;
 }
 
+/* The driver's: the client's body is here as far as it has to be. */
+static int begin_exchange(abl_drive_t *drive)
+{
+    abl_respond_t *respond = &drive->respond;
+    request_rec *r = respond->r;
+    int status = abl_view_finish(r, &drive->body, &drive->request);
+
+    if (status != OK) {
+        return status;
+    }
+    drive->timeouts = abl_config_timeouts(r, respond->balancer);
+    drive->x = abl_exchange_make(r->pool, respond->balancer, &drive->timeouts, r->server->timeout,
+                                 &drive->request, &events, respond);
+    apr_pool_userdata_setn(respond->balancer, AT_WORK, NULL, r->pool);
+    return OK;
+}
+
+static abl_drive_t *make_drive(request_rec *r, const abl_section_t *section)
+{
+    abl_drive_t *drive = apr_pcalloc(r->pool, sizeof(*drive));
+
+    drive->respond.r = r;
+    drive->respond.body = &drive->body;
+    drive->respond.section = section;
+    drive->respond.balancer = &section->balancer;
+    drive->events = &events;
+    drive->begin = begin_exchange;
+    drive->refuse = refuse;
+    drive->conclude = end_exchange;
+    drive->client.fd = client_descriptor(r);
+    drive->client.unflushed = abl_respond_unflushed;
+    drive->client.flush = abl_respond_flush;
+    drive->client.aborted = is_aborted;
+    drive->client.ctx = &drive->respond;
+    abl_body_init(&drive->body, r, drive->client.fd >= 0);
+    return drive;
+}
+
+/* A member's time is precious where it has a limit: the client's slowness is waited out before. */
 static int serve(request_rec *r, const abl_section_t *section)
 {
-    int client_fd = client_descriptor(r);
-    abl_body_t body;
-    abl_respond_t respond = {.r = r, .body = &body, .section = section, .balancer = &section->balancer};
-    abl_request_t request = {0};
-    int status;
+    abl_drive_t *drive = make_drive(r, section);
+    abl_request_t *request = &drive->request;
+    int status = abl_view_begin(r, request);
 
-    abl_body_init(&body, r, client_fd >= 0);
-    abl_affinity_want(r, section, &request.want);
-    request.want.hurry = is_within(r, &section->balancer);
-    status = abl_view_make(r, &body, &request, section->balancer.limited);
-    return status == OK ? run_exchange(&respond, &request, client_fd) : refuse(&respond, status);
+    if (status == OK && section->buffer.max != 0 && request->head.body == ABL_H1_REQUEST_LENGTH &&
+        request->head.length > section->buffer.max) {
+        status = HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+    if (status != OK) {
+        return refuse(drive, status);
+    }
+    drive->collects = section->balancer.limited && abl_view_has_body(request);
+    abl_affinity_want(r, section, &request->want);
+    request->want.hurry = is_within(r, &section->balancer);
+    return abl_drive(drive);
 }
 
 int abl_handler(request_rec *r)

@@ -6,7 +6,10 @@
 
 #include "engine/orphans.h"
 #include "engine/sweeper.h"
+#include "httpd/capacity.h"
+#include "httpd/drive.h"
 #include "httpd/linger.h"
+#include "httpd/park.h"
 
 #include "http_core.h"
 
@@ -137,6 +140,7 @@ int abl_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
             return HTTP_INTERNAL_SERVER_ERROR;
         }
         configure(balancers, pconf, s);
+        abl_capacity_check(s);
     }
     return OK;
 }
@@ -204,12 +208,16 @@ void abl_lifecycle_child_init(apr_pool_t *pchild, server_rec *s)
     apr_status_t rv;
 
     abl_linger_child_init();
+    abl_drive_child_init();
     rv = start_balancers(pchild);
     if (rv == APR_SUCCESS) {
         rv = abl_orphans_start();
     }
     if (rv == APR_SUCCESS) {
         rv = abl_sweeper_start();
+    }
+    if (rv == APR_SUCCESS) {
+        rv = abl_park_child_init(pchild); /* last: it is the first to stop */
     }
     if (rv == APR_SUCCESS) {
         return;

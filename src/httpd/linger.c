@@ -9,6 +9,8 @@
  */
 #include "httpd/linger.h"
 
+#include "httpd/connection.h"
+
 #include "ap_mpm.h"
 #include "ap_mmn.h"
 #include "http_connection.h"
@@ -27,12 +29,6 @@
 #define STATE_PROCESSING CONN_STATE_READ_REQUEST_LINE
 #endif
 
-/* What is remembered of a connection; the module's slot in conn_config. Owned by the connection's thread. */
-typedef struct linger_t {
-    bool allowed; /* it has used a balancer */
-    bool inside;  /* the hook is running the chain below itself */
-} linger_t;
-
 static volatile apr_uint32_t lingering; /* threads of this child that wait here now */
 static apr_uint32_t most;               /* how many may */
 
@@ -44,21 +40,10 @@ void abl_linger_child_init(void)
     most = threads > 1 ? (apr_uint32_t)threads / 2 : 0;
 }
 
-static linger_t *linger_of(conn_rec *c)
-{
-    linger_t *linger = ap_get_module_config(c->conn_config, &appbalance_module);
-
-    if (linger == NULL) {
-        linger = apr_pcalloc(c->pool, sizeof(*linger));
-        ap_set_module_config(c->conn_config, &appbalance_module, linger);
-    }
-    return linger;
-}
-
 void abl_linger_allow(conn_rec *c)
 {
     if (c->master == NULL) {
-        linger_of(c)->allowed = true;
+        abl_connection_of(c)->used = true;
     }
 }
 
@@ -92,7 +77,7 @@ static bool is_running(void)
 static bool may_wait(conn_rec *c)
 {
     return c->cs->state == CONN_STATE_WRITE_COMPLETION && c->keepalive == AP_CONN_KEEPALIVE && !c->aborted &&
-           !c->data_in_input_filters && linger_of(c)->allowed && is_running() && flushed(c);
+           !c->data_in_input_filters && abl_connection_of(c)->used && is_running() && flushed(c);
 }
 
 static bool readable(conn_rec *c, int64_t wait)
@@ -130,21 +115,21 @@ static bool can_linger(const conn_rec *c)
 
 int abl_linger_process(conn_rec *c)
 {
-    linger_t *linger;
+    abl_connection_t *connection;
     int rc;
 
     if (!can_linger(c)) {
         return DECLINED;
     }
-    linger = linger_of(c);
-    if (linger->inside) {
+    connection = abl_connection_of(c);
+    if (connection->inside) {
         return DECLINED;
     }
-    linger->inside = true;
+    connection->inside = true;
     do {
         c->cs->state = STATE_PROCESSING;
         rc = ap_run_process_connection(c);
     } while (rc == OK && next_request(c));
-    linger->inside = false;
+    connection->inside = false;
     return rc;
 }

@@ -5,12 +5,9 @@
 #include "httpd/queue_keys.h"
 
 #include "base/units.h"
-
-#include "apr_strings.h"
+#include "httpd/words.h"
 
 #define QUEUE_MAX 100000
-
-#define KEYS "length=, timeout=, per-client="
 
 static const char *read_count(const char *value, apr_uint32_t *count)
 {
@@ -23,65 +20,41 @@ static const char *read_count(const char *value, apr_uint32_t *count)
     return NULL;
 }
 
-static const char *set_length(abl_queue_conf_t *queue, const char *value)
+static const char *set_length(void *conf, apr_pool_t *p, const char *value)
 {
-    return read_count(value, &queue->length);
+    (void)p;
+    return read_count(value, &((abl_queue_conf_t *)conf)->length);
 }
 
-static const char *set_per_client(abl_queue_conf_t *queue, const char *value)
+static const char *set_per_client(void *conf, apr_pool_t *p, const char *value)
 {
-    return read_count(value, &queue->per_client);
+    (void)p;
+    return read_count(value, &((abl_queue_conf_t *)conf)->per_client);
 }
 
-static const char *set_timeout(abl_queue_conf_t *queue, const char *value)
+static const char *set_timeout(void *conf, apr_pool_t *p, const char *value)
 {
+    abl_queue_conf_t *queue = conf;
     const char *error = abl_units_time(value, &queue->timeout);
 
+    (void)p;
     return error == NULL && queue->timeout == 0
                ? "expected a time over 0, such as 500ms or 30s; length=0 is a queue in which nobody waits"
                : error;
 }
 
-static const struct {
-    const char *key;
-    const char *(*set)(abl_queue_conf_t *queue, const char *value);
-} keys[] = {{"length", set_length}, {"timeout", set_timeout}, {"per-client", set_per_client}};
+static const abl_word_t words[] = {
+    {"length", set_length}, {"timeout", set_timeout}, {"per-client", set_per_client}, {NULL, NULL}};
 
-#define NKEYS (sizeof(keys) / sizeof(keys[0]))
-
-static const char *set_key(apr_pool_t *p, char *word, abl_queue_conf_t *queue, unsigned *seen)
-{
-    char *value = strchr(word, '=');
-    const char *error;
-    apr_size_t i = 0;
-
-    if (value != NULL) {
-        *value++ = '\0';
-    }
-    while (i < NKEYS && ap_cstr_casecmp(word, keys[i].key) != 0) {
-        i++;
-    }
-    if (value == NULL || i == NKEYS) {
-        return ABL_CONFIG_ERROR(p, "ABL0183", "BalancerQueue: '%s' is not one of " KEYS, word);
-    }
-    if (*seen & 1u << i) {
-        return ABL_CONFIG_ERROR(p, "ABL0184", "BalancerQueue: %s= is given twice", word);
-    }
-    *seen |= 1u << i;
-    error = keys[i].set(queue, value);
-    return error == NULL ? NULL
-                         : ABL_CONFIG_ERROR(p, "ABL0185", "BalancerQueue %s=%s: %s", word, value, error);
-}
+static const abl_words_t queue_words = {.directive = "BalancerQueue",
+                                        .keys = "length=, timeout=, per-client=",
+                                        .none_id = "ABL0159",
+                                        .unknown_id = "ABL0183",
+                                        .twice_id = "ABL0184",
+                                        .bad_id = "ABL0185",
+                                        .words = words};
 
 const char *abl_queue_keys_parse(apr_pool_t *p, const char *args, abl_queue_conf_t *queue, unsigned *seen)
 {
-    const char *error = NULL;
-
-    if (*args == '\0') {
-        return ABL_CONFIG_ERROR(p, "ABL0159", "BalancerQueue takes at least one of " KEYS);
-    }
-    while (error == NULL && *args != '\0') {
-        error = set_key(p, ap_getword_conf(p, &args), queue, seen);
-    }
-    return error;
+    return abl_words_parse(p, &queue_words, args, queue, seen);
 }

@@ -7,6 +7,7 @@
 #include "httpd/affinity.h"
 #include "httpd/rewrite.h"
 #include "httpd/trailers.h"
+#include "httpd/unblock.h"
 #include "wire/h1_fields.h"
 
 #include "http_connection.h"
@@ -278,6 +279,13 @@ apr_status_t abl_respond_pass(void *ctx)
         return APR_SUCCESS;
     }
     return pass(respond);
+}
+
+bool abl_respond_has_room(void *ctx)
+{
+    const abl_respond_t *respond = ctx;
+
+    return !respond->unblocked || !abl_unblock_is_full(respond->r->connection);
 }
 
 bool abl_respond_unflushed(void *ctx)

@@ -15,6 +15,7 @@ typedef struct abl_respond_t {
     const abl_balancer_t *balancer; /* the section's */
     apr_bucket_brigade *bb;
     bool unflushed;   /* something was passed on that the filters may hold back */
+    bool unblocked;   /* nothing waits for the client: see abl_respond_has_room() */
     bool head_passed; /* the client may have seen the answer's beginning */
     bool tunnel;
     int override_status;   /* the answer is replaced by httpd's error document; 0: it is not */
@@ -29,6 +30,9 @@ apr_status_t abl_respond_data(void *ctx, const char *bytes, size_t len);
 apr_status_t abl_respond_pass(void *ctx);
 apr_status_t abl_respond_trailers(void *ctx, const abl_answer_t *answer);
 apr_status_t abl_respond_finish(void *ctx);
+
+/* Does the client take more, if it is not to be waited for? */
+bool abl_respond_has_room(void *ctx);
 
 /* Is something of the answer still held back on our side? And sends it; for the driver, before it waits. */
 bool abl_respond_unflushed(void *ctx);

@@ -3,6 +3,7 @@
  * <Balancer NAME>: the section walks its own lines, so that its BalancerMember never meets mod_proxy's.
  */
 #include "httpd/affinity.h"
+#include "httpd/buffer_keys.h"
 #include "httpd/directives.h"
 #include "httpd/key.h"
 #include "httpd/member_keys.h"
@@ -145,6 +146,11 @@ static const char *set_queue(cmd_parms *cmd, abl_section_t *section, const char 
     return abl_queue_keys_parse(cmd->pool, args, &section->balancer.queue, &section->queue_seen);
 }
 
+static const char *set_buffer(cmd_parms *cmd, abl_section_t *section, const char *args)
+{
+    return abl_buffer_keys_parse(cmd->pool, args, &section->buffer, &section->buffer_seen);
+}
+
 static const char *set_affinity(cmd_parms *cmd, abl_section_t *section, const char *args)
 {
     return abl_affinity_parse(cmd->pool, args, &section->affinity);
@@ -160,7 +166,7 @@ static const struct {
     const char *(*set)(cmd_parms *cmd, abl_section_t *section, const char *args);
 } section_lines[] = {
     {"BalancerMember", add_member},     {"BalancerMethod", set_method},    {"BalancerQueue", set_queue},
-    {"BalancerAffinity", set_affinity}, {"BalancerTimeout", set_timeouts},
+    {"BalancerAffinity", set_affinity}, {"BalancerTimeout", set_timeouts}, {"BalancerBuffer", set_buffer},
 };
 
 static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_directive_t *line)
@@ -175,7 +181,7 @@ static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_dir
     return ABL_CONFIG_ERROR(
         cmd->pool, "ABL0140",
         "%s does not belong inside <Balancer %s>; what does: BalancerMember, BalancerMethod, "
-        "BalancerQueue, BalancerAffinity, BalancerTimeout",
+        "BalancerQueue, BalancerAffinity, BalancerTimeout, BalancerBuffer",
         line->directive, section->balancer.name);
 }
 
@@ -246,6 +252,7 @@ const char *abl_section_open(cmd_parms *cmd, void *dir, const char *args)
     section->place.line = cmd->directive->line_num;
     section->balancer.timeouts = (abl_timeouts_t){ABL_UNSET, ABL_UNSET, ABL_UNSET, ABL_UNSET};
     section->balancer.queue = (abl_queue_conf_t){.length = ABL_QUEUE_LENGTH, .timeout = ABL_QUEUE_TIMEOUT};
+    abl_buffer_defaults(&section->buffer);
     for (line = cmd->directive->first_child; line != NULL; line = line->next) {
         error = set_line(cmd, section, line);
         if (error != NULL) {

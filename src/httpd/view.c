@@ -207,52 +207,96 @@ static bool is_idempotent(const request_rec *r)
 /* Reads into `buffer`; a body that turns out to be all here gets a length, which every server understands. */
 static int read_into(request_rec *r, abl_body_t *body, abl_request_t *request, apr_size_t room, bool wait)
 {
-    abl_h1_request_t *head = &request->head;
     char *buffer = apr_palloc(r->pool, room);
     apr_size_t len;
     int status = abl_body_prefetch(body, buffer, room, wait, &len, &request->first_is_all);
 
     request->first = buffer;
     request->first_len = len;
-    if (status == OK && request->first_is_all && head->body == ABL_H1_REQUEST_CHUNKED &&
-        apr_is_empty_table(r->trailers_in)) {
-        head->body = ABL_H1_REQUEST_LENGTH;
-        head->length = len;
-    }
     return status;
 }
 
-/* `ahead`: the member's time is precious, so the client's slowness is waited out before. */
-static int read_first(request_rec *r, abl_body_t *body, abl_request_t *request, bool ahead)
+static int read_first(request_rec *r, abl_body_t *body, abl_request_t *request)
 {
     abl_h1_request_t *head = &request->head;
-    apr_size_t most = ahead ? ABL_BODY_AHEAD : ABL_BODY_PIECE;
-    bool fits = head->body == ABL_H1_REQUEST_LENGTH && head->length < most;
+    bool fits = head->body == ABL_H1_REQUEST_LENGTH && head->length < ABL_BODY_PIECE;
 
-    request->first_is_all = !has_body(head);
-    if (request->first_is_all) {
-        body->ended = true;
-        return OK;
-    }
-    if (r->expecting_100 && !ahead) {
+    if (r->expecting_100) {
         head->expect = true; /* the member says whether it wants the body */
         return OK;
     }
     /* One byte more than the body: reading goes on until its end has been seen. */
-    return read_into(r, body, request, fits ? (apr_size_t)head->length + 1 : most,
-                     fits || ahead || abl_body_is_filtered(r));
+    return read_into(r, body, request, fits ? (apr_size_t)head->length + 1 : ABL_BODY_PIECE,
+                     fits || abl_body_is_filtered(r));
 }
 
-int abl_view_make(request_rec *r, abl_body_t *body, abl_request_t *request, bool ahead)
+/* What has been collected: a body that is not long goes back into one piece, so that it can be sent again. */
+static apr_status_t take_collected(request_rec *r, abl_body_t *body, abl_request_t *request)
+{
+    uint64_t length = abl_spool_length(&body->spool);
+    char *buffer;
+    bool end = length == 0;
+    apr_status_t rv = APR_SUCCESS;
+
+    request->first_is_all = length <= ABL_BODY_AHEAD;
+    if (!request->first_is_all) {
+        return APR_SUCCESS;
+    }
+    buffer = apr_palloc(r->pool, (apr_size_t)length + 1);
+    request->first = buffer;
+    while (rv == APR_SUCCESS && !end) {
+        apr_size_t len;
+        rv = abl_body_read(body, buffer + request->first_len, (apr_size_t)length - request->first_len, &len,
+                           &end);
+        request->first_len += len;
+    }
+    return rv;
+}
+
+static int begin_body(request_rec *r, abl_body_t *body, abl_request_t *request)
+{
+    request->first_is_all = !has_body(&request->head);
+    if (request->first_is_all) {
+        body->ended = true;
+        return OK;
+    }
+    if (body->collected) {
+        return take_collected(r, body, request) == APR_SUCCESS ? OK : HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return read_first(r, body, request);
+}
+
+/* A body whose length is known by now has one, which every server understands. */
+static void set_length(const request_rec *r, const abl_body_t *body, abl_request_t *request)
+{
+    abl_h1_request_t *head = &request->head;
+
+    if (head->body == ABL_H1_REQUEST_CHUNKED && (request->first_is_all || body->collected) &&
+        apr_is_empty_table(r->trailers_in)) {
+        head->body = ABL_H1_REQUEST_LENGTH;
+        head->length = request->first_is_all ? request->first_len : abl_spool_length(&body->spool);
+    }
+}
+
+int abl_view_begin(request_rec *r, abl_request_t *request)
 {
     int status = abl_body_framing(r, &request->head);
 
-    if (status != OK) {
-        return status;
-    }
-    if (!abl_forwarded_stripped(r)) {
+    if (status == OK && !abl_forwarded_stripped(r)) {
         abl_forwarded_strip(r);
     }
+    return status;
+}
+
+bool abl_view_has_body(const abl_request_t *request)
+{
+    return has_body(&request->head);
+}
+
+int abl_view_finish(request_rec *r, abl_body_t *body, abl_request_t *request)
+{
+    int status;
+
     request->head.method = r->method;
     request->head.target = target_of(r);
     request->head.host = abl_dir_conf(r)->preserve_host != 0 ? host_of(r) : NULL;
@@ -260,7 +304,8 @@ int abl_view_make(request_rec *r, abl_body_t *body, abl_request_t *request, bool
     request->head.te_trailers = wants_trailers(r);
     request->to_head = strcmp(r->method, "HEAD") == 0;
     request->idempotent = is_idempotent(r);
-    status = read_first(r, body, request, ahead);
+    status = begin_body(r, body, request);
+    set_length(r, body, request);
     add_fields(r, request); /* after reading: a filter that unpacks the body takes Content-Encoding away */
     return status;
 }

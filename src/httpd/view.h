@@ -7,9 +7,15 @@
 
 #include "httpd/body.h"
 
-/* Fills in *request: method, target as the client sent it, host, end-to-end fields, upgrade, and the
- * beginning of the body: with `ahead` up to ABL_BODY_AHEAD of it, waited for. OK, or the HTTP status to
- * answer instead. Memory: r->pool. */
-int abl_view_make(request_rec *r, abl_body_t *body, abl_request_t *request, bool ahead);
+/* Finds out how the body is framed. OK, or the HTTP status to answer instead. Memory: r->pool. */
+int abl_view_begin(request_rec *r, abl_request_t *request);
+
+/* Is there a body? After begin. */
+bool abl_view_has_body(const abl_request_t *request);
+
+/* Fills in the rest of *request: method, target as the client sent it, host, end-to-end fields, upgrade, and
+ * the beginning of the body: what was collected, or what has come so far. OK, or the HTTP status to answer
+ * instead. */
+int abl_view_finish(request_rec *r, abl_body_t *body, abl_request_t *request);
 
 #endif

@@ -126,9 +126,9 @@ START_TEST(a_body_in_chunks_with_trailers)
     int fd = listener_accept(&w.listeners[0]);
     heard(fd);
     ck_assert_uint_eq(abl_exchange_wait(w.x)->what & ABL_READY_CLIENT_READ, ABL_READY_CLIENT_READ);
-    ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ));
+    ck_assert(run(&w, ABL_READY_CLIENT_READ));
     ck_assert_str_eq(heard(fd), "2\r\nde\r\n");
-    ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ));
+    ck_assert(run(&w, ABL_READY_CLIENT_READ));
     ck_assert_str_eq(heard(fd), "1\r\nf\r\n0\r\nX-Sum: 7\r\n\r\n");
     ck_assert_uint_eq(abl_exchange_wait(w.x)->what & ABL_READY_CLIENT_READ, 0);
     end(&w);
@@ -147,7 +147,7 @@ START_TEST(a_body_must_keep_its_length)
         w.request.head.length = 4;
         w.upload = uploads[i];
         make(&w);
-        while (abl_exchange_run(w.x, ABL_READY_MEMBER_WRITE)) {
+        while (run(&w, ABL_READY_MEMBER_WRITE)) {
         }
         ck_assert_int_eq(end(&w), ABL_END_CLIENT_BODY);
     }
@@ -167,7 +167,7 @@ START_TEST(both_directions_at_once)
     say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     ck_assert(drive(&w));
     ck_assert_str_eq(w.seen, "{200}");
-    ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ));
+    ck_assert(run(&w, ABL_READY_CLIENT_READ));
     say(fd, "3\r\nONE\r\n");
     ck_assert(drive(&w));
     ck_assert_str_eq(w.seen, "{200}ONE");
@@ -203,7 +203,7 @@ START_TEST(the_body_waits_for_100)
     ck_assert_str_eq(heard(fd), "body");
     end(&w);
     expect_begin(&w, &fd); /* or for the time to be up */
-    ck_assert(abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert(run(&w, ABL_READY_TIMEOUT));
     ck_assert_str_eq(heard(fd), "body");
     end(&w);
     expect_begin(&w, &fd); /* or it is not wanted */
@@ -233,7 +233,7 @@ START_TEST(a_member_that_reads_nothing_gets_no_more_than_fits)
             break;
         }
         w.upload = big;
-        ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ));
+        ck_assert(run(&w, ABL_READY_CLIENT_READ));
     }
     end(&w);
 }
@@ -284,7 +284,7 @@ START_TEST(nobody_there)
     close(w.listeners[0].fd);
     close(w.listeners[1].fd);
     make(&w);
-    if (abl_exchange_run(w.x, 0)) {
+    if (run(&w, 0)) {
         finish(&w);
     }
     ck_assert_int_eq(end(&w), ABL_END_NO_MEMBER);
@@ -305,9 +305,9 @@ START_TEST(a_connect_that_takes_too_long)
         (void)connect(fd, sa, w.members[0].addresses[0].len);
     }
     make(&w);
-    ck_assert(abl_exchange_run(w.x, 0));
+    ck_assert(run(&w, 0));
     ck_assert_uint_eq(abl_exchange_wait(w.x)->what & ABL_READY_MEMBER_READ, 0);
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert(!run(&w, ABL_READY_TIMEOUT));
     ck_assert_int_eq(end(&w), ABL_END_NO_MEMBER);
 }
 END_TEST
@@ -334,12 +334,12 @@ START_TEST(a_busy_unix_socket_is_waited_for)
     ck_assert_int_eq(connect(other, (struct sockaddr *)sun, sizeof(*sun)), 0); /* its backlog is full now */
     make(&w);
     for (int i = 0; i < 3; i++) {
-        ck_assert(abl_exchange_run(w.x, i > 0 ? ABL_READY_TIMEOUT : 0));
+        ck_assert(run(&w, i > 0 ? ABL_READY_TIMEOUT : 0));
         ck_assert_int_eq(abl_exchange_wait(w.x)->fd, -1);
         ck_assert(abl_exchange_wait(w.x)->deadline <= abl_clock_now() + ABL_BACKLOG_PAUSE);
     }
     close(accept(listening, NULL, NULL));
-    ck_assert(abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert(run(&w, ABL_READY_TIMEOUT));
     say(accept(listening, NULL, NULL), OK_ANSWER);
     ck_assert_int_eq(finish(&w), ABL_END_OK);
     end(&w);
@@ -549,7 +549,7 @@ START_TEST(silences)
     say(fd, "HTTP/1.1 200 OK\r\n");
     ck_assert(drive(&w));
     ck_assert_int_eq(abl_exchange_wait(w.x)->deadline, deadline); /* a head that trickles in gains no time */
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert(!run(&w, ABL_READY_TIMEOUT));
     ck_assert_int_eq(end(&w), ABL_END_TIMEOUT);
     ck_assert_int_eq(w.retries, 0);
     start(&w);
@@ -557,7 +557,7 @@ START_TEST(silences)
     say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
     ck_assert(drive(&w));
     ck_assert(abl_exchange_wait(w.x)->deadline <= abl_clock_now() + 2 * ABL_SECOND);
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert(!run(&w, ABL_READY_TIMEOUT));
     ck_assert_int_eq(end(&w), ABL_END_SHORT);
 }
 END_TEST
@@ -568,13 +568,13 @@ START_TEST(the_client_leaves)
 
     begin(&w, 1);
     start(&w);
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_CLIENT_GONE));
+    ck_assert(!run(&w, ABL_READY_CLIENT_GONE));
     ck_assert_int_eq(end(&w), ABL_END_CLIENT_GONE);
     w.deliver = APR_ECONNABORTED;
     start(&w);
     close(listener_accept(&w.listeners[0])); /* the first request's */
     say(listener_accept(&w.listeners[0]), OK_ANSWER);
-    ck_assert_int_eq(finish(&w), ABL_END_CLIENT_GONE);
+    ck_assert_int_eq(finish(&w), GONE_AT_THE_END);
     end(&w);
 }
 END_TEST
@@ -588,7 +588,7 @@ START_TEST(what_cannot_be_written_is_refused)
     w.request.head.fields = fields;
     w.request.head.nfields = 1;
     make(&w);
-    if (abl_exchange_run(w.x, 0)) {
+    if (run(&w, 0)) {
         finish(&w);
     }
     ck_assert_int_eq(end(&w), ABL_END_REFUSED);
@@ -613,9 +613,9 @@ START_TEST(a_tunnel)
     ck_assert(drive(&w));
     ck_assert_str_eq(w.seen, "{101}hi");
     ck_assert(abl_exchange_wait(w.x)->deadline > abl_clock_now() + 80 * ABL_SECOND);
-    ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ));
+    ck_assert(run(&w, ABL_READY_CLIENT_READ));
     ck_assert_str_eq(heard(fd), "ping");
-    ck_assert(abl_exchange_run(w.x, ABL_READY_CLIENT_READ)); /* the client ends its side */
+    ck_assert(run(&w, ABL_READY_CLIENT_READ)); /* the client ends its side */
     ck_assert_int_eq(read(fd, &byte, 1), 0);
     ck_assert_uint_eq(abl_exchange_wait(w.x)->what & ABL_READY_CLIENT_GONE, 0);
     ck_assert(abl_exchange_wait(w.x)->deadline < abl_clock_now() + ABL_HALF_CLOSED + ABL_SECOND);

@@ -44,7 +44,7 @@ static bool is_queued(world_t *w)
 static void queue(world_t *w)
 {
     make(w);
-    ck_assert(abl_exchange_run(w->x, 0));
+    ck_assert(run(w, 0));
     ck_assert(is_queued(w));
 }
 
@@ -60,7 +60,7 @@ START_TEST(waits_and_is_served)
     queue(&w);
     ck_assert_uint_eq(abl_exchange_wait(w.x)->what, ABL_READY_MEMBER_READ | ABL_READY_CLIENT_GONE);
     ck_assert(abl_exchange_wait(w.x)->deadline >= before + ABL_SECOND);
-    ck_assert(abl_exchange_run(w.x, ABL_READY_MEMBER_READ)); /* rung for in vain */
+    ck_assert(run(&w, ABL_READY_MEMBER_READ)); /* rung for in vain */
     ck_assert(is_queued(&w));
     vacate(&w, 0);
     until_sent(&w, drive(&w));
@@ -78,7 +78,7 @@ START_TEST(its_time_is_over)
     begin_limited(&w, 1, 10);
     occupy(&w);
     queue(&w);
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert(!run(&w, ABL_READY_TIMEOUT));
     ck_assert_int_eq(abl_ledger_head_age(w.balancer.ledger), 0);
     vacate(&w, 0);
     ck_assert_int_eq(end(&w), ABL_END_QUEUE_TIMEOUT);
@@ -93,7 +93,7 @@ START_TEST(a_grant_in_the_last_moment_counts)
     occupy(&w);
     queue(&w);
     vacate(&w, 0);
-    until_sent(&w, abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    until_sent(&w, run(&w, ABL_READY_TIMEOUT));
     say(listener_accept(&w.listeners[0]), OK_ANSWER);
     ck_assert_int_eq(finish(&w), ABL_END_OK);
     end(&w);
@@ -149,7 +149,7 @@ START_TEST(the_client_leaves_the_queue)
     begin_limited(&w, 1, 10);
     occupy(&w);
     queue(&w);
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_CLIENT_GONE));
+    ck_assert(!run(&w, ABL_READY_CLIENT_GONE));
     abl_exchange_close(w.x);
     ck_assert_int_eq(abl_ledger_head_age(w.balancer.ledger), 0);
     ck_assert_int_eq(abl_orphans_count(), 0);
@@ -165,13 +165,13 @@ START_TEST(there_is_no_room_to_wait)
     w.request.want.client = 7;
     queue(&w);
     make(&w);
-    ck_assert(!abl_exchange_run(w.x, 0));
+    ck_assert(!run(&w, 0));
     ck_assert_int_eq(abl_exchange_end(w.x, NULL, NULL, NULL), ABL_END_CLIENT_QUEUE_FULL);
     w.request.want.client = 8;
     queue(&w);
     w.request.want.client = 9;
     make(&w);
-    ck_assert(!abl_exchange_run(w.x, 0));
+    ck_assert(!run(&w, 0));
     ck_assert_int_eq(abl_exchange_end(w.x, NULL, NULL, NULL), ABL_END_QUEUE_FULL);
 }
 END_TEST
@@ -219,7 +219,7 @@ START_TEST(the_client_leaves_and_the_member_answers)
     world_t w;
     int fd = begin_asked(&w);
 
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_CLIENT_GONE));
+    ck_assert(!run(&w, ABL_READY_CLIENT_GONE));
     abl_ticket_t *next = is_orphaned(&w, ABL_END_CLIENT_GONE);
     say(fd, OK_ANSWER);
     is_over(&w, next);
@@ -231,7 +231,7 @@ START_TEST(the_client_leaves_and_the_member_closes)
     world_t w;
     int fd = begin_asked(&w);
 
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_CLIENT_GONE));
+    ck_assert(!run(&w, ABL_READY_CLIENT_GONE));
     abl_ticket_t *next = is_orphaned(&w, ABL_END_CLIENT_GONE);
     say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
     close(fd);
@@ -249,7 +249,7 @@ START_TEST(the_client_leaves_and_the_answer_has_no_body)
     w.request.to_head = true;
     start(&w);
     fd = listener_accept(&w.listeners[0]);
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_CLIENT_GONE));
+    ck_assert(!run(&w, ABL_READY_CLIENT_GONE));
     abl_ticket_t *next = is_orphaned(&w, ABL_END_CLIENT_GONE);
     say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
     is_over(&w, next);
@@ -263,7 +263,7 @@ START_TEST(the_client_leaves_in_the_middle_of_the_answer)
 
     say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
     ck_assert(drive(&w));
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_CLIENT_GONE));
+    ck_assert(!run(&w, ABL_READY_CLIENT_GONE));
     abl_ticket_t *next = is_orphaned(&w, ABL_END_CLIENT_GONE);
     say(fd, "world");
     is_over(&w, next);
@@ -289,7 +289,7 @@ START_TEST(the_answer_takes_too_long)
     world_t w;
     int fd = begin_asked(&w);
 
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert(!run(&w, ABL_READY_TIMEOUT));
     abl_ticket_t *next = is_orphaned(&w, ABL_END_TIMEOUT);
     say(fd, OK_ANSWER);
     is_over(&w, next);
@@ -305,7 +305,7 @@ START_TEST(the_answer_stops_in_the_middle)
 
     say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
     ck_assert(drive(&w));
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert(!run(&w, ABL_READY_TIMEOUT));
     abl_ticket_t *next = is_orphaned(&w, ABL_END_SHORT);
     close(fd);
     is_over(&w, next);
@@ -322,12 +322,12 @@ START_TEST(the_rest_of_the_request_does_not_come)
     put(&w, "POST", "begin", false);
     w.upload = "|";
     make(&w);
-    ck_assert(abl_exchange_run(w.x, 0));
+    ck_assert(run(&w, 0));
     while (!(abl_exchange_wait(w.x)->what & ABL_READY_CLIENT_READ)) {
         ck_assert(drive(&w));
     }
     fd = listener_accept(&w.listeners[0]);
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_TIMEOUT));
+    ck_assert(!run(&w, ABL_READY_TIMEOUT));
     abl_ticket_t *next = is_orphaned(&w, ABL_END_CLIENT_BODY);
     ck_assert_ptr_nonnull(strstr(heard(fd), "begin"));
     ck_assert_int_eq(read(fd, &byte, 1), 0); /* the member is told, and need not wait for it */
@@ -361,7 +361,7 @@ START_TEST(a_tunnel_until_the_member_closes)
     fd = listener_accept(&w.listeners[0]);
     say(fd, "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n");
     ck_assert(drive(&w));
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_CLIENT_GONE));
+    ck_assert(!run(&w, ABL_READY_CLIENT_GONE));
     abl_ticket_t *next = is_orphaned(&w, ABL_END_CLIENT_GONE);
     close(fd);
     is_over(&w, next);
@@ -380,7 +380,7 @@ START_TEST(nothing_stays_behind)
 
     begin(&w, 1); /* no limit: nobody waits for its place */
     start(&w);
-    ck_assert(!abl_exchange_run(w.x, ABL_READY_CLIENT_GONE));
+    ck_assert(!run(&w, ABL_READY_CLIENT_GONE));
     ck_assert_int_eq(end(&w), ABL_END_CLIENT_GONE);
     ck_assert_int_eq(abl_orphans_count(), 0);
 }

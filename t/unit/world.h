@@ -15,6 +15,7 @@
 
 #include "balance/methods.h"
 #include "engine/exchange.h"
+#include "engine/stash.h"
 #include "listener.h"
 
 #define MEMBERS 3
@@ -33,6 +34,9 @@ typedef struct world_t {
     const char *upload; /* the client's body: pieces separated by '|', each '|' is one APR_EAGAIN */
     int retries;
     apr_status_t deliver; /* what on_data returns */
+#ifdef STASHED
+    abl_stash_t stash;
+#endif
 } world_t;
 
 static void see(world_t *w, const char *text)
@@ -132,8 +136,16 @@ static void on_retry(void *ctx, int member, const char *why, apr_status_t rv)
     ((world_t *)ctx)->retries++;
 }
 
-static const abl_exchange_events_t events = {on_interim,  on_head,   on_head,   on_data,       on_pass,
-                                             on_trailers, on_finish, read_body, body_trailers, on_retry};
+static const abl_exchange_events_t events = {.on_interim = on_interim,
+                                             .on_head = on_head,
+                                             .on_upgrade = on_head,
+                                             .on_data = on_data,
+                                             .on_pass = on_pass,
+                                             .on_trailers = on_trailers,
+                                             .on_finish = on_finish,
+                                             .read_body = read_body,
+                                             .body_trailers = body_trailers,
+                                             .on_retry = on_retry};
 
 /* ---- the world -------------------------------------------------------------------------------------- */
 
@@ -178,11 +190,48 @@ static void begin(world_t *w, int members)
     w->upload = "";
 }
 
+#ifdef STASHED
+#define GONE_AT_THE_END ABL_END_OK /* the exchange had all of its answer before the client was asked */
+
+/* Between the exchange and the events is a stash, which is emptied after each run. */
+static void make(world_t *w)
+{
+    w->seen[0] = '\0';
+    abl_stash_init(&w->stash, w->pool, &events, w);
+    w->stash.body.memory_max = 20000;
+    w->stash.body.file_max = 1000000;
+    w->stash.body.folder = "/tmp";
+    w->stash.on_worker = true;
+    w->x = abl_exchange_make(w->pool, &w->balancer, &w->timeouts, ABL_SECOND, &w->request, &abl_stash_events,
+                             &w->stash);
+}
+
+static bool run(world_t *w, unsigned ready)
+{
+    bool waits = abl_exchange_run(w->x, ready);
+
+    while (!abl_stash_is_empty(&w->stash)) {
+        if (abl_stash_play(&w->stash) != APR_SUCCESS) {
+            abl_stash_clear(&w->stash);
+            return waits && abl_exchange_run(w->x, ABL_READY_CLIENT_GONE);
+        }
+    }
+    return waits;
+}
+#else
+#define GONE_AT_THE_END ABL_END_CLIENT_GONE
+
 static void make(world_t *w)
 {
     w->seen[0] = '\0';
     w->x = abl_exchange_make(w->pool, &w->balancer, &w->timeouts, ABL_SECOND, &w->request, &events, w);
 }
+
+static bool run(world_t *w, unsigned ready)
+{
+    return abl_exchange_run(w->x, ready);
+}
+#endif
 
 /* Waits for the member's side of the exchange, as a driver would. */
 static bool drive(world_t *w)
@@ -196,7 +245,7 @@ static bool drive(world_t *w)
     ck_assert_int_eq(poll(&pfd, 1, 5000), 1);
     ready |= (pfd.revents & (POLLIN | POLLHUP | POLLERR)) ? ABL_READY_MEMBER_READ : 0;
     ready |= (pfd.revents & (POLLOUT | POLLHUP | POLLERR)) ? ABL_READY_MEMBER_WRITE : 0;
-    return abl_exchange_run(w->x, ready);
+    return run(w, ready);
 }
 
 /* Runs until the request has been sent and its answer is awaited, perhaps after connecting. */
@@ -208,10 +257,10 @@ static void until_sent(world_t *w, bool waits)
     ck_assert(waits);
 }
 
-static void start(world_t *w)
+static inline void start(world_t *w)
 {
     make(w);
-    until_sent(w, abl_exchange_run(w->x, 0));
+    until_sent(w, run(w, 0));
 }
 
 /* Runs until it ends; the member's side has said what it will say. */

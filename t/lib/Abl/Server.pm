@@ -71,7 +71,8 @@ sub _tuning {
     my $all     = $threads * $children;
     my $slots   = 2 * $children + 1;    # while it restarts gracefully, two generations live side by side
     return "StartServers $children\nServerLimit $slots\nThreadLimit $threads\nThreadsPerChild $threads\n"
-        . "MaxRequestWorkers $all\nMinSpareThreads 1\nMaxSpareThreads $all\n";
+        . "MaxRequestWorkers $all\nMinSpareThreads 1\nMaxSpareThreads $all\n"
+        . ($mpm eq 'event' ? "AsyncRequestWorkerFactor 100\n" : '');    # parked requests count as connections
 }
 
 sub _load_lines {
@@ -105,6 +106,7 @@ sub _write_conf {
     if ($o{module}) {
         die module_path() . " is missing; run make first\n" unless -f module_path();
         $text .= 'LoadModule appbalance_module "' . module_path() . "\"\n";
+        $text .= "$ENV{ABL_CONF}\n" if defined $ENV{ABL_CONF};    # the whole suite, with a directive more
     }
     $text .= <<"END";
 ServerRoot "$dir"

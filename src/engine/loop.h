@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Waiting for many at once: one thread per child that sleeps in epoll_wait() for everybody who has nothing
+ * else to do.
+ *
+ * The baton rule: a waiter, and all that belongs to it, has exactly one owner at any moment, the loop's
+ * thread or another one. abl_loop_post() hands it to the loop; the loop's thread hands it on by whatever its
+ * function does. Nobody touches what he has handed on. So nothing of a waiter is locked.
+ *
+ * epoll and not apr_pollset: only epoll tells that a client has ended its side (EPOLLRDHUP) while something
+ * it has sent lies unread, and a pollset needs an apr_socket_t per descriptor.
+ */
+#ifndef ABL_ENGINE_LOOP_H
+#define ABL_ENGINE_LOOP_H
+
+#include <apr_errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+typedef struct abl_loop_t abl_loop_t;
+typedef struct abl_waiter_t abl_waiter_t;
+typedef void abl_waiter_fn_t(abl_waiter_t *waiter);
+
+#define ABL_WAITER_FDS 2
+
+/* Part of whatever waits. Zeroed before it is used for the first time. */
+struct abl_waiter_t {
+    /* What for: the owner fills it in before abl_loop_wait(). */
+    int fd[ABL_WAITER_FDS];          /* -1: none */
+    uint32_t events[ABL_WAITER_FDS]; /* EPOLLIN, EPOLLOUT, EPOLLRDHUP; 0: the descriptor is left alone */
+    int64_t deadline;                /* abl_clock_now()'s scale; INT64_MAX: none */
+    abl_waiter_fn_t *on_ready;
+
+    /* What happened: the loop fills it in before on_ready. */
+    uint32_t happened[ABL_WAITER_FDS]; /* as epoll says it, EPOLLHUP and EPOLLERR too */
+    bool late;                         /* the deadline has passed */
+
+    /* The loop's own. */
+    abl_waiter_fn_t *posted;
+    abl_waiter_t *next;
+    bool is_due;
+};
+
+/* Starts a loop and its thread. Returns errno's reason. */
+apr_status_t abl_loop_start(abl_loop_t **loop);
+
+/* Any thread: hands the waiter to the loop's thread, which calls fn(waiter) soon. Posted waiters are called
+ * in the order in which they came. */
+void abl_loop_post(abl_loop_t *loop, abl_waiter_t *waiter, abl_waiter_fn_t *fn);
+
+/* The loop's thread only: waits for what the waiter says, then calls its on_ready once. By then the loop has
+ * forgotten it: on_ready may wait again, hand it on or free it. Where the kernel refuses to watch a
+ * descriptor the waiter is called as if it were late. */
+void abl_loop_wait(abl_loop_t *loop, abl_waiter_t *waiter);
+
+/* The loop's thread only: calls a waiter's on_ready soon, as if it were late. */
+void abl_loop_hurry(abl_loop_t *loop, abl_waiter_t *waiter);
+
+/* Any other thread: ends the loop's thread, and returns when it has ended. Nobody who waits is called any
+ * more. The loop itself stays: who posts later is not called either. */
+void abl_loop_stop(abl_loop_t *loop);
+
+#endif

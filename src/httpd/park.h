@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Requests that wait without a thread, under the event MPM.
+ *
+ * A handler that returns SUSPENDED has httpd's worker let go of the connection. httpd 2.4 has no way back: so
+ * from then on the connection is adopted, and this file is its MPM until it closes: it waits for the next
+ * request, writes what is left, and lingers on close. The child's loop waits; whatever may block or take
+ * long runs on httpd's workers.
+ *
+ * Nothing else in this module knows the MPM's states.
+ */
+#ifndef ABL_HTTPD_PARK_H
+#define ABL_HTTPD_PARK_H
+
+#include "engine/loop.h"
+#include "httpd/config.h"
+
+/* What a parked request does. Each function is called by whoever owns the request just then. */
+typedef struct abl_parking_t {
+    /* Loop: what was waited for has happened. True: a worker shall go on with it. False: the waiter was
+     * filled in again. Must not block. */
+    bool (*on_loop)(void *ctx, abl_waiter_t *waiter);
+    /* Worker: goes on. SUSPENDED: the waiter was filled in again. Anything else is what the handler would
+     * have returned. */
+    int (*on_worker)(void *ctx, abl_waiter_t *waiter);
+    /* The process ends, and no loop and no worker will ever call again. */
+    void (*on_stop)(void *ctx);
+    void *ctx;
+} abl_parking_t;
+
+/* Makes the loop and learns about the MPM. Child, at its start. Returns errno's reason. */
+apr_status_t abl_park_child_init(apr_pool_t *pchild);
+
+/* May this request be parked? Worker, in the handler. */
+bool abl_park_may(const request_rec *r);
+
+/* Parks the request; the handler returns what this returns. Worker. `waiter` has been filled in, apart from
+ * on_ready, and is copied. */
+int abl_park(request_rec *r, const abl_parking_t *parking, const abl_waiter_t *waiter);
+
+/* Hooks. */
+void abl_park_on_suspend(conn_rec *c, request_rec *r);
+void abl_park_on_stopping(apr_pool_t *pchild, int graceful);
+
+#endif

@@ -1,0 +1,37 @@
+# Parked requests whose answer comes before httpd's worker has let go of them, and connections that end while
+# it still has not: t/module/mod_slow_suspend.c makes the worker slow, on either side of the moment when
+# mod_appbalance takes the connection over.
+# SPDX-License-Identifier: Apache-2.0
+use Abl::Test bound => 90;
+use Cwd ();
+use File::Basename qw(dirname);
+use Time::HiRes qw(time);
+
+plan skip_all => 'only the event MPM can let a request wait without a thread' if Abl::Server->default_mpm ne 'event';
+my $module = Cwd::abs_path(dirname(__FILE__) . '/..') . '/build/module/.libs/mod_slow_suspend.so';
+-f $module or die "$module is missing; run make modules first\n";
+
+my $m = Abl::Member->start(name => 'a');
+
+for my $slow ([ 200, 0 ], [ 0, 200 ], [ 100, 1500 ]) {
+    my ($before, $after) = @$slow;
+    subtest "$before ms before, $after ms after" => sub {
+        my $s = Abl::Server->start(
+            status => 1, files => { 'static/a.txt' => "file\n" },
+            conf   => "LoadModule slow_suspend_module \"$module\"\nSlowSuspend before=$before after=$after\nBalancerInline 0\n"
+                . balancer('app', [ $m, 'concurrency=2' ]) . "BalancerPass / app\nBalancerStatic /static\n",
+        );
+        my @c = map { $s->client } 1 .. 6;
+        $_->request('GET', '/echo/x') for @c;
+        is(scalar(grep { $_->response->body =~ m{^line: GET /echo/x }m } @c), 6, 'answers that are early');
+        is($c[0]->ask('GET', $_)->status, 200, "$_ on the same connection") for '/static/a.txt', '/echo/y';
+        $_->request('GET', '/echo/z', [ Connection => 'close' ]) for @c[ 0 .. 2 ];
+        is(scalar(grep { $_->response->status == 200 && $_->await_end(5) } @c[ 0 .. 2 ]), 3, 'connections that end at once');
+        $_->request('GET', '/echo/gone') && $_->abort for @c[ 3 .. 5 ];
+        is($s->client->ask('GET', '/echo/after')->status, 200, 'and clients that leave at once');
+        is($s->unrest(5), '', 'nothing is left');
+        $s->log_ok;
+    };
+}
+
+done_testing;

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The loop: who waits is called once, on the loop's thread, with what happened.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "engine/loop.h"
+#include "unit.h"
+
+/* Somebody who waits, and notes what he was called with. */
+typedef struct somebody_t {
+    abl_waiter_t waiter; /* first */
+    int calls;
+    uint32_t happened[ABL_WAITER_FDS];
+    bool late;
+    int64_t at;
+    pthread_t thread;
+    sem_t called;
+} somebody_t;
+
+static abl_loop_t *loop;
+
+static void note(abl_waiter_t *waiter)
+{
+    somebody_t *s = (somebody_t *)waiter;
+
+    s->calls++;
+    memcpy(s->happened, waiter->happened, sizeof(s->happened));
+    s->late = waiter->late;
+    s->at = abl_clock_now();
+    s->thread = pthread_self();
+    sem_post(&s->called);
+}
+
+static void wait_now(abl_waiter_t *waiter)
+{
+    abl_loop_wait(loop, waiter);
+}
+
+static void begin(somebody_t *s, int fd0, uint32_t events0, int fd1, uint32_t events1)
+{
+    memset(s, 0, sizeof(*s));
+    sem_init(&s->called, 0, 0);
+    s->waiter.fd[0] = fd0;
+    s->waiter.events[0] = events0;
+    s->waiter.fd[1] = fd1;
+    s->waiter.events[1] = events1;
+    s->waiter.deadline = INT64_MAX;
+    s->waiter.on_ready = note;
+}
+
+static bool was_called(somebody_t *s, int ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return sem_timedwait(&s->called, &until) == 0;
+}
+
+static void start(void)
+{
+    ck_assert_int_eq(abl_loop_start(&loop), APR_SUCCESS);
+}
+
+static void make_pair(int fds[2])
+{
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+}
+
+START_TEST(tells_what_happened_and_once)
+{
+    somebody_t s;
+    int a[2], b[2];
+
+    start();
+    make_pair(a);
+    make_pair(b);
+    begin(&s, a[0], EPOLLIN, b[0], EPOLLIN | EPOLLRDHUP);
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert(!was_called(&s, 50));
+    ck_assert_int_eq(write(b[1], "x", 1), 1);
+    ck_assert(was_called(&s, 5000));
+    ck_assert_uint_eq(s.happened[0], 0);
+    ck_assert_uint_eq(s.happened[1], EPOLLIN);
+    ck_assert(!s.late);
+    ck_assert(!pthread_equal(s.thread, pthread_self()));
+    ck_assert_int_eq(write(b[1], "x", 1), 1);
+    ck_assert(!was_called(&s, 50)); /* it has to ask again */
+    close(b[1]);
+    begin(&s, -1, 0, b[0], EPOLLRDHUP);
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert(was_called(&s, 5000)); /* what lies unread hides no end */
+    ck_assert(s.happened[1] & EPOLLRDHUP);
+    abl_loop_stop(loop);
+}
+END_TEST
+
+START_TEST(both_at_once_are_one_call)
+{
+    somebody_t s;
+    int a[2], b[2];
+
+    start();
+    make_pair(a);
+    make_pair(b);
+    ck_assert_int_eq(write(a[1], "x", 1), 1);
+    ck_assert_int_eq(write(b[1], "x", 1), 1);
+    begin(&s, a[0], EPOLLIN, b[0], EPOLLIN);
+    s.waiter.deadline = 0;
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert(was_called(&s, 5000));
+    ck_assert_uint_eq(s.happened[0], EPOLLIN);
+    ck_assert_uint_eq(s.happened[1], EPOLLIN);
+    ck_assert(s.late);
+    ck_assert(!was_called(&s, 50));
+    ck_assert_int_eq(s.calls, 1);
+    abl_loop_stop(loop);
+}
+END_TEST
+
+START_TEST(a_descriptor_that_is_not_asked_for_is_left_alone)
+{
+    somebody_t s;
+    int a[2];
+
+    start();
+    make_pair(a);
+    close(a[1]); /* epoll always tells of a hang-up, whether it was asked for or not */
+    begin(&s, a[0], 0, -1, EPOLLIN);
+    s.waiter.deadline = abl_clock_now() + 50 * ABL_MS;
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert(was_called(&s, 5000));
+    ck_assert(s.late);
+    ck_assert_uint_eq(s.happened[0], 0);
+    abl_loop_stop(loop);
+}
+END_TEST
+
+START_TEST(what_cannot_be_watched_is_late)
+{
+    somebody_t s;
+    int file = open("/dev/null", O_RDONLY);
+
+    start();
+    begin(&s, file, EPOLLIN, -1, 0);
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert(was_called(&s, 5000));
+    ck_assert(s.late);
+    abl_loop_stop(loop);
+    close(file);
+}
+END_TEST
+
+START_TEST(deadlines_in_their_order)
+{
+    static somebody_t s[200];
+    int64_t now = abl_clock_now();
+
+    start();
+    for (size_t i = 0; i < COUNT(s); i++) {
+        begin(&s[i], -1, 0, -1, 0);
+        s[i].waiter.deadline = now + 20 * ABL_MS + (int64_t)(i * 7 % 50) * ABL_MS; /* many of them equal */
+        abl_loop_post(loop, &s[i].waiter, wait_now);
+    }
+    for (size_t i = 0; i < COUNT(s); i++) {
+        ck_assert(was_called(&s[i], 5000));
+        ck_assert(s[i].late);
+        ck_assert_int_ge(s[i].at, s[i].waiter.deadline);
+        ck_assert_int_eq(s[i].calls, 1);
+    }
+    abl_loop_stop(loop);
+}
+END_TEST
+
+/* Waits again and again, and is gone when it has been called often enough. */
+static void again(abl_waiter_t *waiter)
+{
+    somebody_t *s = (somebody_t *)waiter;
+
+    if (++s->calls == 1000) {
+        sem_post(&s->called);
+        return;
+    }
+    waiter->deadline = s->calls % 2 != 0 ? 0 : INT64_MAX;
+    abl_loop_wait(loop, waiter);
+}
+
+START_TEST(who_was_called_may_wait_again)
+{
+    somebody_t s;
+    int a[2];
+
+    start();
+    make_pair(a);
+    ck_assert_int_eq(write(a[1], "x", 1), 1);
+    begin(&s, a[0], EPOLLIN, -1, 0);
+    s.waiter.on_ready = again;
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert(was_called(&s, 10000));
+    abl_loop_stop(loop);
+}
+END_TEST
+
+static void *post_many(void *data)
+{
+    somebody_t *all = data;
+
+    for (int i = 0; i < 1000; i++) {
+        abl_loop_post(loop, &all[i].waiter, note);
+    }
+    return NULL;
+}
+
+START_TEST(posted_by_many_threads)
+{
+    static somebody_t all[4][1000];
+    pthread_t threads[4];
+
+    start();
+    for (int t = 0; t < 4; t++) {
+        for (int i = 0; i < 1000; i++) {
+            begin(&all[t][i], -1, 0, -1, 0);
+        }
+        ck_assert_int_eq(pthread_create(&threads[t], NULL, post_many, all[t]), 0);
+    }
+    for (int t = 0; t < 4; t++) {
+        pthread_join(threads[t], NULL);
+        for (int i = 0; i < 1000; i++) {
+            ck_assert(was_called(&all[t][i], 5000));
+            ck_assert(i == 0 || all[t][i].at >= all[t][i - 1].at);
+        }
+    }
+    abl_loop_stop(loop);
+}
+END_TEST
+
+START_TEST(nobody_is_called_after_the_end)
+{
+    somebody_t waiting, posted;
+
+    start();
+    begin(&waiting, -1, 0, -1, 0);
+    waiting.waiter.deadline = abl_clock_now() + 50 * ABL_MS;
+    abl_loop_post(loop, &waiting.waiter, wait_now);
+    abl_loop_stop(loop);
+    begin(&posted, -1, 0, -1, 0);
+    abl_loop_post(loop, &posted.waiter, note);
+    ck_assert(!was_called(&posted, 100));
+    ck_assert_int_eq(waiting.calls, 0);
+}
+END_TEST
+
+UNIT_MAIN("loop", tells_what_happened_and_once, both_at_once_are_one_call,
+          a_descriptor_that_is_not_asked_for_is_left_alone, what_cannot_be_watched_is_late,
+          deadlines_in_their_order, who_was_called_may_wait_again, posted_by_many_threads,
+          nobody_is_called_after_the_end)
