@@ -18,7 +18,7 @@
 #define ABL_BACKLOG_PAUSE (5 * ABL_MS)     /* before a full Unix socket is tried again */
 #define ABL_HALF_CLOSED (10 * ABL_SECOND)  /* of silence in a tunnel whose client has ended its side */
 #define ABL_BODY_PIECE 16384               /* request body bytes in memory at once */
-#define ABL_BODY_AHEAD (128 * 1024)        /* read before a lease is taken, where some member has a limit */
+#define ABL_BODY_AHEAD 131072              /* a body that was collected and is no longer can be sent again */
 
 /* What to send. All memory stays the caller's and must live as long as the exchange. */
 typedef struct abl_request_t {

@@ -40,9 +40,9 @@ static unsigned client_ready(short revents, short events)
     }
     if (events & POLLIN) {
         /* the read itself finds out what happened */
-        return ready | (revents & ~POLLOUT ? ABL_READY_CLIENT_READ : 0);
+        return ready | ((revents & ~POLLOUT) ? ABL_READY_CLIENT_READ : 0);
     }
-    return ready | (revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL) ? ABL_READY_CLIENT_GONE : 0);
+    return ready | ((revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) ? ABL_READY_CLIENT_GONE : 0);
 }
 
 static short member_events(unsigned what)

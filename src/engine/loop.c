@@ -211,10 +211,10 @@ static void *run(void *data)
 {
     abl_loop_t *loop = data;
     struct epoll_event events[EVENTS];
-    int i, n;
+    int i;
 
     while (call_posted(loop)) {
-        n = epoll_wait(loop->epoll, events, EVENTS, until_first(loop));
+        int n = epoll_wait(loop->epoll, events, EVENTS, until_first(loop));
         for (i = 0; i < n; i++) {
             note(loop, &events[i]);
         }

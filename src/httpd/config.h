@@ -106,7 +106,8 @@ typedef struct abl_server_conf_t {
     abl_route_t *routes;     /* longest prefix first */
     abl_timeouts_t timeouts; /* ABL_UNSET where unset */
     int64_t linger;          /* µs, 0: off; ABL_UNSET */
-    int64_t at_once; /* how long a worker waits for an answer before it parks the request, µs; negative: for ever */
+    int64_t at_once; /* how long a worker waits for an answer before it parks the request, µs; negative: for
+                        ever */
     bool walk;       /* some <Directory> or <Files> of this server may overrule a route */
 } abl_server_conf_t;
 

@@ -151,14 +151,14 @@ static unsigned ready_of(const abl_drive_t *drive, const abl_waiter_t *waiter)
     uint32_t member = waiter->happened[MEMBER], client = waiter->happened[CLIENT];
     unsigned ready = waiter->late ? ABL_READY_TIMEOUT : 0;
 
-    ready |= member & (EPOLLIN | broken) ? ABL_READY_MEMBER_READ : 0;
-    ready |= member & (EPOLLOUT | broken) ? ABL_READY_MEMBER_WRITE : 0;
+    ready |= (member & (EPOLLIN | broken)) ? ABL_READY_MEMBER_READ : 0;
+    ready |= (member & (EPOLLOUT | broken)) ? ABL_READY_MEMBER_WRITE : 0;
     if (waiter->events[CLIENT] & EPOLLIN) {
-        ready |= client & ~(uint32_t)EPOLLOUT ? ABL_READY_CLIENT_READ : 0;
+        ready |= (client & ~(uint32_t)EPOLLOUT) ? ABL_READY_CLIENT_READ : 0;
     } else {
-        ready |= client & (EPOLLRDHUP | broken) ? ABL_READY_CLIENT_GONE : 0;
+        ready |= (client & (EPOLLRDHUP | broken)) ? ABL_READY_CLIENT_GONE : 0;
     }
-    ready |= client & EPOLLOUT ? ABL_READY_CLIENT_WRITE : 0;
+    ready |= (client & EPOLLOUT) ? ABL_READY_CLIENT_WRITE : 0;
     /* The member's deadline is not over just because the client's is. */
     if ((ready & ABL_READY_TIMEOUT) && abl_clock_now() >= drive->client_until) {
         ready = ABL_READY_CLIENT_GONE;
