@@ -14,10 +14,14 @@
 #define FILE_DEFAULT UINT64_C(1073741824)
 #define SIZE_MAX_OF_MEMORY UINT64_C(1073741824) /* of one request: more is a mistake */
 
-void abl_buffer_defaults(abl_buffer_conf_t *buffer)
+void abl_buffer_defaults(apr_pool_t *p, abl_buffer_conf_t *buffer)
 {
     *buffer =
         (abl_buffer_conf_t){.request = MEMORY_DEFAULT, .response = MEMORY_DEFAULT, .file = FILE_DEFAULT};
+    /* Not once per request: APR finds out by writing a file. */
+    if (apr_temp_dir_get(&buffer->folder, p) != APR_SUCCESS) {
+        buffer->folder = "/tmp";
+    }
 }
 
 static const char *read_memory(const char *value, uint64_t *size)

@@ -8,7 +8,7 @@
 #include "httpd/config.h"
 
 /* As if nothing was said. */
-void abl_buffer_defaults(abl_buffer_conf_t *buffer);
+void abl_buffer_defaults(apr_pool_t *p, abl_buffer_conf_t *buffer);
 
 /* Reads them into `buffer`, which holds the defaults; *seen keeps what was read before, 0 at first. Returns
  * NULL or a message. Parent. */

@@ -73,7 +73,7 @@ typedef struct abl_buffer_conf_t {
     uint64_t response;  /* of an answer in memory */
     uint64_t file;      /* beyond that in a temporary file, of each */
     uint64_t max;       /* a request's body may not be longer; 0: httpd's own limit only */
-    const char *folder; /* of the temporary files; NULL: the system's */
+    const char *folder; /* of the temporary files */
 } abl_buffer_conf_t;
 
 /* A <Balancer> section. */

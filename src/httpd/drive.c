@@ -388,9 +388,6 @@ static void set_limits(abl_spool_t *spool, uint64_t memory, const abl_drive_t *d
     spool->memory_max = memory;
     spool->file_max = buffer->file;
     spool->folder = buffer->folder;
-    if (spool->folder == NULL && apr_temp_dir_get(&spool->folder, drive->respond.r->pool) != APR_SUCCESS) {
-        spool->folder = "/tmp";
-    }
 }
 
 static void prepare(abl_drive_t *drive)

@@ -252,7 +252,7 @@ const char *abl_section_open(cmd_parms *cmd, void *dir, const char *args)
     section->place.line = cmd->directive->line_num;
     section->balancer.timeouts = (abl_timeouts_t){ABL_UNSET, ABL_UNSET, ABL_UNSET, ABL_UNSET};
     section->balancer.queue = (abl_queue_conf_t){.length = ABL_QUEUE_LENGTH, .timeout = ABL_QUEUE_TIMEOUT};
-    abl_buffer_defaults(&section->buffer);
+    abl_buffer_defaults(cmd->pool, &section->buffer);
     for (line = cmd->directive->first_child; line != NULL; line = line->next) {
         error = set_line(cmd, section, line);
         if (error != NULL) {
