@@ -14,6 +14,10 @@
  * Two races with the MPM's worker that suspended the connection first: (a) it touches the connection until
  * its suspend_connection hooks have run, so only that hook hands the connection to the loop; (b) after the
  * hooks it still stores two words into it, so the connection's memory stays for a second after them.
+ *
+ * And one with its listener: when the child ends, that leaves as soon as it counts no connection, and without
+ * it timed callbacks are no longer called. A connection is counted once a worker has begun with it; one that
+ * was accepted, but not begun with by then, is served by a worker nobody can follow.
  */
 #include "httpd/park.h"
 
@@ -75,6 +79,7 @@ static abl_loop_t *loop; /* NULL: this MPM cannot suspend */
 static abl_waiter_t stopper;
 static bool stopping; /* the loop's */
 static atomic_bool ending;
+static atomic_int adopted; /* connections, each of which the MPM counts */
 
 /* Protects the lists. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -240,6 +245,7 @@ static void bury(abl_waiter_t *waiter)
     }
     /* What the MPM counted when it let go it takes back in a cleanup, by this state. */
     c->cs->state = CONN_STATE_SUSPENDED;
+    atomic_fetch_sub(&adopted, 1);
     apr_pool_destroy(c->pool);
     if (remains != NULL) {
         abl_loop_wait(loop, &remains->waiter);
@@ -428,12 +434,22 @@ static void go_on(abl_park_t *park)
 
 /* ---- the handler's side ----------------------------------------------------------------------------- */
 
+/* Will the MPM call a worker as long as this connection is there? It is counted, by now. So it will if it was
+ * not yet about to end; or if it is, but had another one to count all the time. */
+static bool has_mpm(void)
+{
+    int state = 0;
+
+    (void)ap_mpm_query(AP_MPMQ_MPM_STATE, &state);
+    return state != AP_MPMQ_STOPPING || atomic_load(&adopted) > 0;
+}
+
 bool abl_park_may(const request_rec *r)
 {
     const conn_rec *c = r->connection;
 
     return loop != NULL && c->cs != NULL && c->master == NULL && r->main == NULL && r->prev == NULL &&
-           !c->clogging_input_filters && !c->aborted;
+           !c->clogging_input_filters && !c->aborted && has_mpm();
 }
 
 static abl_park_t *adopt(conn_rec *c)
@@ -474,6 +490,7 @@ void abl_park_on_suspend(conn_rec *c, request_rec *r)
     park->handed = false;
     if (!park->adopted) {
         park->adopted = true;
+        atomic_fetch_add(&adopted, 1);
         park->let_go_at = abl_clock_now();
     }
     abl_loop_post(loop, &park->waiter, begin_waiting);

@@ -7,7 +7,7 @@
 
 MODULE_DIR := build/module
 MODULES := $(MODULE_DIR)/.libs/mod_lbmethod_sample.so $(MODULE_DIR)/.libs/mod_lbmethod_old.so \
-	$(MODULE_DIR)/.libs/mod_slow_suspend.so
+	$(MODULE_DIR)/.libs/mod_slow_worker.so
 
 .PHONY: modules
 modules: $(MODULES)
@@ -16,7 +16,7 @@ $(MODULE_DIR)/mod_lbmethod_sample.c: t/module/mod_lbmethod_sample.c
 	@mkdir -p $(@D)
 	cp $< $@
 
-$(MODULE_DIR)/mod_slow_suspend.c: t/module/mod_slow_suspend.c
+$(MODULE_DIR)/mod_slow_worker.c: t/module/mod_slow_worker.c
 	@mkdir -p $(@D)
 	cp $< $@
 
