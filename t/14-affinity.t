@@ -229,17 +229,17 @@ subtest 'a later set has no part in it' => sub {
 
 subtest 'by hash' => sub {
     my $s = server([ 'BalancerMethod hash header:X-Tenant' ]);
-    spread($s, 'a header', map { [ '/', 'X-Tenant' => "tenant $_" ] } 1 .. 20);
+    spread($s, 'a header', map { [ '/', 'X-Tenant' => "tenant $_" ] } 1 .. 60);
     is(members($s, 6, '/'), 'a b c', 'without it: in turn');
     is(members($s, 6, '/', 'X-Tenant' => ''), 'a b c', 'an empty one is none');
     $s->log_ok;
 
     my %same = (
-        'cookie:user' => [ map { [ '/', Cookie => "x=1; user=u$_" ] } 1 .. 20 ],
-        'uri'         => [ map { [ "/path/$_?q=1" ] } 1 .. 20 ],
-        'URI'         => [ map { [ "/path?q=$_" ] } 1 .. 20 ],
-        'client'      => [ map { [ '/', 'X-Client' => "192.0.2.$_" ] } 1 .. 20 ],
-        '"expr:%{HTTP:X-One} %{HTTP:X-Two}"' => [ map { [ '/', 'X-One' => 1, 'X-Two' => $_ ] } 1 .. 20 ],
+        'cookie:user' => [ map { [ '/', Cookie => "x=1; user=u$_" ] } 1 .. 60 ],
+        'uri'         => [ map { [ "/path/$_?q=1" ] } 1 .. 60 ],
+        'URI'         => [ map { [ "/path?q=$_" ] } 1 .. 60 ],
+        'client'      => [ map { [ '/', 'X-Client' => "192.0.2.$_" ] } 1 .. 60 ],
+        '"expr:%{HTTP:X-One} %{HTTP:X-Two}"' => [ map { [ '/', 'X-One' => 1, 'X-Two' => $_ ] } 1 .. 60 ],
     );
     for my $key (sort keys %same) {
         $s = server([ "BalancerMethod hash $key" ], @remoteip);

@@ -5,6 +5,8 @@
  */
 #include "httpd/capacity.h"
 
+#include "httpd/drive.h"
+
 #include "ap_mpm.h"
 
 #include <stdlib.h>
@@ -74,7 +76,7 @@ void abl_capacity_check(server_rec *s)
     int async = 0, children = 0, threads = 0;
     double of_child;
 
-    if (abl_server_conf(s)->at_once < 0 || ap_mpm_query(AP_MPMQ_IS_ASYNC, &async) != APR_SUCCESS || !async ||
+    if (abl_drive_patience(s) < 0 || ap_mpm_query(AP_MPMQ_IS_ASYNC, &async) != APR_SUCCESS || !async ||
         ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &children) != APR_SUCCESS ||
         ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads) != APR_SUCCESS || children <= 0) {
         return;

@@ -109,9 +109,16 @@ static abl_wait_t wait_of(const abl_drive_t *drive)
     return wait;
 }
 
+int64_t abl_drive_patience(const server_rec *s)
+{
+    int64_t at_once = abl_server_conf(s)->at_once;
+
+    return at_once == ABL_UNSET ? ABL_INLINE_DEFAULT : at_once;
+}
+
 static int64_t patience(const abl_drive_t *drive)
 {
-    return abl_server_conf(drive->respond.r->server)->at_once;
+    return abl_drive_patience(drive->respond.r->server);
 }
 
 /* Waits here for a moment, where that is likely to be worth it. 0: nothing has happened. */

@@ -10,7 +10,8 @@
 #include "engine/stash.h"
 #include "httpd/respond.h"
 
-#define ABL_INLINE_OFF (-2) /* no request is parked; so it is where nothing is said */
+#define ABL_INLINE_OFF (-2) /* no request is parked */
+#define ABL_INLINE_DEFAULT (5 * ABL_MS)
 #define ABL_INLINE_MAX (1 * ABL_SECOND)
 
 typedef struct abl_drive_t abl_drive_t;
@@ -43,6 +44,9 @@ struct abl_drive_t {
 /* Drives a request. The handler returns what this returns: SUSPENDED, or what
  * `conclude` says. Worker, in the handler. */
 int abl_drive(abl_drive_t *drive);
+
+/* How long a worker of this server waits before it parks a request, µs; negative: for ever. Anybody. */
+int64_t abl_drive_patience(const server_rec *s);
 
 /* child_init. */
 void abl_drive_child_init(void);
