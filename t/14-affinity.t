@@ -186,7 +186,7 @@ SKIP: {
 subtest 'by header' => sub {
     my $s = server(['BalancerAffinity header=X-Tenant']);
     is(members($s, 3, '/', 'X-Tenant' => $_), $_, "a route: $_") for qw(a b c);
-    spread($s, 'anything else', map { [ '/', 'X-Tenant' => "tenant $_" ] } 1 .. 20);
+    spread($s, 'anything else', map { [ '/', 'X-Tenant' => "tenant $_" ] } 1 .. 60);
     is(members($s, 6, '/'), 'a b c', 'without the field: in turn');
     is(members($s, 6, '/', 'X-Tenant' => ''), 'a b c', 'nor does an empty one say anything');
     is(scalar $s->client->ask('GET', '/', [ 'X-Tenant' => 'x' ])->field('Set-Cookie'), undef, 'no cookie');
@@ -198,7 +198,7 @@ my @remoteip = (modules => ['remoteip'], conf => "RemoteIPHeader X-Client\nRemot
 
 subtest 'by address' => sub {
     my $s = server([ 'BalancerAffinity client' ], @remoteip);
-    spread($s, 'an address', map { [ '/', 'X-Client' => "192.0.2.$_" ] } 1 .. 20);
+    spread($s, 'an address', map { [ '/', 'X-Client' => "192.0.2.$_" ] } 1 .. 60);
     for my $net (1 .. 8) {
         my $home = member($s, '/', 'X-Client' => "2001:db8:0:${net}::1");
         is(members($s, 1, '/', 'X-Client' => "2001:db8:0:${net}:$_:2:3:4"), $home, "one IPv6 /64 is one client ($net)") for 5, 'ffff';
