@@ -73,6 +73,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_type_checker(abl_route_type, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_fixups(abl_forwarded_fixup, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_fixups(abl_route_fixup, after_rewrite, before_dir, APR_HOOK_LAST);
+    ap_hook_fixups(abl_handler_fixup, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_handler(abl_handler, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_handler(abl_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_suspend_connection(abl_park_on_suspend, NULL, NULL, APR_HOOK_REALLY_LAST);

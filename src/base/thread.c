@@ -18,8 +18,9 @@ static void pin_code(void)
     }
 }
 
-int abl_thread_start_joinable(void *(*run)(void *data), void *data, pthread_t *thread)
+int abl_thread_start(void *(*run)(void *data), void *data)
 {
+    pthread_t thread;
     sigset_t all, before;
     int rc;
 
@@ -27,16 +28,8 @@ int abl_thread_start_joinable(void *(*run)(void *data), void *data, pthread_t *t
     /* Signals are for httpd's own threads, which expect them. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(thread, NULL, run, data);
+    rc = pthread_create(&thread, NULL, run, data);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return rc;
-}
-
-int abl_thread_start(void *(*run)(void *data), void *data)
-{
-    pthread_t thread;
-    int rc = abl_thread_start_joinable(run, data, &thread);
-
     return rc == 0 ? pthread_detach(thread) : rc;
 }
 

@@ -10,9 +10,6 @@
 /* Starts run(data) in a thread that nobody ever joins: it runs until the process ends. 0, or an errno. */
 int abl_thread_start(void *(*run)(void *data), void *data);
 
-/* The same, for one that the caller joins. */
-int abl_thread_start_joinable(void *(*run)(void *data), void *data, pthread_t *thread);
-
 /* A condition that pthread_cond_timedwait() waits for by abl_clock_now()'s clock. */
 void abl_thread_cond_init(pthread_cond_t *cond);
 

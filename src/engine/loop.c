@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The loop's thread. One round: call who was posted, sleep, find out who is due, call them.
+ * One round: call who was posted, sleep, find out who is due, call them. Whoever is called may lose the role
+ * on the way (crew.h): so all that is left of a round is in the loop, and the next holder goes on with it.
  */
 #include "engine/loop.h"
 
 #include "base/clock.h"
-#include "base/thread.h"
+#include "engine/crew.h"
 
 #include <apr_skiplist.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -18,9 +20,11 @@
 struct abl_loop_t {
     int epoll;
     int bell; /* an eventfd: somebody was posted, or the loop shall stop */
-    pthread_t thread;
+    abl_crew_t *crew;
+    /* The holder's. */
     apr_skiplist *timers; /* waiters with a deadline, the soonest first */
-    abl_waiter_t *due;    /* to be called in this round */
+    abl_waiter_t *called; /* were posted, and are to be called in this round */
+    abl_waiter_t *due;    /* the same with those who have waited */
 
     pthread_mutex_t lock; /* protects what follows */
     abl_waiter_t *first;  /* posted */
@@ -55,22 +59,31 @@ void abl_loop_post(abl_loop_t *loop, abl_waiter_t *waiter, abl_waiter_fn_t *fn)
 }
 
 /* False: the loop shall stop. */
-static bool call_posted(abl_loop_t *loop)
+static bool take_posted(abl_loop_t *loop)
 {
-    abl_waiter_t *waiter, *next;
     bool stopping;
 
     pthread_mutex_lock(&loop->lock);
-    waiter = loop->first;
+    loop->called = loop->first;
     loop->first = NULL;
     loop->end = &loop->first;
     stopping = loop->stopping;
     pthread_mutex_unlock(&loop->lock);
-    for (; waiter != NULL && !stopping; waiter = next) {
-        next = waiter->next;
-        waiter->posted(waiter);
-    }
     return !stopping;
+}
+
+/* False: the role is another thread's. */
+static bool call_posted(abl_loop_t *loop)
+{
+    while (loop->called != NULL) {
+        abl_waiter_t *waiter = loop->called;
+        loop->called = waiter->next;
+        waiter->posted(waiter);
+        if (!abl_crew_has_role(loop->crew)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- waiting ---------------------------------------------------------------------------------------- */
@@ -94,27 +107,53 @@ static void make_due(abl_loop_t *loop, abl_waiter_t *waiter)
     }
 }
 
-static bool watches(const abl_waiter_t *waiter, int i)
+static bool control(const abl_loop_t *loop, int what, abl_waiter_t *waiter, int i, int fd, uint32_t events)
 {
-    return waiter->fd[i] >= 0 && waiter->events[i] != 0;
+    /* A waiter's address is even: the lowest bit says which of its descriptors it is. */
+    struct epoll_event event = {.events = events, .data.u64 = (uintptr_t)waiter | (unsigned)i};
+
+    waiter->watched[i] = fd;
+    waiter->watched_for[i] = events;
+    return epoll_ctl(loop->epoll, what, fd, &event) == 0;
 }
 
-/* A waiter's address is even: the lowest bit says which of its descriptors it is. */
-static bool watch(const abl_loop_t *loop, const abl_waiter_t *waiter, int i)
+static void unwatch(const abl_loop_t *loop, abl_waiter_t *waiter, int i)
 {
-    struct epoll_event event = {.events = waiter->events[i], .data.u64 = (uintptr_t)waiter | (unsigned)i};
+    if (waiter->watched_for[i] != 0) {
+        (void)control(loop, EPOLL_CTL_DEL, waiter, i, waiter->watched[i], 0);
+    }
+}
 
-    return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, waiter->fd[i], &event) == 0;
+static uint32_t wanted(const abl_waiter_t *waiter, int i)
+{
+    return waiter->fd[i] >= 0 ? waiter->events[i] : 0;
+}
+
+static bool watch(const abl_loop_t *loop, abl_waiter_t *waiter, int i)
+{
+    uint32_t events = wanted(waiter, i), all = events | waiter->keep[i];
+
+    if (waiter->watched_for[i] != 0 && waiter->watched[i] != waiter->fd[i]) {
+        unwatch(loop, waiter, i);
+    }
+    if (events == 0 ||
+        ((waiter->watched_for[i] & events) == events && (waiter->watched_for[i] & ~all) == 0)) {
+        return true;
+    }
+    return control(loop, waiter->watched_for[i] != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, waiter, i,
+                   waiter->fd[i], all);
 }
 
 void abl_loop_wait(abl_loop_t *loop, abl_waiter_t *waiter)
 {
     int i;
 
+    waiter->is_waiting = true;
     waiter->late = false;
     for (i = 0; i < ABL_WAITER_FDS; i++) {
         waiter->happened[i] = 0;
-        if (watches(waiter, i) && !watch(loop, waiter, i)) {
+        if (!watch(loop, waiter, i)) {
+            waiter->watched_for[i] = 0;
             waiter->late = true;
         }
     }
@@ -126,23 +165,45 @@ void abl_loop_wait(abl_loop_t *loop, abl_waiter_t *waiter)
     }
 }
 
+void abl_loop_forget(abl_loop_t *loop, abl_waiter_t *waiter)
+{
+    int i;
+
+    for (i = 0; i < ABL_WAITER_FDS; i++) {
+        unwatch(loop, waiter, i);
+    }
+}
+
 void abl_loop_hurry(abl_loop_t *loop, abl_waiter_t *waiter)
 {
     waiter->late = true;
     make_due(loop, waiter);
 }
 
-static void forget(const abl_loop_t *loop, abl_waiter_t *waiter)
+static void end_waiting(abl_loop_t *loop, abl_waiter_t *waiter)
 {
     int i;
 
+    waiter->is_waiting = waiter->is_due = false;
     for (i = 0; i < ABL_WAITER_FDS; i++) {
-        if (watches(waiter, i)) {
-            (void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, waiter->fd[i], NULL);
+        if (waiter->keep[i] == 0) {
+            unwatch(loop, waiter, i);
         }
     }
     if (waiter->deadline != INT64_MAX) {
         apr_skiplist_remove(loop->timers, waiter, NULL);
+    }
+}
+
+/* Something the kernel was to go on watching for has happened, and just now nobody wants to know. */
+static void watch_for_less(const abl_loop_t *loop, abl_waiter_t *waiter, int i)
+{
+    uint32_t events = waiter->is_waiting ? wanted(waiter, i) : 0;
+
+    if (events == 0) {
+        unwatch(loop, waiter, i);
+    } else {
+        (void)control(loop, EPOLL_CTL_MOD, waiter, i, waiter->watched[i], events);
     }
 }
 
@@ -169,15 +230,23 @@ static int until_first(abl_loop_t *loop)
 
 static void note(abl_loop_t *loop, const struct epoll_event *event)
 {
+    abl_waiter_t *waiter;
     uint64_t rung;
+    int i;
 
     if (event->data.u64 == 0) {
         ssize_t n = read(loop->bell, &rung, sizeof(rung));
         (void)n;
-    } else {
-        abl_waiter_t *waiter = (abl_waiter_t *)(uintptr_t)(event->data.u64 & ~UINT64_C(1));
-        waiter->happened[event->data.u64 & 1] = event->events;
+        return;
+    }
+    waiter = (abl_waiter_t *)(uintptr_t)(event->data.u64 & ~UINT64_C(1));
+    i = (int)(event->data.u64 & 1);
+    if (waiter->is_waiting && wanted(waiter, i) != 0 &&
+        (event->events & (wanted(waiter, i) | EPOLLHUP | EPOLLERR)) != 0) {
+        waiter->happened[i] = event->events;
         make_due(loop, waiter);
+    } else {
+        watch_for_less(loop, waiter, i);
     }
 }
 
@@ -195,38 +264,62 @@ static void note_late(abl_loop_t *loop)
 }
 
 /* Everybody who is due is known before the first one is called: whoever is called may free himself, and no
- * event of his may be left. */
-static void call_due(abl_loop_t *loop)
+ * event of his may be left. False: the role is another thread's. */
+static bool call_due(abl_loop_t *loop)
 {
     while (loop->due != NULL) {
         abl_waiter_t *waiter = loop->due;
         loop->due = waiter->next;
-        forget(loop, waiter);
-        waiter->is_due = false;
+        end_waiting(loop, waiter);
         waiter->on_ready(waiter);
+        if (!abl_crew_has_role(loop->crew)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void sleep_and_note(abl_loop_t *loop)
+{
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(loop->epoll, events, EVENTS, until_first(loop));
+    int i;
+
+    for (i = 0; i < n; i++) {
+        note(loop, &events[i]);
+    }
+    note_late(loop);
+}
+
+/* The holder's work. */
+static void run(void *data)
+{
+    abl_loop_t *loop = data;
+
+    /* first what the last holder has left */
+    while (call_due(loop) && call_posted(loop) && take_posted(loop) && call_posted(loop)) {
+        sleep_and_note(loop);
     }
 }
 
-static void *run(void *data)
+bool abl_loop_enter(abl_loop_t *loop)
 {
-    abl_loop_t *loop = data;
-    struct epoll_event events[EVENTS];
-    int i;
+    return abl_crew_enter(loop->crew);
+}
 
-    while (call_posted(loop)) {
-        int n = epoll_wait(loop->epoll, events, EVENTS, until_first(loop));
-        for (i = 0; i < n; i++) {
-            note(loop, &events[i]);
-        }
-        note_late(loop);
-        call_due(loop);
-    }
-    return NULL;
+bool abl_loop_exit(abl_loop_t *loop)
+{
+    return abl_crew_exit(loop->crew);
+}
+
+void abl_loop_leave(void)
+{
+    abl_crew_leave();
 }
 
 /* ---- starting and stopping -------------------------------------------------------------------------- */
 
-static apr_status_t set_up(abl_loop_t *loop)
+static apr_status_t set_up(abl_loop_t *loop, int crew)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0};
     apr_status_t rv = apr_skiplist_init(&loop->timers, NULL); /* malloc's: the loop is nobody's pool's */
@@ -242,13 +335,13 @@ static apr_status_t set_up(abl_loop_t *loop)
     if (loop->epoll < 0 || loop->bell < 0 || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->bell, &event) != 0) {
         return errno;
     }
-    return abl_thread_start_joinable(run, loop, &loop->thread);
+    return abl_crew_start(&loop->crew, crew, run, loop);
 }
 
-apr_status_t abl_loop_start(abl_loop_t **loop)
+apr_status_t abl_loop_start(abl_loop_t **loop, int crew)
 {
     *loop = calloc(1, sizeof(**loop));
-    return *loop != NULL ? set_up(*loop) : APR_ENOMEM;
+    return *loop != NULL ? set_up(*loop, crew) : APR_ENOMEM;
 }
 
 void abl_loop_stop(abl_loop_t *loop)
@@ -257,5 +350,5 @@ void abl_loop_stop(abl_loop_t *loop)
     loop->stopping = true;
     pthread_mutex_unlock(&loop->lock);
     ring(loop);
-    pthread_join(loop->thread, NULL);
+    abl_crew_stop(loop->crew);
 }

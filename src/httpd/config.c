@@ -100,6 +100,7 @@ void *abl_config_create_server(apr_pool_t *p, server_rec *s)
     conf->timeouts = unset_timeouts;
     conf->linger = ABL_UNSET;
     conf->at_once = ABL_UNSET;
+    conf->lane = ABL_UNSET;
     return conf;
 }
 
@@ -121,6 +122,7 @@ void *abl_config_merge_server(apr_pool_t *p, void *base_, void *add_)
     merged->timeouts = merge_timeouts(&base->timeouts, &add->timeouts);
     merged->linger = time_or(add->linger, base->linger);
     merged->at_once = time_or(add->at_once, base->at_once);
+    merged->lane = add->lane != ABL_UNSET ? add->lane : base->lane;
     merged->walk = base->walk || add->walk;
     return merged;
 }

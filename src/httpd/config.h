@@ -108,6 +108,7 @@ typedef struct abl_server_conf_t {
     int64_t linger;          /* µs, 0: off; ABL_UNSET */
     int64_t at_once; /* how long a worker waits for an answer before it parks the request, µs; negative: for
                         ever */
+    int lane;        /* BalancerLane; ABL_UNSET */
     bool walk;       /* some <Directory> or <Files> of this server may overrule a route */
 } abl_server_conf_t;
 

@@ -293,6 +293,13 @@ static const char *set_inline(cmd_parms *cmd, void *dir, const char *value)
     return NULL;
 }
 
+static const char *set_lane(cmd_parms *cmd, void *dir, int on)
+{
+    (void)dir;
+    abl_server_conf(cmd->server)->lane = on;
+    return NULL;
+}
+
 #define ANYWHERE (RSRC_CONF | ACCESS_CONF | OR_FILEINFO)
 #define FLAG_OF(field) (void *)APR_OFFSETOF(abl_dir_conf_t, field)
 
@@ -331,6 +338,8 @@ const command_rec abl_directives[] = {
     AP_INIT_TAKE1(
         "BalancerLinger", set_linger, NULL, RSRC_CONF,
         "off, or how long a worker waits for the next request on a connection (event MPM; default 2ms)"),
+    AP_INIT_FLAG("BalancerLane", set_lane, NULL, RSRC_CONF,
+                 "on or off: requests of kept connections are handled where connections are waited for"),
     AP_INIT_TAKE1("BalancerInline", set_inline, NULL, RSRC_CONF,
                   "how long a worker waits for an answer before it parks the request (event MPM), or off"),
     {.name = NULL}};

@@ -18,6 +18,9 @@
 #define MEMBER 0 /* the waiter's descriptors */
 #define CLIENT 1
 
+#define PORTION                                                                                              \
+    32768 /* goes into the filters at once: they hold twice as much without waiting for the client */
+
 static atomic_int waiting; /* workers that wait in here just now */
 static int most;           /* how many may */
 
@@ -66,23 +69,47 @@ static void lose_client(abl_drive_t *drive)
     }
 }
 
-/* Hands on what is in the stash, as far as the client takes it. */
+static apr_status_t send_held(conn_rec *c)
+{
+    return abl_unblock_is_full(c) ? abl_unblock_send(c) : APR_SUCCESS;
+}
+
+/* One portion into the filters. */
+static apr_status_t play_portion(abl_drive_t *drive)
+{
+    uint64_t before = abl_spool_length(&drive->stash.body);
+    apr_status_t rv = APR_SUCCESS;
+
+    while (rv == APR_SUCCESS && !abl_stash_is_empty(&drive->stash) &&
+           before - abl_spool_length(&drive->stash.body) < PORTION) {
+        rv = abl_stash_play(&drive->stash);
+    }
+    return rv;
+}
+
+/* What is in the stash, as far as the client takes it. The end of the answer is sent with the request's. */
+static apr_status_t play_all(abl_drive_t *drive)
+{
+    conn_rec *c = client_of(drive);
+    apr_status_t rv = send_held(c);
+
+    while (rv == APR_SUCCESS && !abl_unblock_is_full(c) && !abl_stash_is_empty(&drive->stash)) {
+        rv = play_portion(drive);
+        if (rv == APR_SUCCESS && !(drive->over && abl_stash_is_empty(&drive->stash))) {
+            rv = send_held(c);
+        }
+    }
+    return rv;
+}
+
 static void play(abl_drive_t *drive)
 {
     conn_rec *c = client_of(drive);
     uint64_t before = abl_spool_length(&drive->stash.body);
 
-    if (abl_unblock_is_full(c) && abl_unblock_send(c) != APR_SUCCESS) {
+    if (play_all(drive) != APR_SUCCESS || c->aborted) {
         lose_client(drive);
-        return;
-    }
-    while (!abl_unblock_is_full(c) && !abl_stash_is_empty(&drive->stash)) {
-        if (abl_stash_play(&drive->stash) != APR_SUCCESS || c->aborted) {
-            lose_client(drive);
-            return;
-        }
-    }
-    if (!abl_unblock_is_full(c)) {
+    } else if (!abl_unblock_is_full(c)) {
         drive->client_until = INT64_MAX;
     } else if (drive->client_until == INT64_MAX || abl_spool_length(&drive->stash.body) != before) {
         drive->client_until = abl_clock_now() + drive->respond.r->server->timeout;
@@ -127,7 +154,7 @@ static unsigned wait_a_moment(const abl_drive_t *drive, const abl_wait_t *wait)
     int64_t now = abl_clock_now();
     unsigned ready = 0;
 
-    if (wait->queued || patience(drive) == 0 ||
+    if (abl_park_on_loop() || wait->queued || patience(drive) == 0 ||
         (!drive->over && abl_exchange_expects(drive->x) > patience(drive))) {
         return 0;
     }
@@ -415,8 +442,10 @@ static void prepare(abl_drive_t *drive)
 
 static int drive_here(abl_drive_t *drive)
 {
-    int status = drive->collects ? collect_here(drive) : OK;
+    int status;
 
+    abl_park_leave_loop();
+    status = drive->collects ? collect_here(drive) : OK;
     if (status == OK) {
         status = drive->begin(drive);
     }

@@ -7,6 +7,7 @@
 #include "httpd/affinity.h"
 #include "httpd/drive.h"
 #include "httpd/linger.h"
+#include "httpd/park.h"
 #include "httpd/respond.h"
 #include "httpd/unavailable.h"
 #include "httpd/view.h"
@@ -327,6 +328,14 @@ static int serve(request_rec *r, const abl_section_t *section)
     abl_affinity_want(r, section, &request->want);
     request->want.hurry = is_within(r, &section->balancer);
     return abl_drive(drive);
+}
+
+int abl_handler_fixup(request_rec *r)
+{
+    if (abl_handler_balancer(r->handler) == NULL || apr_table_get(r->headers_in, "Upgrade") != NULL) {
+        abl_park_leave_loop();
+    }
+    return DECLINED;
 }
 
 int abl_handler(request_rec *r)

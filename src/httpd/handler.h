@@ -10,4 +10,7 @@
 /* handler hook: serves requests whose handler is "balancer:NAME". */
 int abl_handler(request_rec *r);
 
+/* fixups hook, the last: what others answer may take long. */
+int abl_handler_fixup(request_rec *r);
+
 #endif

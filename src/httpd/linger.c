@@ -10,6 +10,7 @@
 #include "httpd/linger.h"
 
 #include "httpd/connection.h"
+#include "httpd/park.h"
 
 #include "ap_mpm.h"
 #include "ap_mmn.h"
@@ -95,7 +96,7 @@ static bool next_request(conn_rec *c)
 {
     bool come = false;
 
-    if (!may_wait(c)) {
+    if (!may_wait(c) || abl_park_idle(c)) {
         return false;
     }
     if (apr_atomic_inc32(&lingering) < most) {
@@ -110,7 +111,8 @@ static bool next_request(conn_rec *c)
 
 static bool can_linger(const conn_rec *c)
 {
-    return most > 0 && c->cs != NULL && c->master == NULL && !c->clogging_input_filters && patience(c) > 0;
+    return most > 0 && !abl_park_on_loop() && c->cs != NULL && c->master == NULL &&
+           !c->clogging_input_filters && patience(c) > 0;
 }
 
 int abl_linger_process(conn_rec *c)

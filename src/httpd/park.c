@@ -37,8 +37,10 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define LET_GO ABL_SECOND /* race (b): how long the memory stays */
 
@@ -46,6 +48,9 @@
  * for. */
 #define LINGER_LONG (30 * ABL_SECOND)
 #define LINGER_SHORT (2 * ABL_SECOND)
+
+#define LANES_MAX 64
+#define CREW 8 /* threads of a loop, of which one works and at least one stands by */
 
 #define LAST_CHANCE (100 * ABL_MS) /* for the next request, when the child ends */
 
@@ -59,61 +64,96 @@
 
 typedef struct abl_park_t abl_park_t;
 
+/* Who has it. */
+typedef enum place_t {
+    AT_WORK, /* a thread that is not to be disturbed; or it is on its way */
+    WAITING, /* the loop, with a request */
+    RESTING  /* the loop: idle, or lingering on close */
+} place_t;
+
+/* One of this child's loops. */
+typedef struct lane_t {
+    abl_loop_t *loop;
+    abl_waiter_t stopper;
+    bool stopping; /* the loop's */
+} lane_t;
+
 struct abl_park_t {
     abl_waiter_t waiter; /* first */
     conn_rec *c;
     int fd;
+    lane_t *lane;
+    bool stays;     /* a loop's thread may do a worker's work for it */
     request_rec *r; /* the one that is parked; NULL: between requests */
     abl_parking_t parking;
     void (*work)(abl_park_t *park); /* what a worker does next */
     bool handed;                    /* the next suspend hook gives it to the loop */
     bool adopted;
-    bool hurried;      /* called because the child ends, not because its time is over */
-    int64_t let_go_at; /* when the MPM's worker had run its hooks */
+    bool hurried;       /* called because the child ends, not because its time is over */
+    _Atomic place_t at; /* changed by its owner */
+    int64_t let_go_at;  /* when the MPM's worker had run its hooks */
     int64_t keep_alive;
-    abl_park_t *next, *prev; /* all those with a request, or all that rest */
-    abl_park_t **list;       /* which of the two; NULL: neither */
+    abl_park_t *next, *prev;
 };
 
-static abl_loop_t *loop; /* NULL: this MPM cannot suspend */
-static abl_waiter_t stopper;
-static bool stopping; /* the loop's */
+static lane_t *lanes; /* NULL: this MPM cannot suspend */
+static int n_lanes;
+static atomic_uint next_lane;
 static atomic_bool ending;
 static atomic_int adopted; /* connections, each of which the MPM counts */
 
-/* Protects the lists. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static abl_park_t *waiting; /* with a request */
-static abl_park_t *resting; /* idle, or lingering on close; entered and left on the loop only */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects the list */
+static abl_park_t *all;
+
+/* What a loop's thread has been given back by the work it is doing itself. */
+static _Thread_local struct {
+    bool at_work;
+    abl_park_t *park;
+    abl_waiter_fn_t *to;
+} here;
 
 static void go_on(abl_park_t *park);
 
-/* ---- lists ------------------------------------------------------------------------------------------ */
+/* ---- the list --------------------------------------------------------------------------------------- */
 
 static void leave_list(abl_park_t *park)
 {
     pthread_mutex_lock(&lock);
-    if (park->list != NULL) {
-        *(park->prev != NULL ? &park->prev->next : park->list) = park->next;
-        if (park->next != NULL) {
-            park->next->prev = park->prev;
-        }
-        park->list = NULL;
+    *(park->prev != NULL ? &park->prev->next : &all) = park->next;
+    if (park->next != NULL) {
+        park->next->prev = park->prev;
     }
     pthread_mutex_unlock(&lock);
 }
 
-static void enter_list(abl_park_t *park, abl_park_t **list)
+static void enter_list(abl_park_t *park)
 {
     pthread_mutex_lock(&lock);
-    park->list = list;
-    park->prev = NULL;
-    park->next = *list;
-    if (*list != NULL) {
-        (*list)->prev = park;
+    park->next = all;
+    if (all != NULL) {
+        all->prev = park;
     }
-    *list = park;
+    all = park;
     pthread_mutex_unlock(&lock);
+}
+
+/* ---- from a worker to the loop ---------------------------------------------------------------------- */
+
+/* The owner is the loop from here on, or as soon as its thread has come back from this work. */
+static void give(abl_park_t *park, abl_waiter_fn_t *to)
+{
+    if (here.at_work) {
+        here.park = park;
+        here.to = to;
+    } else {
+        abl_loop_post(park->lane->loop, &park->waiter, to);
+    }
+}
+
+static void hand_over(abl_park_t *park, abl_waiter_fn_t *to)
+{
+    ap_run_suspend_connection(park->c, park->r);
+    give(park, to);
 }
 
 /* ---- from the loop to a worker ---------------------------------------------------------------------- */
@@ -128,28 +168,66 @@ static void on_worker(void *baton)
     abl_park_t *park = baton;
 
     park->c->sbh = NULL; /* the scoreboard's slot is its first worker's, who has other work */
+#if AP_HAS_THREAD_LOCAL
+    park->c->current_thread = ap_thread_current();
+#endif
     ap_run_resume_connection(park->c, park->r);
     park->work(park);
+}
+
+/* The loop's thread: does it itself. It is not a worker, but while somebody stands by it may be as slow as
+ * one. */
+static void work_here(abl_park_t *park)
+{
+    abl_loop_t *loop = park->lane->loop;
+    bool is_back;
+
+    here.at_work = true;
+    here.park = NULL;
+    on_worker(park);
+    here.at_work = false;
+    is_back = abl_loop_exit(loop);
+    if (here.park != NULL && is_back) {
+        here.to(&here.park->waiter);
+    } else if (here.park != NULL) {
+        abl_loop_post(loop, &here.park->waiter, here.to);
+    }
 }
 
 static void call_worker(abl_park_t *park, void (*work)(abl_park_t *park))
 {
     park->work = work;
-    (void)ap_mpm_register_timed_callback(0, on_worker, park);
+    park->at = AT_WORK;
+    if (park->stays && abl_loop_enter(park->lane->loop)) {
+        work_here(park);
+    } else {
+        (void)ap_mpm_register_timed_callback(0, on_worker, park);
+    }
 }
 
-/* ---- from a worker to the loop ---------------------------------------------------------------------- */
-
-/* The owner is the loop from here on. */
-static void hand_over(abl_park_t *park, abl_waiter_fn_t *to)
+bool abl_park_on_loop(void)
 {
-    ap_run_suspend_connection(park->c, park->r);
-    abl_loop_post(loop, &park->waiter, to);
+    return here.at_work;
+}
+
+void abl_park_leave_loop(void)
+{
+    if (here.at_work) {
+        abl_loop_leave();
+    }
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------------- */
+
+static void wait_as(abl_park_t *park, place_t place)
+{
+    park->at = place;
+    abl_loop_wait(park->lane->loop, &park->waiter);
 }
 
 static void begin_waiting(abl_waiter_t *waiter)
 {
-    abl_loop_wait(loop, waiter);
+    wait_as(park_of(waiter), WAITING);
 }
 
 static void wait_for_client(abl_park_t *park, uint32_t events, int64_t how_long, abl_waiter_fn_t *on_ready)
@@ -173,7 +251,6 @@ static void continue_request(abl_park_t *park)
         hand_over(park, begin_waiting);
         return;
     }
-    leave_list(park);
     park->r = NULL;
     ap_die(status, r);
     ap_process_request_after_handler(r);
@@ -187,7 +264,7 @@ static void request_ready(abl_waiter_t *waiter)
     if (park->parking.on_loop(park->parking.ctx, waiter)) {
         call_worker(park, continue_request);
     } else {
-        abl_loop_wait(loop, waiter);
+        wait_as(park, WAITING);
     }
 }
 
@@ -233,6 +310,7 @@ static remains_t *keep_memory(const abl_park_t *park)
 static void bury(abl_waiter_t *waiter)
 {
     abl_park_t *park = park_of(waiter);
+    abl_loop_t *loop = park->lane->loop;
     conn_rec *c = park->c;
     remains_t *remains = keep_memory(park);
 
@@ -240,11 +318,12 @@ static void bury(abl_waiter_t *waiter)
         waiter->fd[0] = waiter->fd[CLIENT] = -1;
         waiter->deadline = park->let_go_at + LET_GO;
         waiter->on_ready = bury;
-        abl_loop_wait(loop, waiter);
+        wait_as(park, WAITING);
         return;
     }
     /* What the MPM counted when it let go it takes back in a cleanup, by this state. */
     c->cs->state = CONN_STATE_SUSPENDED;
+    leave_list(park);
     atomic_fetch_sub(&adopted, 1);
     apr_pool_destroy(c->pool);
     if (remains != NULL) {
@@ -256,6 +335,7 @@ static void close_now(abl_waiter_t *waiter)
 {
     apr_socket_t *socket = ap_get_conn_socket(park_of(waiter)->c);
 
+    abl_loop_forget(park_of(waiter)->lane->loop, waiter);
     if (socket != NULL) {
         apr_socket_close(socket);
     }
@@ -280,18 +360,17 @@ static void drain(abl_waiter_t *waiter)
     abl_park_t *park = park_of(waiter);
     int64_t shortly = abl_clock_now() + LINGER_SHORT;
 
-    leave_list(park);
     if (drained(park->fd) || (waiter->late && !park->hurried)) {
         close_now(waiter);
         return;
     }
-    if (park->hurried || stopping) {
+    if (park->hurried || park->lane->stopping) {
         park->hurried = false;
         waiter->deadline = shortly < waiter->deadline ? shortly : waiter->deadline;
+        wait_as(park, WAITING);
     } else {
-        enter_list(park, &resting);
+        wait_as(park, RESTING);
     }
-    abl_loop_wait(loop, waiter);
 }
 
 static void close_connection(abl_park_t *park)
@@ -299,6 +378,9 @@ static void close_connection(abl_park_t *park)
     conn_rec *c = park->c;
     bool in_a_hurry = apr_table_get(c->notes, "short-lingering-close") != NULL;
 
+    if (c->data_in_output_filters) {
+        abl_park_leave_loop(); /* once more the client is waited for */
+    }
     c->cs->state = CONN_STATE_LINGER;
     if (ap_start_lingering_close(c)) {
         hand_over(park, close_now);
@@ -373,14 +455,13 @@ static void wait_once_more(abl_park_t *park)
 
     park->hurried = false;
     park->waiter.deadline = soon < park->waiter.deadline ? soon : park->waiter.deadline;
-    abl_loop_wait(loop, &park->waiter);
+    wait_as(park, WAITING);
 }
 
 static void idle_ready(abl_waiter_t *waiter)
 {
     abl_park_t *park = park_of(waiter);
 
-    leave_list(park);
     if (park->hurried) {
         wait_once_more(park);
     } else {
@@ -392,12 +473,11 @@ static void begin_idling(abl_waiter_t *waiter)
 {
     abl_park_t *park = park_of(waiter);
 
-    if (stopping) {
+    if (park->lane->stopping) {
         wait_once_more(park);
-        return;
+    } else {
+        wait_as(park, RESTING);
     }
-    enter_list(park, &resting);
-    abl_loop_wait(loop, waiter);
 }
 
 static void wait_for_request(abl_park_t *park)
@@ -448,20 +528,28 @@ bool abl_park_may(const request_rec *r)
 {
     const conn_rec *c = r->connection;
 
-    return loop != NULL && c->cs != NULL && c->master == NULL && r->main == NULL && r->prev == NULL &&
+    return lanes != NULL && c->cs != NULL && c->master == NULL && r->main == NULL && r->prev == NULL &&
            !c->clogging_input_filters && !c->aborted && has_mpm();
 }
 
 static abl_park_t *adopt(conn_rec *c)
 {
     abl_connection_t *connection = abl_connection_of(c);
+    abl_park_t *park = connection->park;
 
-    if (connection->park == NULL) {
-        connection->park = apr_pcalloc(c->pool, sizeof(abl_park_t));
-        connection->park->c = c;
-        (void)apr_os_sock_get(&connection->park->fd, ap_get_conn_socket(c));
+    if (park == NULL) {
+        park = connection->park = apr_pcalloc(c->pool, sizeof(abl_park_t));
+        park->c = c;
+        park->lane = &lanes[atomic_fetch_add(&next_lane, 1) % (unsigned)n_lanes];
+        park->stays = abl_server_conf(c->base_server)->lane != 0;
+        if (park->stays) {
+            park->waiter.keep[CLIENT] = EPOLLIN | EPOLLRDHUP;
+        }
+        (void)apr_os_sock_get(&park->fd, ap_get_conn_socket(c));
+        enter_list(park);
     }
-    return connection->park;
+    park->handed = true;
+    return park;
 }
 
 int abl_park(request_rec *r, const abl_parking_t *parking, const abl_waiter_t *waiter)
@@ -469,14 +557,30 @@ int abl_park(request_rec *r, const abl_parking_t *parking, const abl_waiter_t *w
     abl_park_t *park = adopt(r->connection);
     const server_rec *s = r->server->keep_alive_timeout_set ? r->server : r->connection->base_server;
 
-    park->waiter = *waiter;
+    memcpy(park->waiter.fd, waiter->fd, sizeof(waiter->fd));
+    memcpy(park->waiter.events, waiter->events, sizeof(waiter->events));
+    park->waiter.deadline = waiter->deadline;
     park->waiter.on_ready = request_ready;
     park->parking = *parking;
     park->r = r;
     park->keep_alive = s->keep_alive_timeout;
-    park->handed = true;
-    enter_list(park, &waiting);
     return SUSPENDED;
+}
+
+bool abl_park_idle(conn_rec *c)
+{
+    abl_park_t *park;
+
+    if (lanes == NULL || here.at_work || abl_connection_of(c)->park != NULL ||
+        abl_server_conf(c->base_server)->lane == 0) {
+        return false;
+    }
+    park = adopt(c);
+    park->keep_alive = c->base_server->keep_alive_timeout;
+    c->cs->sense = CONN_SENSE_DEFAULT;
+    c->cs->state = CONN_STATE_SUSPENDED;
+    wait_for_client(park, EPOLLIN, park->keep_alive, idle_ready);
+    return true;
 }
 
 void abl_park_on_suspend(conn_rec *c, request_rec *r)
@@ -493,59 +597,110 @@ void abl_park_on_suspend(conn_rec *c, request_rec *r)
         atomic_fetch_add(&adopted, 1);
         park->let_go_at = abl_clock_now();
     }
-    abl_loop_post(loop, &park->waiter, begin_waiting);
+    give(park, park->r != NULL ? begin_waiting : begin_idling);
 }
 
 /* ---- the child -------------------------------------------------------------------------------------- */
 
-static void hurry_all(abl_waiter_t *unused)
+static lane_t *lane_of(abl_waiter_t *stopper)
 {
-    abl_park_t *park, *next;
+    return (lane_t *)((char *)stopper - offsetof(lane_t, stopper));
+}
 
-    (void)unused;
-    stopping = true;
+/* Loop. The list does not change for those that rest here. */
+static void hurry_all(abl_waiter_t *stopper)
+{
+    lane_t *lane = lane_of(stopper);
+    abl_park_t *park;
+
+    lane->stopping = true;
     pthread_mutex_lock(&lock);
-    park = resting;
-    pthread_mutex_unlock(&lock);
-    for (; park != NULL; park = next) {
-        next = park->next;
-        park->hurried = true;
-        abl_loop_hurry(loop, &park->waiter);
+    for (park = all; park != NULL; park = park->next) {
+        if (park->lane == lane && park->at == RESTING) {
+            park->hurried = true;
+            abl_loop_hurry(lane->loop, &park->waiter);
+        }
     }
+    pthread_mutex_unlock(&lock);
+}
+
+/* Whoever reads or writes just now shall not wait any more. */
+static void shut_down_all(void)
+{
+    const abl_park_t *park;
+
+    pthread_mutex_lock(&lock);
+    for (park = all; park != NULL; park = park->next) {
+        if (park->at == AT_WORK) {
+            (void)shutdown(park->fd, SHUT_RDWR);
+        }
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 void abl_park_on_stopping(apr_pool_t *pchild, int graceful)
 {
+    int i;
+
     (void)pchild;
-    if (loop != NULL && graceful && !atomic_exchange(&ending, true)) {
-        abl_loop_post(loop, &stopper, hurry_all);
+    if (lanes == NULL) {
+        return;
+    }
+    if (!graceful) {
+        shut_down_all();
+    } else if (!atomic_exchange(&ending, true)) {
+        for (i = 0; i < n_lanes; i++) {
+            abl_loop_post(lanes[i].loop, &lanes[i].stopper, hurry_all);
+        }
     }
 }
 
-/* Before anything else of the child goes: the loop owns what other cleanups free. */
+/* Before anything else of the child goes: the loops own what other cleanups free. */
 static apr_status_t stop(void *unused)
 {
     abl_park_t *park;
+    int i;
 
     (void)unused;
-    abl_loop_stop(loop);
-    for (park = waiting; park != NULL; park = park->next) {
-        park->parking.on_stop(park->parking.ctx);
+    shut_down_all();
+    for (i = 0; i < n_lanes; i++) {
+        abl_loop_stop(lanes[i].loop);
+    }
+    for (park = all; park != NULL; park = park->next) {
+        if (park->r != NULL) {
+            park->parking.on_stop(park->parking.ctx);
+        }
     }
     return APR_SUCCESS;
 }
 
+/* All children together should be able to use all processors. */
+static int lanes_needed(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    int children = 1;
+
+    (void)ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &children);
+    if (processors <= children || children < 1) {
+        return 1;
+    }
+    processors = (processors + children - 1) / children;
+    return processors < LANES_MAX ? (int)processors : LANES_MAX;
+}
+
 apr_status_t abl_park_child_init(apr_pool_t *pchild)
 {
-    int async = 0;
-    apr_status_t rv;
+    int async = 0, needed = lanes_needed();
+    apr_status_t rv = APR_SUCCESS;
 
     if (ap_mpm_query(AP_MPMQ_IS_ASYNC, &async) != APR_SUCCESS || !async) {
         return APR_SUCCESS;
     }
-    rv = abl_loop_start(&loop);
-    if (rv == APR_SUCCESS) {
-        apr_pool_pre_cleanup_register(pchild, NULL, stop);
+    lanes = apr_pcalloc(pchild, (apr_size_t)needed * sizeof(*lanes));
+    apr_pool_pre_cleanup_register(pchild, NULL, stop);
+    while (rv == APR_SUCCESS && n_lanes < needed) {
+        rv = abl_loop_start(&lanes[n_lanes].loop, CREW);
+        n_lanes += rv == APR_SUCCESS ? 1 : 0;
     }
     return rv;
 }

@@ -38,6 +38,16 @@ bool abl_park_may(const request_rec *r);
  * on_ready, and is copied. */
 int abl_park(request_rec *r, const abl_parking_t *parking, const abl_waiter_t *waiter);
 
+/* A connection that waits for its next request: is adopted too, where that is cheaper than to give it back to
+ * the MPM. False: it is not. True: the process_connection hook returns OK and does not touch it any more.
+ * Worker, outside of a request; everything that was written has been sent, and what was read used. */
+bool abl_park_idle(conn_rec *c);
+
+/* Is a loop's thread doing this thread's work? Then nothing must be waited for, not even for a moment, but
+ * after the second. */
+bool abl_park_on_loop(void);
+void abl_park_leave_loop(void);
+
 /* Hooks. */
 void abl_park_on_suspend(conn_rec *c, request_rec *r);
 void abl_park_on_stopping(apr_pool_t *pchild, int graceful);

@@ -68,7 +68,7 @@ static bool was_called(somebody_t *s, int ms)
 
 static void start(void)
 {
-    ck_assert_int_eq(abl_loop_start(&loop), APR_SUCCESS);
+    ck_assert_int_eq(abl_loop_start(&loop, 1), APR_SUCCESS);
 }
 
 static void make_pair(int fds[2])
