@@ -62,11 +62,16 @@ static void wake(abl_crew_t *crew)
     pthread_mutex_unlock(&crew->lock);
 }
 
+bool abl_crew_may_enter(const abl_crew_t *crew, int64_t now)
+{
+    return role == crew && atomic_load(&crew->standing_by) > 0 && now >= atomic_load(&crew->rest_until);
+}
+
 bool abl_crew_enter(abl_crew_t *crew)
 {
     int64_t now = abl_clock_now();
 
-    if (role != crew || atomic_load(&crew->standing_by) == 0 || now < atomic_load(&crew->rest_until)) {
+    if (!abl_crew_may_enter(crew, now)) {
         return false;
     }
     since = now;

@@ -14,6 +14,7 @@
 
 #include <apr_errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct abl_crew_t abl_crew_t;
 
@@ -30,6 +31,9 @@ bool abl_crew_has_role(const abl_crew_t *crew);
 /* Holder: what follows may take long. False: nobody stands by, or somebody had to take over a short while
  * ago; then it is better done elsewhere. */
 bool abl_crew_enter(abl_crew_t *crew);
+
+/* Would it say yes? */
+bool abl_crew_may_enter(const abl_crew_t *crew, int64_t now);
 
 /* Who has entered: it is done. False: the role is another thread's now. */
 bool abl_crew_exit(abl_crew_t *crew);

@@ -88,14 +88,35 @@ static bool call_posted(abl_loop_t *loop)
 
 /* ---- waiting ---------------------------------------------------------------------------------------- */
 
+/* A timer may stand for an earlier time than its waiter's deadline, or for one who does not wait just now:
+ * then it is set anew when it is over. So who waits again and again seldom has to be moved. */
 static int compare(void *left, void *right)
 {
     const abl_waiter_t *a = left, *b = right;
 
-    if (a->deadline != b->deadline) {
-        return a->deadline < b->deadline ? -1 : 1;
+    if (a->timer != b->timer) {
+        return a->timer < b->timer ? -1 : 1;
     }
     return a == b ? 0 : (uintptr_t)a < (uintptr_t)b ? -1 : 1;
+}
+
+static void clear_timer(abl_loop_t *loop, abl_waiter_t *waiter)
+{
+    if (waiter->has_timer) {
+        apr_skiplist_remove(loop->timers, waiter, NULL);
+        waiter->has_timer = false;
+    }
+}
+
+static void set_timer(abl_loop_t *loop, abl_waiter_t *waiter)
+{
+    if (waiter->deadline == INT64_MAX || (waiter->has_timer && waiter->timer <= waiter->deadline)) {
+        return;
+    }
+    clear_timer(loop, waiter);
+    waiter->timer = waiter->deadline;
+    waiter->has_timer = true;
+    apr_skiplist_insert(loop->timers, waiter);
 }
 
 static void make_due(abl_loop_t *loop, abl_waiter_t *waiter)
@@ -107,20 +128,19 @@ static void make_due(abl_loop_t *loop, abl_waiter_t *waiter)
     }
 }
 
-static bool control(const abl_loop_t *loop, int what, abl_waiter_t *waiter, int i, int fd, uint32_t events)
+/* A waiter's address is even: the lowest bit says which of its descriptors it is. */
+static bool control(const abl_loop_t *loop, int what, abl_waiter_t *waiter, int i, uint32_t events)
 {
-    /* A waiter's address is even: the lowest bit says which of its descriptors it is. */
     struct epoll_event event = {.events = events, .data.u64 = (uintptr_t)waiter | (unsigned)i};
 
-    waiter->watched[i] = fd;
-    waiter->watched_for[i] = events;
-    return epoll_ctl(loop->epoll, what, fd, &event) == 0;
+    return epoll_ctl(loop->epoll, what, waiter->watched[i], &event) == 0;
 }
 
 static void unwatch(const abl_loop_t *loop, abl_waiter_t *waiter, int i)
 {
     if (waiter->watched_for[i] != 0) {
-        (void)control(loop, EPOLL_CTL_DEL, waiter, i, waiter->watched[i], 0);
+        waiter->watched_for[i] = 0;
+        (void)control(loop, EPOLL_CTL_DEL, waiter, i, 0);
     }
 }
 
@@ -129,19 +149,31 @@ static uint32_t wanted(const abl_waiter_t *waiter, int i)
     return waiter->fd[i] >= 0 ? waiter->events[i] : 0;
 }
 
+/* What is not kept is watched for one event: after that the kernel still has it in its table, asleep, and may
+ * have so from an earlier wait. */
+static bool watch_once(const abl_loop_t *loop, abl_waiter_t *waiter, int i, uint32_t events)
+{
+    return control(loop, EPOLL_CTL_MOD, waiter, i, events | EPOLLONESHOT) ||
+           (errno == ENOENT && control(loop, EPOLL_CTL_ADD, waiter, i, events | EPOLLONESHOT));
+}
+
 static bool watch(const abl_loop_t *loop, abl_waiter_t *waiter, int i)
 {
-    uint32_t events = wanted(waiter, i), all = events | waiter->keep[i];
+    uint32_t events = wanted(waiter, i), all = events | waiter->keep[i], before = waiter->watched_for[i];
 
-    if (waiter->watched_for[i] != 0 && waiter->watched[i] != waiter->fd[i]) {
+    if (before != 0 && waiter->watched[i] != waiter->fd[i]) {
         unwatch(loop, waiter, i);
+        before = 0;
     }
-    if (events == 0 ||
-        ((waiter->watched_for[i] & events) == events && (waiter->watched_for[i] & ~all) == 0)) {
+    if (events == 0 || ((before & events) == events && (before & ~all) == 0)) {
         return true;
     }
-    return control(loop, waiter->watched_for[i] != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, waiter, i,
-                   waiter->fd[i], all);
+    waiter->watched[i] = waiter->fd[i];
+    waiter->watched_for[i] = all;
+    if (waiter->keep[i] == 0) {
+        return watch_once(loop, waiter, i, all);
+    }
+    return control(loop, before != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, waiter, i, all);
 }
 
 void abl_loop_wait(abl_loop_t *loop, abl_waiter_t *waiter)
@@ -160,15 +192,14 @@ void abl_loop_wait(abl_loop_t *loop, abl_waiter_t *waiter)
     if (waiter->late) {
         waiter->deadline = 0; /* not from in here, but in the next round */
     }
-    if (waiter->deadline != INT64_MAX) {
-        apr_skiplist_insert(loop->timers, waiter);
-    }
+    set_timer(loop, waiter);
 }
 
 void abl_loop_forget(abl_loop_t *loop, abl_waiter_t *waiter)
 {
     int i;
 
+    clear_timer(loop, waiter);
     for (i = 0; i < ABL_WAITER_FDS; i++) {
         unwatch(loop, waiter, i);
     }
@@ -182,16 +213,21 @@ void abl_loop_hurry(abl_loop_t *loop, abl_waiter_t *waiter)
 
 static void end_waiting(abl_loop_t *loop, abl_waiter_t *waiter)
 {
+    bool keeps = false;
     int i;
 
     waiter->is_waiting = waiter->is_due = false;
     for (i = 0; i < ABL_WAITER_FDS; i++) {
-        if (waiter->keep[i] == 0) {
+        if (waiter->keep[i] != 0) {
+            keeps = true;
+        } else if (waiter->happened[i] != 0) {
+            waiter->watched_for[i] = 0; /* that was the one event */
+        } else {
             unwatch(loop, waiter, i);
         }
     }
-    if (waiter->deadline != INT64_MAX) {
-        apr_skiplist_remove(loop->timers, waiter, NULL);
+    if (!keeps) {
+        clear_timer(loop, waiter);
     }
 }
 
@@ -203,7 +239,8 @@ static void watch_for_less(const abl_loop_t *loop, abl_waiter_t *waiter, int i)
     if (events == 0) {
         unwatch(loop, waiter, i);
     } else {
-        (void)control(loop, EPOLL_CTL_MOD, waiter, i, waiter->watched[i], events);
+        waiter->watched_for[i] = events;
+        (void)control(loop, EPOLL_CTL_MOD, waiter, i, events);
     }
 }
 
@@ -221,7 +258,7 @@ static int until_first(abl_loop_t *loop)
     if (first == NULL) {
         return -1;
     }
-    left = (first->deadline - abl_clock_now() + ABL_MS - 1) / ABL_MS;
+    left = (first->timer - abl_clock_now() + ABL_MS - 1) / ABL_MS;
     if (left < 0) {
         return 0;
     }
@@ -253,13 +290,19 @@ static void note(abl_loop_t *loop, const struct epoll_event *event)
 static void note_late(abl_loop_t *loop)
 {
     int64_t now = abl_clock_now();
-    apr_skiplistnode *node = apr_skiplist_getlist(loop->timers);
-    abl_waiter_t *waiter = node != NULL ? apr_skiplist_element(node) : NULL;
+    abl_waiter_t *waiter;
 
-    while (waiter != NULL && waiter->deadline <= now) {
-        waiter->late = true;
-        make_due(loop, waiter);
-        waiter = apr_skiplist_next(loop->timers, &node);
+    while ((waiter = apr_skiplist_peek(loop->timers)) != NULL && waiter->timer <= now) {
+        clear_timer(loop, waiter);
+        if (!waiter->is_waiting) {
+            continue;
+        }
+        if (waiter->deadline <= now) {
+            waiter->late = true;
+            make_due(loop, waiter);
+        } else {
+            set_timer(loop, waiter);
+        }
     }
 }
 
@@ -305,6 +348,11 @@ static void run(void *data)
 bool abl_loop_enter(abl_loop_t *loop)
 {
     return abl_crew_enter(loop->crew);
+}
+
+bool abl_loop_may_enter(const abl_loop_t *loop)
+{
+    return abl_crew_may_enter(loop->crew, abl_clock_now());
 }
 
 bool abl_loop_exit(abl_loop_t *loop)

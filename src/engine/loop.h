@@ -36,7 +36,7 @@ struct abl_waiter_t {
     abl_waiter_fn_t *on_ready;
 
     /* For what the kernel goes on watching a descriptor between two waits, because it is likely to be asked
-     * for again; 0: for nothing, and no abl_loop_forget() is needed. */
+     * for again; 0: for nothing. 0 for both: no abl_loop_forget() is needed. */
     uint32_t keep[ABL_WAITER_FDS];
 
     /* What happened: the loop fills it in before on_ready. */
@@ -47,6 +47,8 @@ struct abl_waiter_t {
     abl_waiter_fn_t *posted;
     abl_waiter_t *next;
     bool is_due, is_waiting;
+    bool has_timer;
+    int64_t timer;                        /* when */
     int watched[ABL_WAITER_FDS];          /* the descriptor the kernel watches */
     uint32_t watched_for[ABL_WAITER_FDS]; /* 0: it does not */
 };
@@ -73,6 +75,8 @@ void abl_loop_forget(abl_loop_t *loop, abl_waiter_t *waiter);
 /* The loop's thread only: what follows may take long, and must not touch the loop but to post. False: nobody
  * stands by, or has had to come in lately; it has to be done elsewhere. */
 bool abl_loop_enter(abl_loop_t *loop);
+
+bool abl_loop_may_enter(const abl_loop_t *loop);
 
 /* Who has entered: back again. False: somebody else is the loop's thread now. Whoever was called by the loop
  * then touches nothing of it any more, and returns. */

@@ -48,7 +48,7 @@ static void run(abl_drive_t *drive, bool on_worker)
     drive->over = drive->over || !abl_exchange_run(drive->x, ready);
 }
 
-/* From now on the client's pace is its own. Worker. */
+/* From now on the client's pace is its own. Worker; or the loop, when nothing is held back for the client. */
 static void begin_stashing(abl_drive_t *drive)
 {
     if (!drive->stashing) {
@@ -266,13 +266,14 @@ static void go_on(abl_drive_t *drive)
     }
 }
 
-/* Before it is parked: what filters hold back the client must have, and nobody of its side will be there. */
+/* Before it is parked: what is held back the client must have. Whether anybody of its side will be there when
+ * the member goes on, nobody knows yet. */
 static void prepare_to_park(abl_drive_t *drive)
 {
     if (!is_writing(drive) && abl_respond_flush(&drive->respond) != APR_SUCCESS) {
         lose_client(drive);
-    } else if (!drive->over) {
-        begin_stashing(drive);
+    } else if (!drive->over && !drive->stashing) {
+        drive->over = !abl_exchange_redirect(drive->x, drive->events, &drive->respond);
     }
 }
 
@@ -365,7 +366,7 @@ static int work(void *ctx, abl_waiter_t *waiter)
 
 /* ---- on the loop ------------------------------------------------------------------------------------ */
 
-static bool go_on_without_worker(void *ctx, abl_waiter_t *waiter)
+static bool go_on_without_worker(void *ctx, abl_waiter_t *waiter, bool is_worker)
 {
     abl_drive_t *drive = ctx;
 
@@ -375,6 +376,12 @@ static bool go_on_without_worker(void *ctx, abl_waiter_t *waiter)
     drive->ready = ready_of(drive, waiter);
     if (drive->over || (drive->ready & (ABL_READY_CLIENT_WRITE | ABL_READY_CLIENT_READ))) {
         return true;
+    }
+    if (!drive->stashing) {
+        if (is_worker) {
+            return true;
+        }
+        begin_stashing(drive);
     }
     run(drive, false);
     if (drive->over || drive->stash.wants_body ||

@@ -261,7 +261,9 @@ static void request_ready(abl_waiter_t *waiter)
 {
     abl_park_t *park = park_of(waiter);
 
-    if (park->parking.on_loop(park->parking.ctx, waiter)) {
+    bool is_worker = park->stays && abl_loop_may_enter(park->lane->loop);
+
+    if (park->parking.on_loop(park->parking.ctx, waiter, is_worker)) {
         call_worker(park, continue_request);
     } else {
         wait_as(park, WAITING);

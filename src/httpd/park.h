@@ -18,8 +18,8 @@
 /* What a parked request does. Each function is called by whoever owns the request just then. */
 typedef struct abl_parking_t {
     /* Loop: what was waited for has happened. True: a worker shall go on with it. False: the waiter was
-     * filled in again. Must not block. */
-    bool (*on_loop)(void *ctx, abl_waiter_t *waiter);
+     * filled in again. Must not block. `is_worker`: this thread can do a worker's work, too. */
+    bool (*on_loop)(void *ctx, abl_waiter_t *waiter, bool is_worker);
     /* Worker: goes on. SUSPENDED: the waiter was filled in again. Anything else is what the handler would
      * have returned. */
     int (*on_worker)(void *ctx, abl_waiter_t *waiter);
