@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A worker that takes its time, for t/81-races.t: to begin with a connection, and to let go of a suspended
- * one before mod_appbalance has taken it over, after that, or both.
+ * A worker that takes its time, for t/81-races.t and t/83-lane.t: to begin with a connection, and to let go
+ * of a suspended one before mod_appbalance has taken it over, after that, or both.
  *
  *   SlowWorker connect=MS before=MS after=MS
+ *
+ * And a hook that takes its time for a request that says so: X-Slow: MS.
  */
 #include "httpd.h"
 #include "http_config.h"
 #include "http_connection.h"
 #include "http_log.h"
+#include "http_request.h"
 #include "mpm_common.h"
 
 #include "apr_strings.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static int connect_ms, before_ms, after_ms;
 
@@ -54,12 +58,24 @@ static void wait_after(conn_rec *c, request_rec *r)
     apr_sleep(after_ms * 1000);
 }
 
+static int wait_for_request(request_rec *r)
+{
+    const char *ms = apr_table_get(r->headers_in, "X-Slow");
+
+    if (ms != NULL && ap_is_initial_req(r)) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "slow worker: has a request");
+        apr_sleep(atoi(ms) * 1000);
+    }
+    return DECLINED;
+}
+
 static void register_hooks(apr_pool_t *p)
 {
     static const char *const after_it[] = {"mod_appbalance.c", NULL};
 
     (void)p;
     ap_hook_create_connection(wait_for_connect, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_access_checker(wait_for_request, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_suspend_connection(wait_before, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_suspend_connection(wait_after, after_it, NULL, APR_HOOK_REALLY_LAST);
 }

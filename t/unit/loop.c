@@ -259,7 +259,143 @@ START_TEST(nobody_is_called_after_the_end)
 }
 END_TEST
 
+static void forget_now(abl_waiter_t *waiter)
+{
+    abl_loop_forget(loop, waiter);
+    sem_post(&((somebody_t *)waiter)->called);
+}
+
+START_TEST(what_is_kept_tells_nothing_unasked)
+{
+    somebody_t s;
+    int a[2], b[2], i;
+    char byte;
+
+    start();
+    make_pair(a);
+    make_pair(b);
+    begin(&s, -1, 0, a[0], EPOLLIN);
+    s.waiter.keep[1] = EPOLLIN | EPOLLRDHUP;
+    for (i = 0; i < 3; i++) {
+        abl_loop_post(loop, &s.waiter, wait_now);
+        ck_assert(!was_called(&s, 20));
+        ck_assert_int_eq(write(a[1], "xx", 2), 2);
+        ck_assert(was_called(&s, 5000));
+        ck_assert_uint_eq(s.happened[1], EPOLLIN);
+        ck_assert_int_eq(read(a[0], &byte, 1), 1);
+        ck_assert(!was_called(&s, 20)); /* nobody waits, and nobody is called, though there is more */
+        s.waiter.fd[0] = b[0];
+        s.waiter.events[0] = EPOLLIN;
+        s.waiter.events[1] = EPOLLRDHUP;
+        abl_loop_post(loop, &s.waiter, wait_now);
+        ck_assert(!was_called(&s, 20)); /* nor for what is not asked for just now */
+        ck_assert_int_eq(write(b[1], "x", 1), 1);
+        ck_assert(was_called(&s, 5000));
+        ck_assert_uint_eq(s.happened[0], EPOLLIN);
+        ck_assert_uint_eq(s.happened[1], 0);
+        ck_assert_int_eq(read(a[0], &byte, 1), 1);
+        ck_assert_int_eq(read(b[0], &byte, 1), 1);
+        s.waiter.events[0] = 0;
+        s.waiter.events[1] = EPOLLIN;
+    }
+    abl_loop_post(loop, &s.waiter, forget_now);
+    ck_assert(was_called(&s, 5000));
+    close(a[0]);
+    close(b[0]);
+    close(b[1]);
+    make_pair(b); /* the same numbers, most likely */
+    begin(&s, b[0], EPOLLIN, -1, 0);
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert_int_eq(write(b[1], "x", 1), 1);
+    ck_assert(was_called(&s, 5000));
+    abl_loop_stop(loop);
+}
+END_TEST
+
+START_TEST(a_deadline_that_moves)
+{
+    somebody_t s;
+    int a[2], i;
+    char byte;
+
+    start();
+    make_pair(a);
+    begin(&s, -1, 0, a[0], EPOLLIN);
+    s.waiter.keep[1] = EPOLLIN;
+    for (i = 0; i < 4; i++) { /* its timer is the first one's */
+        s.waiter.deadline = abl_clock_now() + (i + 1) * 50 * ABL_MS;
+        abl_loop_post(loop, &s.waiter, wait_now);
+        ck_assert_int_eq(write(a[1], "x", 1), 1);
+        ck_assert(was_called(&s, 5000));
+        ck_assert(!s.late);
+        ck_assert_int_eq(read(a[0], &byte, 1), 1);
+    }
+    ck_assert(!was_called(&s, 100)); /* the timer ends, and nobody waits */
+    s.waiter.deadline = abl_clock_now() + 200 * ABL_MS;
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert(was_called(&s, 5000));
+    ck_assert(s.late);
+    ck_assert_int_ge(s.at, s.waiter.deadline);
+    s.waiter.deadline = abl_clock_now() + 3000 * ABL_MS;
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert_int_eq(write(a[1], "x", 1), 1);
+    ck_assert(was_called(&s, 5000));
+    s.waiter.deadline = abl_clock_now() + 50 * ABL_MS; /* before its timer */
+    ck_assert_int_eq(read(a[0], &byte, 1), 1);
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert(was_called(&s, 1000));
+    ck_assert(s.late);
+    abl_loop_post(loop, &s.waiter, forget_now);
+    ck_assert(was_called(&s, 5000));
+    abl_loop_stop(loop);
+}
+END_TEST
+
+/* Whoever is stuck in what he has entered does not keep the others from being called; and what he posts
+ * afterwards is. */
+static sem_t release;
+
+static void get_stuck(abl_waiter_t *waiter)
+{
+    somebody_t *s = (somebody_t *)waiter;
+
+    if (!abl_loop_enter(loop)) {
+        abl_loop_post(loop, waiter, get_stuck);
+        return;
+    }
+    s->calls++;
+    sem_wait(&release);
+    if (!abl_loop_exit(loop)) {
+        abl_loop_post(loop, waiter, note);
+    }
+}
+
+START_TEST(one_that_is_stuck)
+{
+    somebody_t stuck, others[3];
+    int i;
+
+    ck_assert_int_eq(abl_loop_start(&loop, 4), APR_SUCCESS);
+    sem_init(&release, 0, 0);
+    begin(&stuck, -1, 0, -1, 0);
+    for (i = 0; i < 3; i++) {
+        begin(&others[i], -1, 0, -1, 0);
+        others[i].waiter.deadline = abl_clock_now() + 30 * ABL_MS;
+        abl_loop_post(loop, &others[i].waiter, wait_now);
+    }
+    abl_loop_post(loop, &stuck.waiter, get_stuck);
+    for (i = 0; i < 3; i++) {
+        ck_assert(was_called(&others[i], 5000));
+    }
+    sem_post(&release);
+    ck_assert(was_called(&stuck, 5000));
+    ck_assert_int_eq(stuck.calls, 2);
+    abl_loop_stop(loop);
+}
+END_TEST
+
 UNIT_MAIN("loop", tells_what_happened_and_once, both_at_once_are_one_call,
           a_descriptor_that_is_not_asked_for_is_left_alone, what_cannot_be_watched_is_late,
           deadlines_in_their_order, who_was_called_may_wait_again, posted_by_many_threads,
-          nobody_is_called_after_the_end)
+          nobody_is_called_after_the_end, what_is_kept_tells_nothing_unasked, a_deadline_that_moves,
+          one_that_is_stuck)
