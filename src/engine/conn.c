@@ -7,18 +7,59 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stddef.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+/* ---- buffers: each thread has a spare one, so that who waits, or is idle, needs none ----------------- */
+
+static pthread_key_t spare;
+static pthread_once_t spare_once = PTHREAD_ONCE_INIT;
+
+static void make_spare_key(void)
+{
+    (void)pthread_key_create(&spare, free);
+}
+
+static char *take_buffer(void)
+{
+    char *buffer;
+
+    (void)pthread_once(&spare_once, make_spare_key);
+    buffer = pthread_getspecific(spare);
+    if (buffer == NULL) {
+        return malloc(ABL_CONN_BUFFER);
+    }
+    (void)pthread_setspecific(spare, NULL);
+    return buffer;
+}
+
+static void give_buffer(char *buffer)
+{
+    if (buffer != NULL && pthread_getspecific(spare) == NULL) {
+        (void)pthread_setspecific(spare, buffer);
+    } else {
+        free(buffer);
+    }
+}
+
+void abl_conn_rest(abl_conn_t *conn)
+{
+    if (conn->start == conn->end) {
+        give_buffer(conn->buffer);
+        conn->buffer = NULL;
+        conn->start = conn->end = 0;
+    }
+}
+
+/* ---- connections ------------------------------------------------------------------------------------ */
+
 static abl_conn_t *make(int fd, int64_t now)
 {
-    /* The buffer is left as it is: clearing 32 kB for every connection would cost more than connecting. */
-    abl_conn_t *conn = malloc(sizeof(*conn));
+    abl_conn_t *conn = calloc(1, sizeof(*conn));
 
     if (conn != NULL) {
-        memset(conn, 0, offsetof(abl_conn_t, buffer));
         conn->fd = fd;
         conn->born = now;
     }
@@ -92,6 +133,12 @@ apr_status_t abl_conn_read(abl_conn_t *conn, bool *more)
     size_t room = ABL_CONN_BUFFER - conn->end;
     ssize_t rc;
 
+    if (conn->buffer == NULL) {
+        conn->buffer = take_buffer();
+    }
+    if (conn->buffer == NULL) {
+        return APR_ENOMEM;
+    }
     do {
         rc = recv(conn->fd, conn->buffer + conn->end, room, 0);
     } while (rc < 0 && errno == EINTR);
@@ -131,6 +178,7 @@ void abl_conn_shutdown_write(abl_conn_t *conn)
 void abl_conn_close(abl_conn_t **conn)
 {
     close((*conn)->fd);
+    give_buffer((*conn)->buffer);
     free(*conn);
     *conn = NULL;
 }

@@ -23,7 +23,7 @@ typedef struct abl_conn_t {
     bool reused;             /* it has carried an answer before */
     uint64_t bytes;          /* both ways, since it was opened or taken from the pool */
     size_t start, end;       /* unused bytes are buffer[start..end) */
-    char buffer[ABL_CONN_BUFFER];
+    char *buffer;            /* ABL_CONN_BUFFER of them; NULL: nothing was read since it rested */
 } abl_conn_t;
 
 /* Starts to connect to one of the member's addresses. APR_SUCCESS: connected already. APR_EINPROGRESS: wait
@@ -38,8 +38,13 @@ apr_status_t abl_conn_connected(abl_conn_t *conn);
 apr_status_t abl_conn_write(abl_conn_t *conn, const struct iovec *iov, int n, size_t *sent);
 
 /* Reads once into the free end of the buffer. APR_EAGAIN: nothing there. APR_EOF: the member closed.
+ * APR_ENOMEM.
  * *more: the buffer was filled, so more may be waiting. The buffer must have room. */
 apr_status_t abl_conn_read(abl_conn_t *conn, bool *more);
+
+/* Nothing unread is left, and nothing that was read is used any more: the buffer goes to whoever reads next.
+ * Does nothing where something is left. */
+void abl_conn_rest(abl_conn_t *conn);
 
 /* Moves the unused bytes to the front of the buffer. */
 void abl_conn_compact(abl_conn_t *conn);

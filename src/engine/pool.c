@@ -86,6 +86,7 @@ void abl_pool_put(abl_pool_t *pool, abl_conn_t **conn, int64_t now)
 {
     bool kept = false;
 
+    abl_conn_rest(*conn);
     (*conn)->idle_since = now;
     (*conn)->reused = true;
     int64_t until = expiry(pool, *conn);

@@ -95,15 +95,14 @@ static void push_piece(abl_exchange_t *x, size_t len)
 /* Reads a piece from the client. False: nothing to send came of it. */
 static bool read_piece(abl_exchange_t *x, bool *end)
 {
+    char first[ABL_BODY_PIECE]; /* until something comes: a tunnel may be silent for ever */
+    char *to = x->piece != NULL ? x->piece + PIECE_FRONT : first;
     apr_status_t rv;
     size_t len = 0;
 
-    if (x->piece == NULL) {
-        x->piece = apr_palloc(x->pool, PIECE_FRONT + ABL_BODY_PIECE + PIECE_BACK);
-    }
     x->body_begun = true;
     *end = false;
-    rv = x->events->read_body(x->ctx, x->piece + PIECE_FRONT, ABL_BODY_PIECE, &len, end);
+    rv = x->events->read_body(x->ctx, to, ABL_BODY_PIECE, &len, end);
     if (rv == APR_EAGAIN) {
         x->wants_client = true;
         return false;
@@ -111,6 +110,10 @@ static bool read_piece(abl_exchange_t *x, bool *end)
     if (rv != APR_SUCCESS) {
         abl_transfer_finish(x, ABL_END_CLIENT_BODY, "the request's body could not be read", rv);
         return false;
+    }
+    if (len > 0 && x->piece == NULL) {
+        x->piece = apr_palloc(x->pool, PIECE_FRONT + ABL_BODY_PIECE + PIECE_BACK);
+        memcpy(x->piece + PIECE_FRONT, first, len);
     }
     if (len > 0) {
         push_piece(x, len);

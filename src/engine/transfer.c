@@ -117,6 +117,9 @@ abl_transfer_t abl_transfer_run(abl_exchange_t *x, unsigned ready)
             break;
         }
     }
+    if (!x->queued) {
+        abl_conn_rest(x->conn);
+    }
     name_wait(x);
     return ABL_TRANSFER_WAIT;
 }
