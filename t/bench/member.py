@@ -64,6 +64,9 @@ async def serve(reader, writer, limit):
             if fields.get("upgrade", "").lower() == "websocket":
                 await echo(reader, writer, fields["sec-websocket-key"])
                 break
+            if target == "/busy":
+                await answer(writer, urlsplit(target))
+                continue
             async with limit:
                 begun = time.monotonic()
                 await answer(writer, urlsplit(target))
