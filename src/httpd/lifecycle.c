@@ -186,30 +186,31 @@ static apr_status_t leave_orphans(void *child)
     return APR_SUCCESS;
 }
 
-static apr_status_t start_balancers(apr_pool_t *pchild)
+/* *child stays NULL where there is no balancer. */
+static apr_status_t start_balancers(apr_pool_t *pchild, abl_child_t **child)
 {
     abl_section_t *section = abl_config_sections();
-    abl_child_t *child = NULL;
     apr_status_t rv;
 
     if (section == NULL) {
         return APR_SUCCESS;
     }
-    rv = abl_segment_join(segment, &child);
+    rv = abl_segment_join(segment, child);
     for (; rv == APR_SUCCESS && section != NULL; section = section->next) {
-        rv = abl_balancer_start(&section->balancer, child);
+        rv = abl_balancer_start(&section->balancer, *child);
     }
-    apr_pool_pre_cleanup_register(pchild, child, leave_orphans);
+    apr_pool_pre_cleanup_register(pchild, *child, leave_orphans);
     return rv;
 }
 
 void abl_lifecycle_child_init(apr_pool_t *pchild, server_rec *s)
 {
+    abl_child_t *child = NULL;
     apr_status_t rv;
 
     abl_linger_child_init();
     abl_drive_child_init();
-    rv = start_balancers(pchild);
+    rv = start_balancers(pchild, &child);
     if (rv == APR_SUCCESS) {
         rv = abl_orphans_start();
     }
@@ -217,7 +218,8 @@ void abl_lifecycle_child_init(apr_pool_t *pchild, server_rec *s)
         rv = abl_sweeper_start();
     }
     if (rv == APR_SUCCESS) {
-        rv = abl_park_child_init(pchild); /* last: it is the first to stop */
+        rv = abl_park_child_init(pchild, child != NULL ? abl_segment_counts(child)
+                                                       : NULL); /* last: it is the first to stop */
     }
     if (rv == APR_SUCCESS) {
         return;

@@ -31,6 +31,7 @@
 #include "http_core.h"
 #include "http_request.h"
 #include "mpm_common.h"
+#include "scoreboard.h"
 
 #include "apr_portable.h"
 
@@ -100,7 +101,9 @@ static lane_t *lanes; /* NULL: this MPM cannot suspend */
 static int n_lanes;
 static atomic_uint next_lane;
 static atomic_bool ending;
-static atomic_int adopted; /* connections, each of which the MPM counts */
+static atomic_int adopted;        /* connections, each of which the MPM counts */
+static abl_seat_counts_t unseen;  /* where there is no ledger */
+static abl_seat_counts_t *counts; /* what others are told */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects the list */
 static abl_park_t *all;
@@ -252,6 +255,7 @@ static void continue_request(abl_park_t *park)
         return;
     }
     park->r = NULL;
+    atomic_fetch_sub_explicit(&counts->parked, 1, memory_order_relaxed);
     ap_die(status, r);
     ap_process_request_after_handler(r);
     go_on(park);
@@ -327,6 +331,7 @@ static void bury(abl_waiter_t *waiter)
     c->cs->state = CONN_STATE_SUSPENDED;
     leave_list(park);
     atomic_fetch_sub(&adopted, 1);
+    atomic_fetch_sub_explicit(&counts->adopted, 1, memory_order_relaxed);
     apr_pool_destroy(c->pool);
     if (remains != NULL) {
         abl_loop_wait(loop, &remains->waiter);
@@ -565,6 +570,7 @@ int abl_park(request_rec *r, const abl_parking_t *parking, const abl_waiter_t *w
     park->waiter.on_ready = request_ready;
     park->parking = *parking;
     park->r = r;
+    atomic_fetch_add_explicit(&counts->parked, 1, memory_order_relaxed);
     park->keep_alive = s->keep_alive_timeout;
     return SUSPENDED;
 }
@@ -597,9 +603,32 @@ void abl_park_on_suspend(conn_rec *c, request_rec *r)
     if (!park->adopted) {
         park->adopted = true;
         atomic_fetch_add(&adopted, 1);
+        atomic_fetch_add_explicit(&counts->adopted, 1, memory_order_relaxed);
         park->let_go_at = abl_clock_now();
     }
     give(park, park->r != NULL ? begin_waiting : begin_idling);
+}
+
+/* httpd counts a request where its connection has a worker's place in the scoreboard. This is the place of
+ * the first one: another thread counts there too, so it is an addition that nobody sees half of. */
+static void count(request_rec *r, worker_score *score)
+{
+    (void)__atomic_fetch_add(&score->access_count, 1, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_add(&score->my_access_count, 1, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_add(&score->bytes_served, r->bytes_sent, __ATOMIC_RELAXED);
+    (void)__atomic_fetch_add(&score->my_bytes_served, r->bytes_sent, __ATOMIC_RELAXED);
+}
+
+int abl_park_on_log(request_rec *r)
+{
+    const conn_rec *c = r->connection;
+    int limit = 0;
+
+    if (ap_extended_status && c->sbh == NULL && c->master == NULL && lanes != NULL &&
+        ap_mpm_query(AP_MPMQ_HARD_LIMIT_THREADS, &limit) == APR_SUCCESS && limit > 0) {
+        count(r, ap_get_scoreboard_worker_from_indexes((int)(c->id / limit), (int)(c->id % limit)));
+    }
+    return DECLINED;
 }
 
 /* ---- the child -------------------------------------------------------------------------------------- */
@@ -690,7 +719,7 @@ static int lanes_needed(void)
     return processors < LANES_MAX ? (int)processors : LANES_MAX;
 }
 
-apr_status_t abl_park_child_init(apr_pool_t *pchild)
+apr_status_t abl_park_child_init(apr_pool_t *pchild, abl_seat_counts_t *shared)
 {
     int async = 0, needed = lanes_needed();
     apr_status_t rv = APR_SUCCESS;
@@ -698,6 +727,7 @@ apr_status_t abl_park_child_init(apr_pool_t *pchild)
     if (ap_mpm_query(AP_MPMQ_IS_ASYNC, &async) != APR_SUCCESS || !async) {
         return APR_SUCCESS;
     }
+    counts = shared != NULL ? shared : &unseen;
     lanes = apr_pcalloc(pchild, (apr_size_t)needed * sizeof(*lanes));
     apr_pool_pre_cleanup_register(pchild, NULL, stop);
     while (rv == APR_SUCCESS && n_lanes < needed) {

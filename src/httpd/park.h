@@ -28,8 +28,9 @@ typedef struct abl_parking_t {
     void *ctx;
 } abl_parking_t;
 
-/* Makes the loop and learns about the MPM. Child, at its start. Returns errno's reason. */
-apr_status_t abl_park_child_init(apr_pool_t *pchild);
+/* Makes the loops and learns about the MPM. Child, at its start. `counts`: where to say how many there are;
+ * NULL: nowhere. Returns errno's reason. */
+apr_status_t abl_park_child_init(apr_pool_t *pchild, abl_seat_counts_t *counts);
 
 /* May this request be parked? Worker, in the handler. */
 bool abl_park_may(const request_rec *r);
@@ -50,6 +51,7 @@ void abl_park_leave_loop(void);
 
 /* Hooks. */
 void abl_park_on_suspend(conn_rec *c, request_rec *r);
+int abl_park_on_log(request_rec *r);
 void abl_park_on_stopping(apr_pool_t *pchild, int graceful);
 
 #endif

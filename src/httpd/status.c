@@ -13,6 +13,7 @@
 #include "http_core.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "mod_status.h"
 
 #include "apr_strings.h"
 
@@ -130,6 +131,8 @@ static void write_seats(abl_json_t *json, apr_pool_t *pool, abl_segment_t *segme
         abl_json_open(json, '{');
         number(json, "seat", (apr_uint64_t)seats[i].seat);
         number(json, "pid", (apr_uint64_t)seats[i].pid);
+        number(json, "parked", seats[i].parked);
+        number(json, "adopted", seats[i].adopted);
         abl_json_close(json, '}');
     }
     abl_json_close(json, ']');
@@ -151,6 +154,29 @@ static void write_status(request_rec *r)
     write_balancers(&json, r->pool, segment);
     abl_json_close(&json, '}');
     ap_rputs("\n", r);
+}
+
+int abl_status_extend(request_rec *r, int flags)
+{
+    abl_segment_t *segment = abl_lifecycle_segment();
+    abl_seat_view_t *seats = apr_palloc(r->pool, ABL_SEATS_MAX * sizeof(*seats));
+    int n = segment != NULL ? abl_view_seats(segment, seats, ABL_SEATS_MAX) : 0;
+    apr_uint32_t parked = 0, adopted = 0;
+
+    while (n-- > 0) {
+        parked += seats[n].parked;
+        adopted += seats[n].adopted;
+    }
+    if (flags & AP_STATUS_SHORT) {
+        ap_rprintf(r, "BalancerParkedRequests: %u\nBalancerAdoptedConnections: %u\n", parked, adopted);
+    } else {
+        ap_rprintf(
+            r,
+            "<hr />\n<h2>mod_appbalance</h2>\n<p>%u requests wait without a worker; %u connections are "
+            "looked after without one, these included.</p>\n",
+            parked, adopted);
+    }
+    return OK;
 }
 
 int abl_status_handler(request_rec *r)

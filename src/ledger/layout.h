@@ -97,6 +97,7 @@ typedef struct abl_seat_row_t {
     uint8_t kept;        /* truth; the parent keeps the seat for a child that has not sat down yet */
     _Atomic pid_t pid;   /* truth; 0: the seat is free */
     abl_list_t mail;     /* tickets that were granted or refused, and whose owner has not been told */
+    abl_seat_counts_t counts;
 } abl_seat_row_t;
 
 typedef struct abl_shared_t {

@@ -91,6 +91,15 @@ apr_status_t abl_segment_configure(abl_segment_t *segment, const abl_ledger_conf
  * children. APR_ENOSPC: every seat is taken. Child, once, at its start, before any other call. */
 apr_status_t abl_segment_join(abl_segment_t *segment, abl_child_t **child);
 
+/* What a child tells about itself, for whoever looks; nothing depends on it. Never NULL. Only the child
+ * changes it, while it lives. Any thread. */
+typedef struct abl_seat_counts_t {
+    _Atomic apr_uint32_t parked;  /* requests that wait without a thread */
+    _Atomic apr_uint32_t adopted; /* connections that the module looks after, those of the former included */
+} abl_seat_counts_t;
+
+abl_seat_counts_t *abl_segment_counts(abl_child_t *child);
+
 /* The ledger as this child uses it: a copy that lives as long as the process. NULL: no memory. */
 abl_ledger_t *abl_ledger_join(const abl_ledger_t *ledger, abl_child_t *child);
 

@@ -5,6 +5,7 @@
  */
 #include "ledger/seats.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -39,6 +40,8 @@ static void occupy(abl_segment_t *segment, uint32_t seat, pid_t pid, bool kept)
     (void)n;
     memset(&row->mail, 0, sizeof(row->mail));
     tell_leader(segment); /* first: it finds a new process even if that is dead by then */
+    atomic_store(&row->counts.parked, 0);
+    atomic_store(&row->counts.adopted, 0);
     row->generation = segment->generation;
     row->turn++;
     row->kept = kept;
@@ -111,6 +114,11 @@ bool abl_segment_move(abl_child_t *child)
     tell_leader(segment);
     abl_leave(segment);
     return true;
+}
+
+abl_seat_counts_t *abl_segment_counts(abl_child_t *child)
+{
+    return &child->segment->seats[child->seat].counts;
 }
 
 bool abl_segment_needs(const abl_child_t *child, int fd)

@@ -77,7 +77,8 @@ int abl_view_seats(abl_segment_t *segment, abl_seat_view_t *seats, int room)
     for (seat = 1; seat <= segment->nseats && n < room; seat++) {
         pid_t pid = atomic_load(&segment->seats[seat].pid);
         if (pid != 0) {
-            seats[n++] = (abl_seat_view_t){(int)seat, pid};
+            abl_seat_counts_t *counts = &segment->seats[seat].counts;
+            seats[n++] = (abl_seat_view_t){(int)seat, pid, counts->parked, counts->adopted};
         }
     }
     return n;

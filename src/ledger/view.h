@@ -44,6 +44,7 @@ int abl_view_balancers(abl_segment_t *segment);
 typedef struct abl_seat_view_t {
     int seat;
     pid_t pid;
+    apr_uint32_t parked, adopted; /* see abl_seat_counts_t */
 } abl_seat_view_t;
 
 /* The seats that are taken, at most `room`. Returns how many. */
