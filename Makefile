@@ -91,7 +91,7 @@ check-asan: build/asan/Makefile
 	@$(MAKE) -s --no-print-directory -C build/asan all CC=gcc CFLAGS='-g -O1 -fno-omit-frame-pointer $(SANITIZE)' LDFLAGS='$(SANITIZE)'
 	@$(MAKE) -s --no-print-directory -C build/asan unit UNIT_CC=gcc UNIT_EXTRA='$(SANITIZE)'
 	LSAN_OPTIONS=suppressions=$(CURDIR)/t/unit/lsan.supp:print_suppressions=0 prove $(UNIT_TESTS:%=build/asan/%)
-	ABL_MODULE=$(CURDIR)/build/asan/.libs/mod_appbalance.so ABL_PRELOAD='$(PRELOAD)' \
+	ABL_MIX_SECONDS=180 ABL_MODULE=$(CURDIR)/build/asan/.libs/mod_appbalance.so ABL_PRELOAD='$(PRELOAD)' \
 		ASAN_OPTIONS=detect_leaks=0:handle_segv=2:handle_sigbus=2:handle_abort=2 UBSAN_OPTIONS=print_stacktrace=1 $(PROVE) t/*.t
 
 TIDY_FLAGS = -std=gnu11 -D_GNU_SOURCE -I. -Isrc -I$(shell $(APXS) -q INCLUDEDIR) $(shell apr-1-config --includes)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A member for t/bench/parked: an event loop, so that any number of requests can be at it.
+"""A member for t/bench/parked and t/85-mixed.t: an event loop, so that any number of requests can be at it.
 
   member.py PORT LIMIT      at most LIMIT requests are worked on at once, the others wait in here (0: no limit)
 

@@ -1,0 +1,106 @@
+# Traffic of every kind at once (t/lib/mix.py), with restarts in between: every answer is right, and nothing is left over: no
+# lease, no descriptor, no parked request. ABL_MIX_SECONDS: how long (default 12 s; make check-asan takes 180).
+# SPDX-License-Identifier: Apache-2.0
+use Abl::Test bound => 400;
+use Abl::Proc;
+use Abl::Util qw(free_port accepts);
+use Cwd ();
+use File::Basename qw(dirname);
+use File::Temp ();
+use JSON::PP ();
+use List::Util qw(max);
+
+needs(qw(python3));
+my $here    = Cwd::abs_path(dirname(__FILE__));
+my $seconds = $ENV{ABL_MIX_SECONDS} || 12;
+my $dir     = File::Temp::tempdir('abl-mix-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+
+sub member {
+    my ($limit) = @_;
+    my $port = free_port();
+    my $proc = Abl::Proc->start(cmd => [ 'python3', "$here/app/member.py", $port, $limit ]);
+    wait_until { accepts($port) } 10 or die "the member does not start\n";
+    return { port => $port, proc => $proc };
+}
+
+my @free    = map { member(0) } 1, 2;
+my @one     = map { member(1) } 1, 2;
+my $line    = sub { my ($m, $keys) = @_; return "    BalancerMember http://127.0.0.1:$m->{port} $keys\n" };
+my $prefork = Abl::Server->default_mpm eq 'prefork';
+
+sub server {
+    my ($conf, $keys) = @_;
+    return Abl::Server->start(
+        status => 1, children => $prefork ? 60 : 2, threads => 16, files => { 'static/a.txt' => "file\n" },
+        conf   => '<Balancer free>' . "\n" . join('', map { $line->($_, $keys || '') } @free) . "</Balancer>\n"
+            . "<Balancer one>\n" . join('', map { $line->($_, 'concurrency=1') } @one) . "    BalancerQueue length=2000 timeout=60s\n</Balancer>\n"
+            . "BalancerPass / free\nBalancerPass /one one\nBalancerStatic /static\nKeepAliveTimeout 3\n$conf",
+    );
+}
+
+my $serial = 0;
+
+sub begin {
+    my (@arguments) = @_;
+    my $out = "$dir/" . ++$serial;
+    return { out => $out, proc => Abl::Proc->start(cmd => [ 'python3', "$here/lib/mix.py", @arguments ], out => $out) };
+}
+
+sub result {
+    my ($mix, $patience) = @_;
+    ok((wait_until { !$mix->{proc}->alive } $patience), 'the clients end') or return {};
+    return eval { JSON::PP::decode_json(slurp($mix->{out})) } || do { diag(slurp($mix->{out})); {} };
+}
+
+sub descriptors { my ($s) = @_; return max(map { scalar(() = glob "/proc/$_/fd/*") } $s->children) }
+
+sub left_over {
+    my ($s) = @_;
+    is($s->unrest(30), '', 'no lease and no ticket is left');
+    my $sum;
+    my $idle = wait_until {
+        $sum = 0;
+        $sum += $_->{parked} + $_->{adopted} for @{ $s->status_json->{seats} };
+        $sum == 0;
+    } 20;
+    ok($idle, 'nothing is parked any more') or diag("$sum are");
+    is($s->status_json->{check}, 'ok', 'the ledger is sound');
+    return;
+}
+
+my @lanes = Abl::Server->default_mpm eq 'event' ? ("BalancerLane on\n", "BalancerLane off\nBalancerInline 0\n") : ('');
+for my $conf (@lanes) {
+    subtest 'all sorts, ' . $conf =~ s/\n/ /gr => sub {
+        my $s     = server($conf);
+        my $mix   = begin('mixed', $s->port, 40, $seconds, 7);
+        my $until = time + $seconds - 4;
+        my $n     = 0;
+        while (time < $until && $mix->{proc}->alive) {
+            select undef, undef, undef, 2;    # something has to happen in between
+            $s->signal('USR1');
+            $n++;
+        }
+        my $seen = result($mix, $seconds + 60);
+        is($seen->{bad}, 0, "every answer is right, through $n restarts") or diag(explain($seen));
+        cmp_ok($seen->{answered} || 0, '>', 20 * $seconds, 'there were many');
+        cmp_ok($seen->{left}     || 0, '>', 2 * $seconds,  'and clients that left');
+        left_over($s);
+        $s->log_ok(allow => [qr/ABL0008|ABL0009|ABL0010|AH0\d+/]);
+    };
+}
+
+subtest 'five hundred that vanish' => sub {
+    my $s      = server("AsyncRequestWorkerFactor 100\n", 'keepalive=off');
+    my $before = result(begin('vanish', $s->port, 20, 1), 30) && left_over($s);
+    my $fds    = descriptors($s);
+    for my $seed (2, 3) {
+        my $seen = result(begin('vanish', $s->port, 500, $seed), 60);
+        is($seen->{left}, 500, 'all have left') or diag(explain($seen));
+        left_over($s);
+    }
+    cmp_ok(descriptors($s), '<=', $fds + 8, 'no descriptor is left');
+    is($s->client->ask('GET', '/bytes?n=19')->status, 200, 'it goes on');
+    $s->log_ok(allow => [qr/ABL0008|ABL0009|ABL0010|AH0\d+/]);
+};
+
+done_testing;
