@@ -15,7 +15,7 @@ my $m = Abl::Member->start(name => 'a');
 sub server {
     my ($conf, %o) = @_;
     return Abl::Server->start(
-        status => 1, threads => 8, children => 1,
+        status => 1, threads => 16, children => 1,
         files  => { 'static/a.txt' => "file\n", 'static/big.bin' => 'x' x 3_000_000 }, %o,
         conf   => "LoadModule slow_worker_module \"$module\"\n$conf" . balancer('app', [ $m, $o{keys} || '' ]) . "BalancerPass / app\nBalancerStatic /static\n",
     );

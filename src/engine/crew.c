@@ -24,6 +24,7 @@
 
 struct abl_crew_t {
     abl_crew_work_t *work;
+    void (*end)(void);
     void *ctx;
     int most;
 
@@ -62,16 +63,11 @@ static void wake(abl_crew_t *crew)
     pthread_mutex_unlock(&crew->lock);
 }
 
-bool abl_crew_may_enter(const abl_crew_t *crew, int64_t now)
-{
-    return role == crew && atomic_load(&crew->standing_by) > 0 && now >= atomic_load(&crew->rest_until);
-}
-
 bool abl_crew_enter(abl_crew_t *crew)
 {
     int64_t now = abl_clock_now();
 
-    if (!abl_crew_may_enter(crew, now)) {
+    if (role != crew || atomic_load(&crew->standing_by) == 0 || now < atomic_load(&crew->rest_until)) {
         return false;
     }
     since = now;
@@ -239,6 +235,9 @@ static void *run(void *data)
         crew->work(crew->ctx);
         role = NULL;
     }
+    if (crew->end != NULL) {
+        crew->end();
+    }
     pthread_mutex_lock(&crew->lock);
     crew->alive--;
     pthread_cond_broadcast(&crew->changed);
@@ -248,7 +247,7 @@ static void *run(void *data)
 
 /* ---- starting and stopping -------------------------------------------------------------------------- */
 
-apr_status_t abl_crew_start(abl_crew_t **made, int most, abl_crew_work_t *work, void *ctx)
+apr_status_t abl_crew_start(abl_crew_t **made, int most, abl_crew_work_t *work, void (*end)(void), void *ctx)
 {
     abl_crew_t *crew = calloc(1, sizeof(*crew));
     int rc;
@@ -258,6 +257,7 @@ apr_status_t abl_crew_start(abl_crew_t **made, int most, abl_crew_work_t *work, 
         return APR_ENOMEM;
     }
     crew->work = work;
+    crew->end = end;
     crew->ctx = ctx;
     crew->most = most;
     crew->vacant = true;

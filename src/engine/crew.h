@@ -14,7 +14,6 @@
 
 #include <apr_errno.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 typedef struct abl_crew_t abl_crew_t;
 
@@ -22,8 +21,9 @@ typedef struct abl_crew_t abl_crew_t;
  * it has to tell it. */
 typedef void abl_crew_work_t(void *ctx);
 
-/* Starts at most `most` threads, as many as it takes. One: nobody ever stands by. Returns errno's reason. */
-apr_status_t abl_crew_start(abl_crew_t **crew, int most, abl_crew_work_t *work, void *ctx);
+/* Starts at most `most` threads, as many as it takes. One: nobody ever stands by. `end`: what each thread
+ * does before it ends; NULL: nothing. Returns errno's reason. */
+apr_status_t abl_crew_start(abl_crew_t **crew, int most, abl_crew_work_t *work, void (*end)(void), void *ctx);
 
 /* Is this thread the holder? Any thread. */
 bool abl_crew_has_role(const abl_crew_t *crew);
@@ -31,9 +31,6 @@ bool abl_crew_has_role(const abl_crew_t *crew);
 /* Holder: what follows may take long. False: nobody stands by, or somebody had to take over a short while
  * ago; then it is better done elsewhere. */
 bool abl_crew_enter(abl_crew_t *crew);
-
-/* Would it say yes? */
-bool abl_crew_may_enter(const abl_crew_t *crew, int64_t now);
 
 /* Who has entered: it is done. False: the role is another thread's now. */
 bool abl_crew_exit(abl_crew_t *crew);

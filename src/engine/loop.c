@@ -350,11 +350,6 @@ bool abl_loop_enter(abl_loop_t *loop)
     return abl_crew_enter(loop->crew);
 }
 
-bool abl_loop_may_enter(const abl_loop_t *loop)
-{
-    return abl_crew_may_enter(loop->crew, abl_clock_now());
-}
-
 bool abl_loop_exit(abl_loop_t *loop)
 {
     return abl_crew_exit(loop->crew);
@@ -367,7 +362,7 @@ void abl_loop_leave(void)
 
 /* ---- starting and stopping -------------------------------------------------------------------------- */
 
-static apr_status_t set_up(abl_loop_t *loop, int crew)
+static apr_status_t set_up(abl_loop_t *loop, int crew, void (*end)(void))
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0};
     apr_status_t rv = apr_skiplist_init(&loop->timers, NULL); /* malloc's: the loop is nobody's pool's */
@@ -383,13 +378,13 @@ static apr_status_t set_up(abl_loop_t *loop, int crew)
     if (loop->epoll < 0 || loop->bell < 0 || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->bell, &event) != 0) {
         return errno;
     }
-    return abl_crew_start(&loop->crew, crew, run, loop);
+    return abl_crew_start(&loop->crew, crew, run, end, loop);
 }
 
-apr_status_t abl_loop_start(abl_loop_t **loop, int crew)
+apr_status_t abl_loop_start(abl_loop_t **loop, int crew, void (*end)(void))
 {
     *loop = calloc(1, sizeof(**loop));
-    return *loop != NULL ? set_up(*loop, crew) : APR_ENOMEM;
+    return *loop != NULL ? set_up(*loop, crew, end) : APR_ENOMEM;
 }
 
 void abl_loop_stop(abl_loop_t *loop)

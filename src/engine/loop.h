@@ -53,8 +53,9 @@ struct abl_waiter_t {
     uint32_t watched_for[ABL_WAITER_FDS]; /* 0: it does not */
 };
 
-/* Starts a loop, whose role goes round among at most `crew` threads. Returns errno's reason. */
-apr_status_t abl_loop_start(abl_loop_t **loop, int crew);
+/* Starts a loop, whose role goes round among at most `crew` threads. `end`: what each of them does before it
+ * ends; NULL: nothing. Returns errno's reason. */
+apr_status_t abl_loop_start(abl_loop_t **loop, int crew, void (*end)(void));
 
 /* Any thread: hands the waiter to the loop's thread, which calls fn(waiter) soon. Posted waiters are called
  * in the order in which they came. */
@@ -75,8 +76,6 @@ void abl_loop_forget(abl_loop_t *loop, abl_waiter_t *waiter);
 /* The loop's thread only: what follows may take long, and must not touch the loop but to post. False: nobody
  * stands by, or has had to come in lately; it has to be done elsewhere. */
 bool abl_loop_enter(abl_loop_t *loop);
-
-bool abl_loop_may_enter(const abl_loop_t *loop);
 
 /* Who has entered: back again. False: somebody else is the loop's thread now. Whoever was called by the loop
  * then touches nothing of it any more, and returns. */

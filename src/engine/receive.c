@@ -12,6 +12,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#define AT_ONCE 262144 /* bytes that one run takes */
+
 static abl_receive_t bad_answer(abl_exchange_t *x, const char *why)
 {
     abl_transfer_finish(x, x->head_done ? ABL_END_SHORT : ABL_END_BAD_ANSWER, why, APR_SUCCESS);
@@ -321,6 +323,8 @@ static bool make_room(abl_exchange_t *x)
 
 bool abl_receive_pump(abl_exchange_t *x)
 {
+    uint64_t until = x->conn->bytes + AT_ONCE;
+
     while (x->end == ABL_END_NONE) {
         abl_receive_t rc = unread(x) > 0 ? x->receive(x) : ABL_RECEIVE_MORE;
         apr_status_t rv;
@@ -329,6 +333,10 @@ bool abl_receive_pump(abl_exchange_t *x)
             continue;
         }
         if (!x->can_read || !abl_receive_may(x) || !make_room(x)) {
+            break;
+        }
+        if (x->conn->bytes >= until) {
+            x->can_read = false; /* others wait for this thread; whoever asks is told that there is more */
             break;
         }
         rv = abl_conn_read(x->conn, &x->can_read);

@@ -43,6 +43,12 @@ uint64_t abl_spool_length(const abl_spool_t *spool);
 /* May more be written? A single write may go over the limits; only the owner knows how long his are. */
 bool abl_spool_has_room(const abl_spool_t *spool);
 
+/* Would so many bytes more go to the disk? */
+static inline bool abl_spool_needs_file(const abl_spool_t *spool, uint64_t more)
+{
+    return spool->file_end != 0 || spool->in_memory + more > spool->memory_max;
+}
+
 /* Adds bytes at the end. APR_ENOMEM: some of them may have been written, and the spool can only be freed. */
 apr_status_t abl_spool_write(abl_spool_t *spool, const char *bytes, size_t len);
 

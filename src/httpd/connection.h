@@ -15,6 +15,7 @@ typedef struct abl_connection_t {
     bool inside;             /* linger.c's hook is running the chain below itself */
     bool has_unblock;        /* unblock.c's filter is in */
     bool unblocked;          /* and at work */
+    int64_t keep_alive;      /* how long the client of the last request may be silent, µs */
     struct abl_park_t *park; /* park.c's; NULL: no request of it was ever parked */
 } abl_connection_t;
 

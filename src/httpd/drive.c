@@ -18,6 +18,7 @@
 #define MEMBER 0 /* the waiter's descriptors */
 #define CLIENT 1
 
+#define ON_LOOP 524288 /* more than a run on the loop's thread may bring */
 #define PORTION                                                                                              \
     32768 /* goes into the filters at once: they hold twice as much without waiting for the client */
 
@@ -44,6 +45,7 @@ static void run(abl_drive_t *drive, bool on_worker)
     unsigned ready = drive->ready;
 
     drive->ready = 0;
+    drive->watch_from = abl_clock_now() + ABL_INLINE_WATCH_AFTER;
     drive->stash.on_worker = on_worker || drive->body.collected;
     drive->over = drive->over || !abl_exchange_run(drive->x, ready);
 }
@@ -165,6 +167,13 @@ static unsigned wait_a_moment(const abl_drive_t *drive, const abl_wait_t *wait)
     return ready;
 }
 
+/* A client that has ended its side may be one that waits for its answer: the member's is waited for first. */
+static bool watches_client(const abl_drive_t *drive, const abl_wait_t *wait)
+{
+    return drive->over || wait->queued || wait->fd < 0 || (wait->what & ABL_READY_CLIENT_READ) ||
+           is_writing(drive) || abl_clock_now() >= drive->watch_from;
+}
+
 static void fill_waiter(const abl_drive_t *drive, abl_waiter_t *waiter)
 {
     abl_wait_t wait = wait_of(drive);
@@ -177,13 +186,18 @@ static void fill_waiter(const abl_drive_t *drive, abl_waiter_t *waiter)
                              (wait.what & ABL_READY_CLIENT_GONE ? (uint32_t)EPOLLRDHUP : 0) |
                              (is_writing(drive) ? (uint32_t)EPOLLOUT : 0);
     waiter->deadline = wait.deadline;
+    if (!watches_client(drive, &wait)) {
+        waiter->events[CLIENT] = 0;
+        waiter->deadline = drive->watch_from < wait.deadline ? drive->watch_from : wait.deadline;
+    }
 }
 
 static unsigned ready_of(const abl_drive_t *drive, const abl_waiter_t *waiter)
 {
     const uint32_t broken = EPOLLHUP | EPOLLERR;
     uint32_t member = waiter->happened[MEMBER], client = waiter->happened[CLIENT];
-    unsigned ready = waiter->late ? ABL_READY_TIMEOUT : 0;
+    bool late = waiter->late && (waiter->deadline == 0 || abl_clock_now() >= wait_of(drive).deadline);
+    unsigned ready = late ? ABL_READY_TIMEOUT : 0;
 
     ready |= (member & (EPOLLIN | broken)) ? ABL_READY_MEMBER_READ : 0;
     ready |= (member & (EPOLLOUT | broken)) ? ABL_READY_MEMBER_WRITE : 0;
@@ -193,6 +207,9 @@ static unsigned ready_of(const abl_drive_t *drive, const abl_waiter_t *waiter)
         ready |= (client & (EPOLLRDHUP | broken)) ? ABL_READY_CLIENT_GONE : 0;
     }
     ready |= (client & EPOLLOUT) ? ABL_READY_CLIENT_WRITE : 0;
+    if (ready & ABL_READY_MEMBER_READ) {
+        ready &= ~(unsigned)ABL_READY_CLIENT_GONE; /* what the member has said is said first */
+    }
     /* The member's deadline is not over just because the client's is. */
     if ((ready & ABL_READY_TIMEOUT) && abl_clock_now() >= drive->client_until) {
         ready = ABL_READY_CLIENT_GONE;
@@ -374,6 +391,10 @@ static bool go_on_without_worker(void *ctx, abl_waiter_t *waiter, bool is_worker
         return true;
     }
     drive->ready = ready_of(drive, waiter);
+    if (drive->ready == 0) {
+        fill_waiter(drive, waiter); /* from now on the client is watched, too */
+        return false;
+    }
     if (drive->over || (drive->ready & (ABL_READY_CLIENT_WRITE | ABL_READY_CLIENT_READ))) {
         return true;
     }
@@ -382,6 +403,9 @@ static bool go_on_without_worker(void *ctx, abl_waiter_t *waiter, bool is_worker
             return true;
         }
         begin_stashing(drive);
+    }
+    if (!is_worker && abl_spool_needs_file(&drive->stash.body, ON_LOOP)) {
+        return true; /* the disk may be slow */
     }
     run(drive, false);
     if (drive->over || drive->stash.wants_body ||

@@ -10,6 +10,7 @@
 #include "httpd/linger.h"
 
 #include "httpd/connection.h"
+#include "httpd/drive.h"
 #include "httpd/park.h"
 
 #include "ap_mpm.h"
@@ -96,7 +97,7 @@ static bool next_request(conn_rec *c)
 {
     bool come = false;
 
-    if (!may_wait(c) || abl_park_idle(c)) {
+    if (!may_wait(c) || (abl_drive_patience(c->base_server) >= 0 && abl_park_idle(c))) {
         return false;
     }
     if (apr_atomic_inc32(&lingering) < most) {

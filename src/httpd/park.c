@@ -53,6 +53,8 @@
 #define LANES_MAX 64
 #define CREW 8 /* threads of a loop, of which one works and at least one stands by */
 
+#define LOOK_EVERY (100 * ABL_MS) /* after the MPM */
+
 #define LAST_CHANCE (100 * ABL_MS) /* for the next request, when the child ends */
 
 #define CLIENT 1 /* the waiter's descriptor that is the client's, between requests */
@@ -76,7 +78,10 @@ typedef enum place_t {
 typedef struct lane_t {
     abl_loop_t *loop;
     abl_waiter_t stopper;
-    bool stopping; /* the loop's */
+    abl_waiter_t valve; /* looks whether the MPM has too many connections */
+    bool stopping;      /* the loop's, as is the following */
+    bool looks;         /* the valve's timer runs */
+    int slot;           /* of this child in the scoreboard */
 } lane_t;
 
 struct abl_park_t {
@@ -90,17 +95,18 @@ struct abl_park_t {
     void (*work)(abl_park_t *park); /* what a worker does next */
     bool handed;                    /* the next suspend hook gives it to the loop */
     bool adopted;
-    bool hurried;       /* called because the child ends, not because its time is over */
-    _Atomic place_t at; /* changed by its owner */
-    int64_t let_go_at;  /* when the MPM's worker had run its hooks */
-    int64_t keep_alive;
-    abl_park_t *next, *prev;
+    bool hurried;            /* called because the child ends, not because its time is over */
+    _Atomic place_t at;      /* changed by its owner */
+    int64_t let_go_at;       /* when the MPM's worker had run its hooks */
+    abl_park_t *next, *prev; /* in the list, once it is adopted */
 };
 
 static lane_t *lanes; /* NULL: this MPM cannot suspend */
 static int n_lanes;
 static atomic_uint next_lane;
 static atomic_bool ending;
+static atomic_bool closing; /* nothing new begins */
+static apr_pool_t *child_pool;
 static atomic_int adopted;        /* connections, each of which the MPM counts */
 static abl_seat_counts_t unseen;  /* where there is no ledger */
 static abl_seat_counts_t *counts; /* what others are told */
@@ -166,28 +172,68 @@ static abl_park_t *park_of(abl_waiter_t *waiter)
     return (abl_park_t *)waiter;
 }
 
-static void on_worker(void *baton)
+/* This thread's connection from now on. */
+static void resume(abl_park_t *park)
 {
-    abl_park_t *park = baton;
-
     park->c->sbh = NULL; /* the scoreboard's slot is its first worker's, who has other work */
 #if AP_HAS_THREAD_LOCAL
     park->c->current_thread = ap_thread_current();
 #endif
     ap_run_resume_connection(park->c, park->r);
+}
+
+static void on_worker(void *baton)
+{
+    abl_park_t *park = baton;
+
+    resume(park);
     park->work(park);
 }
 
+/* Modules keep things in the pool of the thread that serves a request: a loop's thread needs one, too. */
+static _Thread_local apr_pool_t *own_pool;
+
+#if AP_HAS_THREAD_LOCAL
+
+static bool is_httpds_thread(void)
+{
+    apr_thread_t *thread = NULL;
+
+    if (own_pool == NULL && ap_thread_current_create(&thread, NULL, child_pool) == APR_SUCCESS) {
+        own_pool = apr_thread_pool_get(thread);
+    }
+    return own_pool != NULL;
+}
+
+#else
+
+static bool is_httpds_thread(void)
+{
+    return false;
+}
+
+#endif
+
+static void end_thread(void)
+{
+    if (own_pool != NULL) {
+        apr_pool_destroy(own_pool);
+    }
+}
+
 /* The loop's thread: does it itself. It is not a worker, but while somebody stands by it may be as slow as
- * one. */
-static void work_here(abl_park_t *park)
+ * one. False: it may not; a worker has to. */
+static bool work_here(abl_park_t *park, void (*work)(void *park))
 {
     abl_loop_t *loop = park->lane->loop;
     bool is_back;
 
+    if (!park->stays || !is_httpds_thread() || !abl_loop_enter(loop)) {
+        return false;
+    }
     here.at_work = true;
     here.park = NULL;
-    on_worker(park);
+    work(park);
     here.at_work = false;
     is_back = abl_loop_exit(loop);
     if (here.park != NULL && is_back) {
@@ -195,15 +241,14 @@ static void work_here(abl_park_t *park)
     } else if (here.park != NULL) {
         abl_loop_post(loop, &here.park->waiter, here.to);
     }
+    return true;
 }
 
 static void call_worker(abl_park_t *park, void (*work)(abl_park_t *park))
 {
     park->work = work;
     park->at = AT_WORK;
-    if (park->stays && abl_loop_enter(park->lane->loop)) {
-        work_here(park);
-    } else {
+    if (!atomic_load(&closing) && !work_here(park, on_worker)) {
         (void)ap_mpm_register_timed_callback(0, on_worker, park);
     }
 }
@@ -261,13 +306,28 @@ static void continue_request(abl_park_t *park)
     go_on(park);
 }
 
+/* As one who may do a worker's work. */
+static void look_here(void *baton)
+{
+    abl_park_t *park = baton;
+
+    if (park->parking.on_loop(park->parking.ctx, &park->waiter, true)) {
+        resume(park);
+        continue_request(park);
+    } else {
+        give(park, begin_waiting);
+    }
+}
+
 static void request_ready(abl_waiter_t *waiter)
 {
     abl_park_t *park = park_of(waiter);
 
-    bool is_worker = park->stays && abl_loop_may_enter(park->lane->loop);
-
-    if (park->parking.on_loop(park->parking.ctx, waiter, is_worker)) {
+    park->at = AT_WORK;
+    if (atomic_load(&closing) || work_here(park, look_here)) {
+        return;
+    }
+    if (park->parking.on_loop(park->parking.ctx, waiter, false)) {
         call_worker(park, continue_request);
     } else {
         wait_as(park, WAITING);
@@ -476,10 +536,59 @@ static void idle_ready(abl_waiter_t *waiter)
     }
 }
 
+/* ---- too many connections --------------------------------------------------------------------------- */
+
+static void hurry_resting(lane_t *lane)
+{
+    abl_park_t *park;
+
+    pthread_mutex_lock(&lock);
+    for (park = all; park != NULL; park = park->next) {
+        if (park->lane == lane && park->at == RESTING) {
+            park->hurried = true;
+            abl_loop_hurry(lane->loop, &park->waiter);
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* When all its workers are busy the MPM accepts no more connections, and closes those that are idle. Of ours
+ * it does not know. */
+static void look_after_mpm(abl_waiter_t *valve)
+{
+    lane_t *lane = (lane_t *)((char *)valve - offsetof(lane_t, valve));
+    const process_score *child = ap_get_scoreboard_process(lane->slot);
+
+    if (child != NULL && child->not_accepting) {
+        hurry_resting(lane);
+    }
+    lane->looks = atomic_load(&adopted) > 0;
+    if (lane->looks) {
+        valve->deadline = abl_clock_now() + LOOK_EVERY;
+        abl_loop_wait(lane->loop, valve);
+    }
+}
+
+static void begin_to_look(abl_park_t *park)
+{
+    lane_t *lane = park->lane;
+    int limit = 0;
+
+    if (!lane->looks && ap_mpm_query(AP_MPMQ_HARD_LIMIT_THREADS, &limit) == APR_SUCCESS && limit > 0) {
+        lane->looks = true;
+        lane->slot = (int)(park->c->id / limit);
+        lane->valve.fd[0] = lane->valve.fd[CLIENT] = -1;
+        lane->valve.on_ready = look_after_mpm;
+        lane->valve.deadline = abl_clock_now() + LOOK_EVERY;
+        abl_loop_wait(lane->loop, &lane->valve);
+    }
+}
+
 static void begin_idling(abl_waiter_t *waiter)
 {
     abl_park_t *park = park_of(waiter);
 
+    begin_to_look(park);
     if (park->lane->stopping) {
         wait_once_more(park);
     } else {
@@ -491,9 +600,30 @@ static void wait_for_request(abl_park_t *park)
 {
     park->c->cs->state = CONN_STATE_KEEPALIVE;
     park->c->cs->sense = CONN_SENSE_DEFAULT;
-    wait_for_client(park, EPOLLIN, park->keep_alive, idle_ready);
+    wait_for_client(park, EPOLLIN, abl_connection_of(park->c)->keep_alive, idle_ready);
     hand_over(park, begin_idling);
 }
+
+static void protocol_ready(abl_waiter_t *waiter)
+{
+    call_worker(park_of(waiter), waiter->late ? close_shortly : process);
+}
+
+/* A protocol that has its own way of reading (HTTP/2) waits for its client. */
+static void wait_and_process(abl_park_t *park)
+{
+    bool writing = park->c->cs->sense == CONN_SENSE_WANT_WRITE;
+
+    park->c->cs->sense = CONN_SENSE_DEFAULT;
+    wait_for_client(park, writing ? EPOLLOUT : EPOLLIN, park->c->base_server->timeout, protocol_ready);
+    hand_over(park, begin_waiting);
+}
+
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 135)
+#define WAITS_IN_ITS_OWN_WAY(c) ((c)->cs->state == CONN_STATE_ASYNC_WAITIO)
+#else
+#define WAITS_IN_ITS_OWN_WAY(c) false
+#endif
 
 /* What the MPM does with a connection that comes back from its process_connection hooks. */
 static void go_on(abl_park_t *park)
@@ -509,6 +639,10 @@ static void go_on(abl_park_t *park)
             wait_and_go_on(park, reading);
             return;
         }
+    }
+    if (!broken && !c->aborted && WAITS_IN_ITS_OWN_WAY(c)) {
+        wait_and_process(park);
+        return;
     }
     if (broken || c->aborted || c->keepalive != AP_CONN_KEEPALIVE) {
         close_connection(park);
@@ -553,7 +687,6 @@ static abl_park_t *adopt(conn_rec *c)
             park->waiter.keep[CLIENT] = EPOLLIN | EPOLLRDHUP;
         }
         (void)apr_os_sock_get(&park->fd, ap_get_conn_socket(c));
-        enter_list(park);
     }
     park->handed = true;
     return park;
@@ -562,7 +695,6 @@ static abl_park_t *adopt(conn_rec *c)
 int abl_park(request_rec *r, const abl_parking_t *parking, const abl_waiter_t *waiter)
 {
     abl_park_t *park = adopt(r->connection);
-    const server_rec *s = r->server->keep_alive_timeout_set ? r->server : r->connection->base_server;
 
     memcpy(park->waiter.fd, waiter->fd, sizeof(waiter->fd));
     memcpy(park->waiter.events, waiter->events, sizeof(waiter->events));
@@ -571,7 +703,6 @@ int abl_park(request_rec *r, const abl_parking_t *parking, const abl_waiter_t *w
     park->parking = *parking;
     park->r = r;
     atomic_fetch_add_explicit(&counts->parked, 1, memory_order_relaxed);
-    park->keep_alive = s->keep_alive_timeout;
     return SUSPENDED;
 }
 
@@ -584,10 +715,9 @@ bool abl_park_idle(conn_rec *c)
         return false;
     }
     park = adopt(c);
-    park->keep_alive = c->base_server->keep_alive_timeout;
     c->cs->sense = CONN_SENSE_DEFAULT;
     c->cs->state = CONN_STATE_SUSPENDED;
-    wait_for_client(park, EPOLLIN, park->keep_alive, idle_ready);
+    wait_for_client(park, EPOLLIN, abl_connection_of(c)->keep_alive, idle_ready);
     return true;
 }
 
@@ -602,6 +732,7 @@ void abl_park_on_suspend(conn_rec *c, request_rec *r)
     park->handed = false;
     if (!park->adopted) {
         park->adopted = true;
+        enter_list(park);
         atomic_fetch_add(&adopted, 1);
         atomic_fetch_add_explicit(&counts->adopted, 1, memory_order_relaxed);
         park->let_go_at = abl_clock_now();
@@ -617,6 +748,18 @@ static void count(request_rec *r, worker_score *score)
     (void)__atomic_fetch_add(&score->my_access_count, 1, __ATOMIC_RELAXED);
     (void)__atomic_fetch_add(&score->bytes_served, r->bytes_sent, __ATOMIC_RELAXED);
     (void)__atomic_fetch_add(&score->my_bytes_served, r->bytes_sent, __ATOMIC_RELAXED);
+}
+
+/* The rule is the MPM's own. */
+int abl_park_on_request(request_rec *r)
+{
+    conn_rec *c = r->connection;
+    const server_rec *s = r->server->keep_alive_timeout_set ? r->server : c->base_server;
+
+    if (lanes != NULL && c->master == NULL) {
+        abl_connection_of(c)->keep_alive = s->keep_alive_timeout;
+    }
+    return DECLINED;
 }
 
 int abl_park_on_log(request_rec *r)
@@ -642,17 +785,9 @@ static lane_t *lane_of(abl_waiter_t *stopper)
 static void hurry_all(abl_waiter_t *stopper)
 {
     lane_t *lane = lane_of(stopper);
-    abl_park_t *park;
 
     lane->stopping = true;
-    pthread_mutex_lock(&lock);
-    for (park = all; park != NULL; park = park->next) {
-        if (park->lane == lane && park->at == RESTING) {
-            park->hurried = true;
-            abl_loop_hurry(lane->loop, &park->waiter);
-        }
-    }
-    pthread_mutex_unlock(&lock);
+    hurry_resting(lane);
 }
 
 /* Whoever reads or writes just now shall not wait any more. */
@@ -693,6 +828,7 @@ static apr_status_t stop(void *unused)
     int i;
 
     (void)unused;
+    atomic_store(&closing, true);
     shut_down_all();
     for (i = 0; i < n_lanes; i++) {
         abl_loop_stop(lanes[i].loop);
@@ -728,10 +864,11 @@ apr_status_t abl_park_child_init(apr_pool_t *pchild, abl_seat_counts_t *shared)
         return APR_SUCCESS;
     }
     counts = shared != NULL ? shared : &unseen;
+    child_pool = pchild;
     lanes = apr_pcalloc(pchild, (apr_size_t)needed * sizeof(*lanes));
     apr_pool_pre_cleanup_register(pchild, NULL, stop);
     while (rv == APR_SUCCESS && n_lanes < needed) {
-        rv = abl_loop_start(&lanes[n_lanes].loop, CREW);
+        rv = abl_loop_start(&lanes[n_lanes].loop, CREW, end_thread);
         n_lanes += rv == APR_SUCCESS ? 1 : 0;
     }
     return rv;

@@ -51,6 +51,7 @@ void abl_park_leave_loop(void);
 
 /* Hooks. */
 void abl_park_on_suspend(conn_rec *c, request_rec *r);
+int abl_park_on_request(request_rec *r); /* post_read_request */
 int abl_park_on_log(request_rec *r);
 void abl_park_on_stopping(apr_pool_t *pchild, int graceful);
 

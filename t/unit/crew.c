@@ -17,7 +17,7 @@
 static abl_crew_t *crew;
 static atomic_bool ends;
 static sem_t got_role, came_back, go_on;
-static atomic_int holders, rounds, taken, left;
+static atomic_int holders, rounds, taken, left, ended;
 static atomic_bool two;
 static unsigned char kinds[4096];
 
@@ -50,16 +50,22 @@ static void reset(void)
     sem_init(&go_on, 0, 0);
 }
 
+static void note_end(void)
+{
+    atomic_fetch_add(&ended, 1);
+}
+
 static void start(int most, abl_crew_work_t *work)
 {
     reset();
-    ck_assert_int_eq(abl_crew_start(&crew, most, work, NULL), APR_SUCCESS);
+    ck_assert_int_eq(abl_crew_start(&crew, most, work, note_end, NULL), APR_SUCCESS);
 }
 
 static void stop(void)
 {
     atomic_store(&ends, true);
     abl_crew_stop(crew);
+    ck_assert_int_gt(atomic_load(&ended), 0); /* each before it was over */
 }
 
 static void until_the_end(void)

@@ -68,7 +68,7 @@ static bool was_called(somebody_t *s, int ms)
 
 static void start(void)
 {
-    ck_assert_int_eq(abl_loop_start(&loop, 1), APR_SUCCESS);
+    ck_assert_int_eq(abl_loop_start(&loop, 1, NULL), APR_SUCCESS);
 }
 
 static void make_pair(int fds[2])
@@ -375,7 +375,7 @@ START_TEST(one_that_is_stuck)
     somebody_t stuck, others[3];
     int i;
 
-    ck_assert_int_eq(abl_loop_start(&loop, 4), APR_SUCCESS);
+    ck_assert_int_eq(abl_loop_start(&loop, 4, NULL), APR_SUCCESS);
     sem_init(&release, 0, 0);
     begin(&stuck, -1, 0, -1, 0);
     for (i = 0; i < 3; i++) {
