@@ -1,0 +1,84 @@
+# What a client notices of it that its connection is looked after by the module and not by httpd: nothing.
+# SPDX-License-Identifier: Apache-2.0
+use Abl::Test bound => 120;
+use Time::HiRes qw(time);
+
+plan skip_all => 'only the event MPM can let a request wait without a thread' if Abl::Server->default_mpm ne 'event';
+
+my $m = Abl::Member->start(name => 'a');
+
+sub kept { my ($s, @fields) = @_; my $c = $s->client; is($c->ask('GET', '/length/5', [@fields])->status, 200, 'a first request'); return $c }
+
+for my $lane (qw(on off)) {
+    subtest "BalancerLane $lane: KeepAliveTimeout" => sub {
+        my $s = Abl::Server->start(
+            threads => 8, conf => balancer('app', $m) . "BalancerLane $lane\n", files => { 'static/a.txt' => "file\n" },
+            vhosts  => [ map { ("$_->[0].test" => "BalancerPass / app\nBalancerStatic /static\n$_->[1]") } [ a => '' ], [ b => "KeepAliveTimeout 1\n" ] ],
+        );
+        my ($a, $b, $both) = (kept($s, Host => 'a.test'), kept($s, Host => 'b.test'), kept($s, Host => 'a.test'));
+        is($both->ask('GET', '/static/a.txt', [ Host => 'b.test' ])->status, 200, 'a file of another host');
+        my $from = time;
+        ok($_->await_end(6), 'is the last host\'s own') for $b, $both;
+        cmp_ok(time - $from, '>', 0.7, 'not before its time');
+        is($a->ask('GET', '/length/5', [ Host => 'a.test' ])->status, 200, 'and the one of a host that has none is the main server\'s');
+        $s->log_ok;
+    };
+
+    subtest "BalancerLane $lane: a client that ends its side at once" => sub {
+        my $s = Abl::Server->start(threads => 8, status => 1, conf => balancer('app', $m) . "BalancerLane $lane\nBalancerPass / app\n");
+        for my $before (0 .. 3) {
+            my $c = $s->client;
+            is($c->ask('GET', '/length/5')->status, 200, 'one before') for 1 .. $before;
+            $c->request('GET', '/length/7');
+            $c->half_close;
+            my $r = $c->response;
+            is($r->status, 200, "gets its answer, after $before others");
+        }
+        is($s->unrest, '', 'nothing is left');
+        $s->log_ok;
+    };
+
+    subtest "BalancerLane $lane: idle clients make room" => sub {
+        my $s = Abl::Server->start(
+            threads => 4, children => 1, conf => balancer('app', $m) . "BalancerLane $lane\nBalancerPass / app\nAsyncRequestWorkerFactor 2\nKeepAliveTimeout 30\n");
+        my @idle = map { kept($s) } 1 .. 2;
+        my @busy = map { my $c = $s->client; $c->send("GET /length/5 HTTP/1.1\r\nHo"); $c } 1 .. 6;    # more than threads
+        my $new  = $s->client(timeout => 20);
+        $new->request('GET', '/length/7');
+        my $from = time;
+        $_->close for @busy[ 0 .. 3 ];
+        is($new->response->status, 200, 'for a new one, when a worker is free again');
+        cmp_ok(time - $from, '<', 5 * patience, 'at once, and not after KeepAliveTimeout');
+        $_->close for @busy;
+        $s->log_ok(allow => [ qr/AH00484/, qr/AH10159/ ]);
+    };
+
+    subtest "BalancerLane $lane: modules that keep something with their thread" => sub {
+        my $s = Abl::Server->start(
+            threads => 8, modules => ['lua'],
+            files   => { 'static/x.lua' => "require 'apache2'\nfunction handle(r)\n    r:puts('lua\\n')\n    return apache2.OK\nend\n" },
+            conf    => balancer('app', $m) . "BalancerLane $lane\nBalancerPass / app\nBalancerStatic /static\nLuaScope thread\nAddHandler lua-script .lua\n",
+        );
+        my $c = kept($s);
+        for my $turn (1 .. 5) {
+            is($c->ask('GET', '/static/x.lua')->body, "lua\n", "turn $turn");
+            is($c->ask('GET', '/length/6')->status, 200, 'and a member');
+        }
+        $s->log_ok;
+    };
+}
+
+subtest 'MaxConnectionsPerChild' => sub {
+    my $s = Abl::Server->start(threads => 8, status => 1, conf => balancer('app', [ $m, 'concurrency=1' ]) . "BalancerPass / app\nMaxConnectionsPerChild 20\n");
+    my @waits = ($s->client(timeout => 20));
+    $m->forget;
+    $_->request('GET', '/gate') for @waits;
+    $m->await_requests(1);
+    my @more = map { my $c = $s->client(timeout => 20); $c->request('GET', '/length/5', [ Connection => 'close' ]); $c } 1 .. 40;
+    $m->release;
+    is(scalar(grep { $_->response->status == 200 } @waits, @more), 41, 'all are answered, by children that come and go');
+    is($s->unrest, '', 'nothing is left');
+    $s->log_ok;
+};
+
+done_testing;
