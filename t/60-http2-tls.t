@@ -91,6 +91,31 @@ for my $version ('--http1.1', '--http2') {
     };
 }
 
+# the connection is adopted, and what waits on it is parked
+subtest 'many requests on one TLS connection' => sub {
+    my @path = map { ('/length/5', '/length/7?delay=60', '/static/a.txt', '/length/2000000', '/chunked/300000?delay=30', '/sse?n=3&ms=20') } 1 .. 3;
+    my ($code, $text) = curl('--http1.1', map { ('-o', '/dev/null', '-w', "%{http_code} %{size_download} %{num_connects}\n", url($_)) } @path);
+    is($code, 0, 'asked');
+    my $events = length "data: 1\n\ndata: 2\n\ndata: 3\n\n";
+    my @lines  = map { ("200 5 0\n", "200 7 0\n", "200 7 0\n", "200 2000000 0\n", "200 300000 0\n", "200 $events 0\n") } 1 .. 3;
+    is($text =~ s/\A(200 5) 1\n/$1 0\n/r, join('', @lines), 'all are answered, and but for the first none connects');
+    ($code, $text) = curl('--http1.1', '--limit-rate', '2M', url('/length/3000000'));
+    is(sha1_hex($text), sha1_hex(pattern(3_000_000)), 'a client that takes its time');
+    ($code, $text) = curl('--http1.1', '--limit-rate', '500K', '--data-binary', '@' . $s->dir . '/htdocs/body.bin', '--max-time', 30, url('/echo'));
+    is($m->last_request->{sha1}, sha1_hex(pattern(2_000_000)), 'and one that sends slowly');
+};
+
+# A client of HTTP/1.1 that changes to HTTP/2 on a connection that is adopted by then.
+subtest 'an upgrade to HTTP/2 on a kept connection' => sub {
+    my $c = $s->client;
+    is($c->ask('GET', '/length/5')->status, 200, 'HTTP/1.1 first') for 1 .. 2;
+    $c->request('GET', '/length/9', [ Connection => 'Upgrade, HTTP2-Settings', Upgrade => 'h2c', 'HTTP2-Settings' => 'AAMAAABkAAQAAP__' ]);
+    like($c->start_response->status, qr/\A(?:101|200)\z/, 'then the upgrade is accepted or refused');
+    my $others = join ' ', map { $s->client->ask('GET', "/length/$_")->status } 1 .. 5;
+    is($others, '200 200 200 200 200', 'nobody else is kept by it');
+    $c->abort;
+};
+
 subtest 'many streams on one connection' => sub {
     my ($code, $text) = curl('--http2', '--parallel', '--parallel-max', 20,
         map { ('-o', '/dev/null', '-w', "%{http_code} %{http_version}\n", url("/delay/$_")) } 1 .. 20);
