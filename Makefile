@@ -6,10 +6,10 @@
 #   make demo            installs what is missing and shows the module at work on 127.0.0.1:8080
 #   make check           installs what is missing and passes all tests
 #
-# and for those who change it: check-asan, check-clang, fuzz, lint, bench.
+# and for those who change it: check-drivers, check-asan, check-tsan, check-clang, fuzz, lint, bench.
 
 .DEFAULT_GOAL := all
-.PHONY: all install uninstall clean deps check check-asan check-clang lint demo bench
+.PHONY: all install uninstall clean deps check check-drivers check-asan check-tsan check-clang lint demo bench
 
 include apxs.mk
 include t/unit/unit.mk
@@ -70,6 +70,17 @@ check:
 	@$(MAKE) --no-print-directory deps FOR=check
 	@$(MAKE) -s --no-print-directory all unit modules check-clang fuzz-replay
 	$(PROVE) $(UNIT_TESTS) t/*.t
+
+# Not part of check, for its time: the integration tests in each way of waiting: every request that waits is parked at once; and a worker waits for it.
+check-drivers: modules
+	ABL_CONF='BalancerInline 0' $(PROVE) t/[1-8]*.t
+	ABL_CONF='BalancerInline 1s%BalancerLane off' $(PROVE) t/[1-8]*.t
+
+# What runs in several threads and needs no httpd, under ThreadSanitizer.
+check-tsan: build/tsan/Makefile
+	@$(MAKE) --no-print-directory deps FOR=check
+	@$(MAKE) -s --no-print-directory -C build/tsan unit UNIT_CC=gcc UNIT_EXTRA=-fsanitize=thread
+	TSAN_OPTIONS=halt_on_error=1 prove $(patsubst %,build/tsan/build/unit/%.t,crew loop stash spool exchange exchange_queue exchange_stashed pool)
 
 # A copy of the sources, so that objects of other compilers and flags stay apart.
 build/%/Makefile: FORCE

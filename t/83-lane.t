@@ -102,7 +102,7 @@ for my $lane (qw(on off)) {
 }
 
 subtest 'restarts' => sub {
-    my $s = server("KeepAliveTimeout 20\n");
+    my $s = server("BalancerLane on\nKeepAliveTimeout 20\n");
     my @c = kept($s, 4);
     my $generation = sub { return scalar(() = $s->log =~ /resuming normal operations/g) };
     $c[0]->request('GET', '/length/9', [ 'X-Slow' => 2000 ]);
@@ -119,7 +119,7 @@ subtest 'restarts' => sub {
 
 # without the lane it is one of httpd's workers that reads, and httpd has to kill the child
 subtest 'a stop ends half a request' => sub {
-    my $s = server('');
+    my $s = server("BalancerLane on\n");
     my ($c) = kept($s, 1);
     $c->send("GET /length/11 HTTP/1.1\r\nHos");
     undisturbed('meanwhile', $s->client);

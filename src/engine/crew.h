@@ -23,7 +23,7 @@ typedef void abl_crew_work_t(void *ctx);
 
 /* Starts at most `most` threads, as many as it takes. One: nobody ever stands by. `end`: what each thread
  * does before it ends; NULL: nothing. Returns errno's reason. */
-apr_status_t abl_crew_start(abl_crew_t **crew, int most, abl_crew_work_t *work, void (*end)(void), void *ctx);
+apr_status_t abl_crew_start(abl_crew_t **made, int most, abl_crew_work_t *work, void (*end)(void), void *ctx);
 
 /* Is this thread the holder? Any thread. */
 bool abl_crew_has_role(const abl_crew_t *crew);

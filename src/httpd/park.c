@@ -115,11 +115,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects the list */
 static abl_park_t *all;
 
 /* What a loop's thread has been given back by the work it is doing itself. */
-static _Thread_local struct {
-    bool at_work;
+typedef struct given_t {
     abl_park_t *park;
     abl_waiter_fn_t *to;
-} here;
+} given_t;
+
+static _Thread_local given_t *here; /* NULL: this thread is not a loop's at work */
 
 static void go_on(abl_park_t *park);
 
@@ -151,9 +152,9 @@ static void enter_list(abl_park_t *park)
 /* The owner is the loop from here on, or as soon as its thread has come back from this work. */
 static void give(abl_park_t *park, abl_waiter_fn_t *to)
 {
-    if (here.at_work) {
-        here.park = park;
-        here.to = to;
+    if (here != NULL) {
+        here->park = park;
+        here->to = to;
     } else {
         abl_loop_post(park->lane->loop, &park->waiter, to);
     }
@@ -193,26 +194,17 @@ static void on_worker(void *baton)
 /* Modules keep things in the pool of the thread that serves a request: a loop's thread needs one, too. */
 static _Thread_local apr_pool_t *own_pool;
 
-#if AP_HAS_THREAD_LOCAL
-
 static bool is_httpds_thread(void)
 {
+#if AP_HAS_THREAD_LOCAL
     apr_thread_t *thread = NULL;
 
     if (own_pool == NULL && ap_thread_current_create(&thread, NULL, child_pool) == APR_SUCCESS) {
         own_pool = apr_thread_pool_get(thread);
     }
+#endif
     return own_pool != NULL;
 }
-
-#else
-
-static bool is_httpds_thread(void)
-{
-    return false;
-}
-
-#endif
 
 static void end_thread(void)
 {
@@ -226,20 +218,20 @@ static void end_thread(void)
 static bool work_here(abl_park_t *park, void (*work)(void *park))
 {
     abl_loop_t *loop = park->lane->loop;
+    given_t given = {NULL, NULL};
     bool is_back;
 
     if (!park->stays || !is_httpds_thread() || !abl_loop_enter(loop)) {
         return false;
     }
-    here.at_work = true;
-    here.park = NULL;
+    here = &given;
     work(park);
-    here.at_work = false;
+    here = NULL;
     is_back = abl_loop_exit(loop);
-    if (here.park != NULL && is_back) {
-        here.to(&here.park->waiter);
-    } else if (here.park != NULL) {
-        abl_loop_post(loop, &here.park->waiter, here.to);
+    if (given.park != NULL && is_back) {
+        given.to(&given.park->waiter);
+    } else if (given.park != NULL) {
+        abl_loop_post(loop, &given.park->waiter, given.to);
     }
     return true;
 }
@@ -255,12 +247,12 @@ static void call_worker(abl_park_t *park, void (*work)(abl_park_t *park))
 
 bool abl_park_on_loop(void)
 {
-    return here.at_work;
+    return here != NULL;
 }
 
 void abl_park_leave_loop(void)
 {
-    if (here.at_work) {
+    if (here != NULL) {
         abl_loop_leave();
     }
 }
@@ -710,7 +702,7 @@ bool abl_park_idle(conn_rec *c)
 {
     abl_park_t *park;
 
-    if (lanes == NULL || here.at_work || abl_connection_of(c)->park != NULL ||
+    if (lanes == NULL || here != NULL || abl_connection_of(c)->park != NULL ||
         abl_server_conf(c->base_server)->lane == 0) {
         return false;
     }

@@ -28,9 +28,9 @@ typedef struct abl_parking_t {
     void *ctx;
 } abl_parking_t;
 
-/* Makes the loops and learns about the MPM. Child, at its start. `counts`: where to say how many there are;
+/* Makes the loops and learns about the MPM. Child, at its start. `shared`: where to say how many there are;
  * NULL: nowhere. Returns errno's reason. */
-apr_status_t abl_park_child_init(apr_pool_t *pchild, abl_seat_counts_t *counts);
+apr_status_t abl_park_child_init(apr_pool_t *pchild, abl_seat_counts_t *shared);
 
 /* May this request be parked? Worker, in the handler. */
 bool abl_park_may(const request_rec *r);

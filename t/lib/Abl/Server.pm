@@ -106,7 +106,7 @@ sub _write_conf {
     if ($o{module}) {
         die module_path() . " is missing; run make first\n" unless -f module_path();
         $text .= 'LoadModule appbalance_module "' . module_path() . "\"\n";
-        $text .= "$ENV{ABL_CONF}\n" if defined $ENV{ABL_CONF};    # the whole suite, with a directive more
+        $text .= ($ENV{ABL_CONF} =~ s/%/\n/gr) . "\n" if defined $ENV{ABL_CONF};    # the whole suite, with directives more, % between them
     }
     $text .= <<"END";
 ServerRoot "$dir"
