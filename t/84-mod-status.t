@@ -17,8 +17,8 @@ sub figure { my ($name) = @_; return figures()->{$name} }
 my @c = map { $s->client } 1 .. 12;
 $_->request('GET', '/gate') for @c;
 ok($m->await_requests(12), 'they all wait for the member');
-ok((wait_until { figure('BalancerParkedRequests') == 12 }), 'and are shown') or diag(explain(figures()));
-is(figure('BalancerAdoptedConnections'), 12, 'their connections too');
+ok((wait_until { figure('AppbalanceParkedRequests') == 12 }), 'and are shown') or diag(explain(figures()));
+is(figure('AppbalanceAdoptedConnections'), 12, 'their connections too');
 cmp_ok(figure('BusyWorkers'), '<', 4, 'they are not busy workers');
 like($s->client->ask('GET', '/server-status')->body, qr/12 requests wait without a worker/, 'for people');
 my $sum = 0;
@@ -26,8 +26,8 @@ $sum += $_->{parked} for @{ $s->status_json->{seats} };
 is($sum, 12, 'and in balancer-status');
 $m->release;
 $_->response for @c;
-ok((wait_until { figure('BalancerParkedRequests') == 0 }), 'nobody waits any more');
-is(figure('BalancerAdoptedConnections'), 12, 'the connections are kept');
+ok((wait_until { figure('AppbalanceParkedRequests') == 0 }), 'nobody waits any more');
+is(figure('AppbalanceAdoptedConnections'), 12, 'the connections are kept');
 
 my $before = figures()->{'Total Accesses'};
 for my $turn (1 .. 5) { $_->ask('GET', '/length/100000') for @c }
@@ -36,7 +36,7 @@ cmp_ok($after->{'Total Accesses'} - $before, '>=', 60, 'their requests are count
 cmp_ok($after->{'Total Accesses'} - $before, '<=', 62, 'once') or diag(explain($after));
 cmp_ok($after->{'Total kBytes'}, '>=', 60 * 100_000 / 1024, 'and their bytes');
 $_->close for @c;
-ok((wait_until { figure('BalancerAdoptedConnections') == 0 }), 'closed connections are gone');
+ok((wait_until { figure('AppbalanceAdoptedConnections') == 0 }), 'closed connections are gone');
 is($s->unrest, '', 'nothing is left');
 $s->log_ok;
 

@@ -168,7 +168,7 @@ int abl_status_extend(request_rec *r, int flags)
         adopted += seats[n].adopted;
     }
     if (flags & AP_STATUS_SHORT) {
-        ap_rprintf(r, "BalancerParkedRequests: %u\nBalancerAdoptedConnections: %u\n", parked, adopted);
+        ap_rprintf(r, "AppbalanceParkedRequests: %u\nAppbalanceAdoptedConnections: %u\n", parked, adopted);
     } else {
         ap_rprintf(
             r,
