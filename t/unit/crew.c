@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "await.h"
 #include "base/clock.h"
 #include "engine/crew.h"
 #include "unit.h"
@@ -26,18 +27,6 @@ static void pause_ms(int ms)
     struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
 
     nanosleep(&ts, NULL);
-}
-
-static bool await(sem_t *sem, int ms)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    return sem_timedwait(sem, &until) == 0;
 }
 
 static void reset(void)

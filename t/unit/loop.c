@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "await.h"
 #include "base/clock.h"
 #include "engine/loop.h"
 #include "unit.h"
@@ -56,14 +57,7 @@ static void begin(somebody_t *s, int fd0, uint32_t events0, int fd1, uint32_t ev
 
 static bool was_called(somebody_t *s, int ms)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    return sem_timedwait(&s->called, &until) == 0;
+    return await(&s->called, ms);
 }
 
 static void start(void)
