@@ -143,6 +143,7 @@ apr_status_t abl_conn_read(abl_conn_t *conn, bool *more)
         rc = recv(conn->fd, conn->buffer + conn->end, room, 0);
     } while (rc < 0 && errno == EINTR);
     *more = rc > 0 && (size_t)rc == room;
+    conn->drained = !*more;
     if (rc < 0) {
         return errno;
     }
@@ -163,10 +164,13 @@ void abl_conn_compact(abl_conn_t *conn)
     }
 }
 
-bool abl_conn_fit(abl_conn_t *conn)
+bool abl_conn_fit(const abl_conn_t *conn)
 {
     char byte;
 
+    if (conn->drained && abl_loop_is_quiet(&conn->line, conn->fd)) {
+        return true;
+    }
     return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 

@@ -8,6 +8,7 @@
 #ifndef ABL_ENGINE_CONN_H
 #define ABL_ENGINE_CONN_H
 
+#include "engine/loop.h"
 #include "engine/member.h"
 
 #include <apr_errno.h>
@@ -21,6 +22,8 @@ typedef struct abl_conn_t {
     int64_t born;            /* abl_clock_now() when it was opened */
     int64_t idle_since;      /* when it was last given to the pool */
     bool reused;             /* it has carried an answer before */
+    bool drained;            /* the last read found less than there was room for */
+    abl_line_t line;         /* the loops' */
     uint64_t bytes;          /* both ways, since it was opened or taken from the pool */
     size_t start, end;       /* unused bytes are buffer[start..end) */
     char *buffer;            /* ABL_CONN_BUFFER of them; NULL: nothing was read since it rested */
@@ -49,8 +52,9 @@ void abl_conn_rest(abl_conn_t *conn);
 /* Moves the unused bytes to the front of the buffer. */
 void abl_conn_compact(abl_conn_t *conn);
 
-/* Is an idle connection still fit for a request: open, and nothing arrived that nobody asked for? */
-bool abl_conn_fit(abl_conn_t *conn);
+/* Is an idle connection still fit for a request: open, and nothing arrived that nobody asked for? What a loop
+ * watches it knows without a look. */
+bool abl_conn_fit(const abl_conn_t *conn);
 
 /* No more bytes will be sent; reading goes on. */
 void abl_conn_shutdown_write(abl_conn_t *conn);

@@ -15,7 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define LOOK_EVERY (2 * ABL_MS) /* and so long a holder that sleeps is waited for */
+#define LOOK_EVERY (4 * ABL_MS) /* each look costs a switch of threads */
+#define ASLEEP (2 * ABL_MS)     /* so long a holder that sleeps is waited for, at least */
 #define TOO_LONG (100 * ABL_MS) /* for one that computes, or that others keep from computing */
 #define LOOKS 25                /* without a sign of life: the one that stands by may sleep */
 #define SPARE 2                 /* threads that stand by; who comes back and finds so many ends */
@@ -148,7 +149,7 @@ static bool take_over_locked(abl_crew_t *crew)
     int64_t entered = atomic_load(&crew->entered);
     int64_t now = abl_clock_now();
 
-    if (entered == 0 || now - entered < LOOK_EVERY ||
+    if (entered == 0 || now - entered < ASLEEP ||
         (now - entered < TOO_LONG && is_running(atomic_load(&crew->holder))) || !win_role(crew, entered)) {
         return false;
     }

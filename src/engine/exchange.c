@@ -110,16 +110,14 @@ static void unanswered(abl_exchange_t *x)
 
 static bool got_member(abl_exchange_t *x)
 {
-    int64_t now = abl_clock_now();
-
     if (x->last_member >= 0) {
         x->events->on_retry(x->ctx, x->last_member, x->why, x->why_rv);
     } else {
-        x->started = now;
+        x->started = x->now;
     }
     x->last_member = x->member;
     x->leased = true;
-    x->taken_at = now;
+    x->taken_at = x->now;
     x->first_byte_at = 0;
     x->address = 0;
     x->connect_until = 0;
@@ -137,10 +135,11 @@ static bool got_nobody(abl_exchange_t *x)
 static bool queue_up(abl_exchange_t *x)
 {
     if (x->queue_until == 0) {
-        x->queue_until = abl_clock_now() + x->balancer->queue.timeout;
+        x->queue_until = x->now + x->balancer->queue.timeout;
     }
     x->wait.queued = true;
     x->wait.fd = abl_ticket_fd(x->ticket);
+    x->wait.conn = NULL;
     x->wait.what = ABL_READY_MEMBER_READ | ABL_READY_CLIENT_GONE;
     x->wait.deadline = x->queue_until;
     x->step = step_queued;
@@ -151,7 +150,7 @@ static bool step_take(abl_exchange_t *x)
 {
     apr_status_t rv;
 
-    if (x->last_member >= 0 && abl_clock_now() - x->started > ABL_RETRY_WINDOW) {
+    if (x->last_member >= 0 && x->now - x->started > ABL_RETRY_WINDOW) {
         return got_nobody(x);
     }
     rv = abl_ledger_take(x->balancer->ledger, &x->want, &x->member, &x->ticket);
@@ -224,27 +223,28 @@ static bool may_use_idle(const abl_exchange_t *x)
            request->head.upgrade == NULL && !x->fresh_only && !x->body_begun;
 }
 
-static abl_conn_t *take_idle(abl_exchange_t *x, int64_t now)
+static abl_conn_t *take_idle(abl_exchange_t *x)
 {
     abl_pool_t *pool = x->balancer->pools[x->member];
 
-    return pool != NULL && may_use_idle(x) ? abl_pool_take(pool, now) : NULL;
+    return pool != NULL && may_use_idle(x) ? abl_pool_take(pool, x->now) : NULL;
 }
 
-static void wait_for_connect(abl_exchange_t *x, int fd, unsigned what, int64_t deadline)
+static void wait_for_connect(abl_exchange_t *x, unsigned what, int64_t deadline)
 {
-    x->wait.fd = fd;
+    x->wait.fd = x->conn != NULL ? x->conn->fd : -1;
+    x->wait.conn = x->conn;
     x->wait.what = what | ABL_READY_CLIENT_GONE;
     x->wait.deadline = deadline;
 }
 
 /* A Unix socket's backlog is full. The member is busy, not gone, and there is nothing to poll for: its kernel
  * queue has no descriptor. */
-static bool wait_for_backlog(abl_exchange_t *x, int64_t now)
+static bool wait_for_backlog(abl_exchange_t *x)
 {
-    int64_t again = now + ABL_BACKLOG_PAUSE;
+    int64_t again = x->now + ABL_BACKLOG_PAUSE;
 
-    wait_for_connect(x, -1, 0, again < x->connect_until ? again : x->connect_until);
+    wait_for_connect(x, 0, again < x->connect_until ? again : x->connect_until);
     x->step = step_backlog;
     return false;
 }
@@ -261,30 +261,29 @@ static bool step_backlog(abl_exchange_t *x)
 static bool step_open(abl_exchange_t *x)
 {
     const abl_member_t *member = &x->balancer->members[x->member];
-    int64_t now = abl_clock_now();
     apr_status_t rv = APR_EHOSTUNREACH;
 
     if (x->connect_until == 0) {
-        x->conn = x->address == 0 ? take_idle(x, now) : NULL;
-        x->connect_until = now + x->timeouts->connect;
+        x->conn = x->address == 0 ? take_idle(x) : NULL;
+        x->connect_until = x->now + x->timeouts->connect;
     }
     if (x->conn != NULL) {
         return begin_transfer(x);
     }
     if (x->address < member->naddresses) {
-        rv = abl_conn_open(member, x->address, now, &x->conn);
+        rv = abl_conn_open(member, x->address, x->now, &x->conn);
     }
     if (rv == APR_SUCCESS) {
         return begin_transfer(x);
     }
-    if (APR_STATUS_IS_EAGAIN(rv) && now < x->connect_until) {
-        return wait_for_backlog(x, now);
+    if (APR_STATUS_IS_EAGAIN(rv) && x->now < x->connect_until) {
+        return wait_for_backlog(x);
     }
     if (x->conn == NULL) {
         connect_failed(x, rv);
         return true;
     }
-    wait_for_connect(x, x->conn->fd, ABL_READY_MEMBER_WRITE, x->connect_until);
+    wait_for_connect(x, ABL_READY_MEMBER_WRITE, x->connect_until);
     x->step = step_connecting;
     return false;
 }
@@ -332,6 +331,7 @@ bool abl_exchange_redirect(abl_exchange_t *x, const abl_exchange_events_t *event
 bool abl_exchange_run(abl_exchange_t *x, unsigned ready)
 {
     x->ready = ready;
+    x->now = abl_clock_now();
     if (ready & ABL_READY_CLIENT_GONE) {
         abl_transfer_finish(x, ABL_END_CLIENT_GONE, "the client closed its connection", APR_SUCCESS);
     }

@@ -99,6 +99,7 @@ typedef struct abl_wait_t {
     int fd;           /* the member's; while queued the ticket's, to be read */
     unsigned what;    /* MEMBER_READ, MEMBER_WRITE, CLIENT_READ; CLIENT_GONE: look whether the client left */
     int64_t deadline; /* abl_clock_now()'s scale; INT64_MAX: the client decides how long it takes */
+    abl_conn_t *conn; /* whose descriptor it is; NULL: the ticket's, or none */
 } abl_wait_t;
 
 #endif

@@ -11,11 +11,23 @@
 #include <apr_skiplist.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#define EVENTS 64 /* taken from the kernel at once */
+#define EVENTS 64       /* taken from the kernel at once */
+#define LINES_MAX 65536 /* descriptors above have no line */
+
+#define ENDED ((uint32_t)(EPOLLRDHUP | EPOLLHUP | EPOLLERR)) /* nothing comes after it */
+
+/* A line's other half. By descriptor and not by pointer: an event may still be on its way when the descriptor
+ * is another one's, who then looks in vain. */
+typedef struct watched_t {
+    abl_waiter_t *waiter;  /* the holder's; NULL: nobody waits just now */
+    _Atomic uint32_t came; /* meanwhile, or for good */
+} watched_t;
 
 struct abl_loop_t {
     int epoll;
@@ -25,6 +37,7 @@ struct abl_loop_t {
     apr_skiplist *timers; /* waiters with a deadline, the soonest first */
     abl_waiter_t *called; /* were posted, and are to be called in this round */
     abl_waiter_t *due;    /* the same with those who have waited */
+    watched_t *lines;     /* by descriptor; the kernel gives memory where it is used */
 
     pthread_mutex_t lock; /* protects what follows */
     abl_waiter_t *first;  /* posted */
@@ -128,7 +141,11 @@ static void make_due(abl_loop_t *loop, abl_waiter_t *waiter)
     }
 }
 
-/* A waiter's address is even: the lowest bit says which of its descriptors it is. */
+/* What an event brings back: 0 is the bell; a waiter's address, the lowest bit says which of its descriptors
+ * it is; or a line's descriptor. */
+#define IS_LINE UINT64_C(2)
+#define LINE_SHIFT 2
+
 static bool control(const abl_loop_t *loop, int what, abl_waiter_t *waiter, int i, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.u64 = (uintptr_t)waiter | (unsigned)i};
@@ -157,13 +174,73 @@ static bool watch_once(const abl_loop_t *loop, abl_waiter_t *waiter, int i, uint
            (errno == ENOENT && control(loop, EPOLL_CTL_ADD, waiter, i, events | EPOLLONESHOT));
 }
 
-static bool watch(const abl_loop_t *loop, abl_waiter_t *waiter, int i)
+/* A line is watched "edge-triggered": who is told that something came must read all of it before the kernel
+ * tells of more. Who has not is told anew by EPOLL_CTL_MOD. */
+static bool control_line(const abl_loop_t *loop, int what, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events | (uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLET),
+                                .data.u64 = (uint64_t)fd << LINE_SHIFT | IS_LINE};
+
+    return epoll_ctl(loop->epoll, what, fd, &event) == 0;
+}
+
+static bool watch_line_anew(abl_loop_t *loop, abl_line_t *line, int fd, uint32_t events)
+{
+    abl_loop_t *before = line->loop;
+
+    line->loop = loop;
+    atomic_store(&loop->lines[fd].came, 0);
+    if (before == loop) {
+        return control_line(loop, EPOLL_CTL_MOD, fd, events);
+    }
+    if (before != NULL) {
+        (void)control_line(before, EPOLL_CTL_DEL, fd, 0);
+    }
+    return control_line(loop, EPOLL_CTL_ADD, fd, events);
+}
+
+static bool watch_line(abl_loop_t *loop, abl_waiter_t *waiter)
+{
+    int fd = waiter->fd[0];
+    uint32_t came, events = wanted(waiter, 0);
+    watched_t *watched;
+
+    if (events == 0) {
+        return true;
+    }
+    watched = &loop->lines[fd];
+    watched->waiter = waiter;
+    if (waiter->line->loop != loop || !waiter->drained || events != EPOLLIN) {
+        return watch_line_anew(loop, waiter->line, fd, events);
+    }
+    came = atomic_fetch_and(&watched->came, ENDED);
+    if (came != 0) {
+        waiter->happened[0] = came | EPOLLIN;
+        make_due(loop, waiter);
+    }
+    return true;
+}
+
+bool abl_loop_is_quiet(const abl_line_t *line, int fd)
+{
+    return line->loop != NULL && atomic_load(&line->loop->lines[fd].came) == 0;
+}
+
+static bool has_line(const abl_waiter_t *waiter)
+{
+    return waiter->line != NULL && waiter->fd[0] < LINES_MAX;
+}
+
+static bool watch(abl_loop_t *loop, abl_waiter_t *waiter, int i)
 {
     uint32_t events = wanted(waiter, i), all = events | waiter->keep[i], before = waiter->watched_for[i];
 
     if (before != 0 && waiter->watched[i] != waiter->fd[i]) {
         unwatch(loop, waiter, i);
         before = 0;
+    }
+    if (i == 0 && has_line(waiter)) {
+        return watch_line(loop, waiter);
     }
     if (events == 0 || ((before & events) == events && (before & ~all) == 0)) {
         return true;
@@ -217,6 +294,9 @@ static void end_waiting(abl_loop_t *loop, abl_waiter_t *waiter)
     int i;
 
     waiter->is_waiting = waiter->is_due = false;
+    if (has_line(waiter) && wanted(waiter, 0) != 0) {
+        loop->lines[waiter->fd[0]].waiter = NULL;
+    }
     for (i = 0; i < ABL_WAITER_FDS; i++) {
         if (waiter->keep[i] != 0) {
             keeps = true;
@@ -265,6 +345,18 @@ static int until_first(abl_loop_t *loop)
     return left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
+static void note_line(abl_loop_t *loop, watched_t *watched, uint32_t events)
+{
+    abl_waiter_t *waiter = watched->waiter;
+    uint32_t told = waiter != NULL ? events & (wanted(waiter, 0) | EPOLLHUP | EPOLLERR) : 0;
+
+    if (told != 0) {
+        waiter->happened[0] |= events;
+        make_due(loop, waiter);
+    }
+    (void)atomic_fetch_or(&watched->came, events & (ENDED | (EPOLLIN & ~told)));
+}
+
 static void note(abl_loop_t *loop, const struct epoll_event *event)
 {
     abl_waiter_t *waiter;
@@ -274,6 +366,10 @@ static void note(abl_loop_t *loop, const struct epoll_event *event)
     if (event->data.u64 == 0) {
         ssize_t n = read(loop->bell, &rung, sizeof(rung));
         (void)n;
+        return;
+    }
+    if (event->data.u64 & IS_LINE) {
+        note_line(loop, &loop->lines[event->data.u64 >> LINE_SHIFT], event->events);
         return;
     }
     waiter = (abl_waiter_t *)(uintptr_t)(event->data.u64 & ~UINT64_C(1));
@@ -375,7 +471,10 @@ static apr_status_t set_up(abl_loop_t *loop, int crew, void (*end)(void))
     apr_skiplist_set_compare(loop->timers, compare, compare);
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     loop->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (loop->epoll < 0 || loop->bell < 0 || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->bell, &event) != 0) {
+    loop->lines = mmap(NULL, LINES_MAX * sizeof(watched_t), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (loop->lines == MAP_FAILED || loop->epoll < 0 || loop->bell < 0 ||
+        epoll_ctl(loop->epoll, EPOLL_CTL_ADD, loop->bell, &event) != 0) {
         return errno;
     }
     return abl_crew_start(&loop->crew, crew, run, end, loop);

@@ -27,6 +27,13 @@ typedef void abl_waiter_fn_t(abl_waiter_t *waiter);
 
 #define ABL_WAITER_FDS 2
 
+/* Part of whatever owns a descriptor that one waiter after the other waits for, to be read, such as a
+ * connection to a member: the kernel goes on watching it in between, and is not asked anew each time. Zeroed
+ * when the descriptor is opened; nothing has to be done when it is closed. The descriptor's owner's. */
+typedef struct abl_line_t {
+    abl_loop_t *loop; /* whose kernel table it is in; NULL: nobody's */
+} abl_line_t;
+
 /* Part of whatever waits. Zeroed before it is used for the first time. */
 struct abl_waiter_t {
     /* What for: the owner fills it in before abl_loop_wait(). */
@@ -34,6 +41,8 @@ struct abl_waiter_t {
     uint32_t events[ABL_WAITER_FDS]; /* EPOLLIN, EPOLLOUT, EPOLLRDHUP; 0: the descriptor is left alone */
     int64_t deadline;                /* abl_clock_now()'s scale; INT64_MAX: none */
     abl_waiter_fn_t *on_ready;
+    abl_line_t *line; /* fd[0]'s; NULL: it has none */
+    bool drained;     /* with a line: the last read took all there was, and did not meet the end */
 
     /* For what the kernel goes on watching a descriptor between two waits, because it is likely to be asked
      * for again; 0: for nothing. 0 for both: no abl_loop_forget() is needed. */
@@ -65,6 +74,10 @@ void abl_loop_post(abl_loop_t *loop, abl_waiter_t *waiter, abl_waiter_fn_t *fn);
  * forgotten it, but for what it keeps: on_ready may wait again, hand it on or free it. Where the kernel
  * refuses to watch a descriptor the waiter is called as if it were late. */
 void abl_loop_wait(abl_loop_t *loop, abl_waiter_t *waiter);
+
+/* The descriptor's owner, any thread. True: the loop watches the line, and since it was last waited for has
+ * not seen anything come. */
+bool abl_loop_is_quiet(const abl_line_t *line, int fd);
 
 /* The loop's thread only: calls a waiter's on_ready soon, as if it were late. */
 void abl_loop_hurry(abl_loop_t *loop, abl_waiter_t *waiter);

@@ -348,7 +348,7 @@ bool abl_receive_pump(abl_exchange_t *x)
         }
         x->moved = true;
         if (x->first_byte_at == 0) {
-            x->first_byte_at = abl_clock_now();
+            x->first_byte_at = x->now;
         }
     }
     return true;

@@ -70,7 +70,7 @@ void abl_release(abl_exchange_t *x, bool keep)
     if (x->conn != NULL) {
         abl_pool_t *pool = x->balancer->pools[x->member];
         if (keep && pool != NULL) {
-            abl_pool_put(pool, &x->conn, abl_clock_now());
+            abl_pool_put(pool, &x->conn, x->now);
         } else {
             abl_conn_close(&x->conn);
         }

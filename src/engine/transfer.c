@@ -8,8 +8,9 @@
 void abl_transfer_begin(abl_exchange_t *x)
 {
     x->wait.fd = x->conn->fd;
+    x->wait.conn = x->conn;
     x->moved = false;
-    x->quiet_since = abl_clock_now();
+    x->quiet_since = x->now;
     abl_receive_begin(x);
     abl_send_begin(x);
 }

@@ -43,6 +43,7 @@ struct abl_exchange_t {
     bool (*step)(abl_exchange_t *x); /* true: call the (possibly new) step again; false: wait */
     unsigned ready;                  /* what the driver said, for the first step of this run */
     abl_wait_t wait;
+    int64_t now; /* when this run began: as good as now, unless the client's side has waited in between */
     int64_t started;
 
     /* the queue */

@@ -45,7 +45,7 @@ static void run(abl_drive_t *drive, bool on_worker)
     unsigned ready = drive->ready;
 
     drive->ready = 0;
-    drive->watch_from = abl_clock_now() + ABL_INLINE_WATCH_AFTER;
+    drive->watch_from = 0;
     drive->stash.on_worker = on_worker || drive->body.collected;
     drive->over = drive->over || !abl_exchange_run(drive->x, ready);
 }
@@ -153,7 +153,6 @@ static int64_t patience(const abl_drive_t *drive)
 /* Waits here for a moment, where that is likely to be worth it. 0: nothing has happened. */
 static unsigned wait_a_moment(const abl_drive_t *drive, const abl_wait_t *wait)
 {
-    int64_t now = abl_clock_now();
     unsigned ready = 0;
 
     if (abl_park_on_loop() || wait->queued || patience(drive) == 0 ||
@@ -161,24 +160,31 @@ static unsigned wait_a_moment(const abl_drive_t *drive, const abl_wait_t *wait)
         return 0;
     }
     if (atomic_fetch_add(&waiting, 1) < most) {
-        ready = abl_inline_wait(wait, &drive->client, is_writing(drive), now + patience(drive));
+        ready = abl_inline_wait(wait, &drive->client, is_writing(drive), abl_clock_now() + patience(drive));
     }
     atomic_fetch_sub(&waiting, 1);
     return ready;
 }
 
 /* A client that has ended its side may be one that waits for its answer: the member's is waited for first. */
-static bool watches_client(const abl_drive_t *drive, const abl_wait_t *wait)
+static bool watches_client(abl_drive_t *drive, const abl_wait_t *wait)
 {
+    int64_t now = abl_clock_now();
+
+    if (drive->watch_from == 0) {
+        drive->watch_from = now + ABL_INLINE_WATCH_AFTER;
+    }
     return drive->over || wait->queued || wait->fd < 0 || (wait->what & ABL_READY_CLIENT_READ) ||
-           is_writing(drive) || abl_clock_now() >= drive->watch_from;
+           is_writing(drive) || now >= drive->watch_from;
 }
 
-static void fill_waiter(const abl_drive_t *drive, abl_waiter_t *waiter)
+static void fill_waiter(abl_drive_t *drive, abl_waiter_t *waiter)
 {
     abl_wait_t wait = wait_of(drive);
 
     waiter->fd[MEMBER] = wait.fd;
+    waiter->line = wait.conn != NULL ? &wait.conn->line : NULL;
+    waiter->drained = wait.conn != NULL && wait.conn->drained;
     waiter->events[MEMBER] = (wait.what & ABL_READY_MEMBER_READ ? (uint32_t)EPOLLIN : 0) |
                              (wait.what & ABL_READY_MEMBER_WRITE ? (uint32_t)EPOLLOUT : 0);
     waiter->fd[CLIENT] = drive->client.fd;
@@ -323,6 +329,7 @@ static void wait_for_body(const abl_drive_t *drive, abl_waiter_t *waiter)
     int64_t again = abl_clock_now() + LOOK_EVERY;
 
     waiter->fd[MEMBER] = -1;
+    waiter->line = NULL;
     waiter->fd[CLIENT] = drive->client.fd;
     waiter->events[CLIENT] = EPOLLIN;
     waiter->deadline = again < drive->client_until ? again : drive->client_until;

@@ -38,7 +38,8 @@ struct abl_drive_t {
     bool over;            /* the exchange has ended; the stash may still hold some of the answer */
     bool client_gone;     /* found out after the exchange had ended */
     unsigned ready;       /* what has happened, for the next run */
-    int64_t watch_from;   /* until then a client that ends its side is not looked for: the answer may come */
+    int64_t watch_from;   /* until then a client that ends its side is not looked for: the answer may come;
+                           * 0: it has not waited since something happened */
     int64_t client_until; /* when a client that takes nothing is given up; INT64_MAX: it is not waited for */
 };
 

@@ -273,6 +273,7 @@ static void begin_waiting(abl_waiter_t *waiter)
 static void wait_for_client(abl_park_t *park, uint32_t events, int64_t how_long, abl_waiter_fn_t *on_ready)
 {
     park->waiter.fd[0] = -1;
+    park->waiter.line = NULL;
     park->waiter.fd[CLIENT] = park->fd;
     park->waiter.events[CLIENT] = events;
     park->waiter.deadline = abl_clock_now() + how_long;
@@ -690,6 +691,8 @@ int abl_park(request_rec *r, const abl_parking_t *parking, const abl_waiter_t *w
 
     memcpy(park->waiter.fd, waiter->fd, sizeof(waiter->fd));
     memcpy(park->waiter.events, waiter->events, sizeof(waiter->events));
+    park->waiter.line = waiter->line;
+    park->waiter.drained = waiter->drained;
     park->waiter.deadline = waiter->deadline;
     park->waiter.on_ready = request_ready;
     park->parking = *parking;

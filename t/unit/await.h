@@ -22,4 +22,15 @@ static inline bool await(sem_t *sem, int ms)
     return sem_timedwait(sem, &until) == 0;
 }
 
+/* Where nobody posts. False: it has not come true. */
+static inline bool await_that(bool (*is_so)(void *), void *ctx, int ms)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+
+    while (!is_so(ctx) && ms-- > 0) {
+        nanosleep(&pause, NULL);
+    }
+    return is_so(ctx);
+}
+
 #endif

@@ -5,6 +5,7 @@
 #include "engine/pool.h"
 #include "engine/sweeper.h"
 #include "listener.h"
+#include "somebody.h"
 
 /* A connection to it; *other: its end of it. */
 static abl_conn_t *connect_to(listener_t *l, int64_t now, int *other)
@@ -57,6 +58,56 @@ START_TEST(no_more_than_idle_max)
     }
     ck_assert_int_eq(abl_pool_idle(pool), 2);
     ck_assert_int_eq(read(other[2], &byte, 1), 0); /* the third was closed */
+}
+END_TEST
+
+static void wait_for_answer(abl_loop_t *loop, abl_conn_t *conn, int other)
+{
+    somebody_t s;
+    bool more;
+
+    begin(&s, conn->fd, EPOLLIN, -1, 0);
+    s.waiter.line = &conn->line;
+    s.in = loop;
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert_int_eq(write(other, "x", 1), 1);
+    ck_assert(was_called(&s, 5000));
+    ck_assert_int_eq(abl_conn_read(conn, &more), APR_SUCCESS);
+    conn->start = conn->end;
+}
+
+static bool is_loud(void *conn)
+{
+    return !abl_loop_is_quiet(&((abl_conn_t *)conn)->line, ((abl_conn_t *)conn)->fd);
+}
+
+START_TEST(what_a_loop_has_watched_is_not_looked_at_twice)
+{
+    listener_t l;
+    int other[3];
+    int64_t now = abl_clock_now();
+    abl_conn_t *quiet = NULL;
+
+    start();
+    listener_open(&l);
+    l.member.idle_max = 3;
+    abl_pool_t *pool = abl_pool_create(&l.member);
+    for (int i = 0; i < 3; i++) {
+        abl_conn_t *conn = connect_to(&l, now, &other[i]), *same = conn;
+        wait_for_answer(loop, conn, other[i]);
+        abl_pool_put(pool, &conn, now);
+        if (i == 0) {
+            quiet = same;
+        } else {
+            ck_assert_int_eq(i == 1 ? (int)write(other[i], "HTTP/1.1 408", 12) : close(other[i]),
+                             i == 1 ? 12 : 0);
+            ck_assert(await_that(is_loud, same, 5000));
+        }
+    }
+    ck_assert_ptr_eq(abl_pool_take(pool, now), quiet);
+    ck_assert_int_eq(abl_pool_idle(pool), 0);
+    abl_conn_close(&quiet);
+    abl_loop_stop(loop);
 }
 END_TEST
 
@@ -126,5 +177,5 @@ START_TEST(the_sweeper_closes_without_being_asked)
 END_TEST
 
 UNIT_MAIN("pool", the_newest_is_used_first, no_more_than_idle_max,
-          closed_or_talking_connections_are_not_given_out, idleness_and_age_end_a_connection,
-          the_sweeper_closes_without_being_asked)
+          closed_or_talking_connections_are_not_given_out, what_a_loop_has_watched_is_not_looked_at_twice,
+          idleness_and_age_end_a_connection, the_sweeper_closes_without_being_asked)
