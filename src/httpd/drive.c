@@ -7,6 +7,7 @@
  */
 #include "httpd/drive.h"
 
+#include "httpd/lane.h"
 #include "httpd/park.h"
 #include "httpd/unblock.h"
 
@@ -155,7 +156,7 @@ static unsigned wait_a_moment(const abl_drive_t *drive, const abl_wait_t *wait)
 {
     unsigned ready = 0;
 
-    if (abl_park_on_loop() || wait->queued || patience(drive) == 0 ||
+    if (abl_lane_is_here() || wait->queued || patience(drive) == 0 ||
         (!drive->over && abl_exchange_expects(drive->x) > patience(drive))) {
         return 0;
     }
@@ -482,7 +483,7 @@ static int drive_here(abl_drive_t *drive)
 {
     int status;
 
-    abl_park_leave_loop();
+    abl_lane_leave();
     status = drive->collects ? collect_here(drive) : OK;
     if (status == OK) {
         status = drive->begin(drive);

@@ -7,6 +7,7 @@
 #include "httpd/affinity.h"
 #include "httpd/drive.h"
 #include "httpd/linger.h"
+#include "httpd/lane.h"
 #include "httpd/park.h"
 #include "httpd/respond.h"
 #include "httpd/unavailable.h"
@@ -333,7 +334,7 @@ static int serve(request_rec *r, const abl_section_t *section)
 int abl_handler_fixup(request_rec *r)
 {
     if (abl_handler_balancer(r->handler) == NULL || apr_table_get(r->headers_in, "Upgrade") != NULL) {
-        abl_park_leave_loop();
+        abl_lane_leave();
     }
     return DECLINED;
 }

@@ -11,6 +11,7 @@
 
 #include "httpd/connection.h"
 #include "httpd/drive.h"
+#include "httpd/lane.h"
 #include "httpd/park.h"
 
 #include "ap_mpm.h"
@@ -112,7 +113,7 @@ static bool next_request(conn_rec *c)
 
 static bool can_linger(const conn_rec *c)
 {
-    return most > 0 && !abl_park_on_loop() && c->cs != NULL && c->master == NULL &&
+    return most > 0 && !abl_lane_is_here() && c->cs != NULL && c->master == NULL &&
            !c->clogging_input_filters && patience(c) > 0;
 }
 

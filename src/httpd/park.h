@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Requests that wait without a thread, under the event MPM.
- *
- * A handler that returns SUSPENDED has httpd's worker let go of the connection. httpd 2.4 has no way back: so
- * from then on the connection is adopted, and this file is its MPM until it closes: it waits for the next
- * request, writes what is left, and lingers on close. The child's loop waits; whatever may block or take
- * long runs on httpd's workers.
- *
- * Nothing else in this module knows the MPM's states.
+ * Requests that wait without a thread, under the event MPM. What becomes of their connections is adopted.h's.
  */
 #ifndef ABL_HTTPD_PARK_H
 #define ABL_HTTPD_PARK_H
@@ -43,11 +36,6 @@ int abl_park(request_rec *r, const abl_parking_t *parking, const abl_waiter_t *w
  * the MPM. False: it is not. True: the process_connection hook returns OK and does not touch it any more.
  * Worker, outside of a request; everything that was written has been sent, and what was read used. */
 bool abl_park_idle(conn_rec *c);
-
-/* Is a loop's thread doing this thread's work? Then nothing must be waited for, not even for a moment, but
- * after the second. */
-bool abl_park_on_loop(void);
-void abl_park_leave_loop(void);
 
 /* Hooks. */
 void abl_park_on_suspend(conn_rec *c, request_rec *r);
