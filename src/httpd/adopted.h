@@ -44,8 +44,8 @@ struct abl_adopted_t {
 
 #define ABL_CLIENT 1 /* the waiter's descriptor that is the client's */
 
-/* The child begins. `counts`: what others are told. */
-void abl_adopted_child_init(abl_seat_counts_t *counts);
+/* The child begins. `told`: where others read how many there are. */
+void abl_adopted_child_init(abl_seat_counts_t *told);
 
 /* How many there are, each of which the MPM counts. Any thread. */
 int abl_adopted_count(void);
