@@ -80,7 +80,7 @@ check-drivers: modules
 check-tsan: build/tsan/Makefile
 	@$(MAKE) --no-print-directory deps FOR=check
 	@$(MAKE) -s --no-print-directory -C build/tsan unit UNIT_CC=gcc UNIT_EXTRA=-fsanitize=thread
-	TSAN_OPTIONS=halt_on_error=1 prove $(patsubst %,build/tsan/build/unit/%.t,crew loop stash spool exchange exchange_queue exchange_stashed pool)
+	TSAN_OPTIONS=halt_on_error=1 prove $(patsubst %,build/tsan/build/unit/%.t,crew loop loop_line stash spool exchange exchange_queue exchange_stashed pool)
 
 # A copy of the sources, so that objects of other compilers and flags stay apart.
 build/%/Makefile: FORCE

@@ -34,6 +34,24 @@ apr_status_t abl_lock_create(abl_shared_t *shared)
     return rc;
 }
 
+/* `until`: abl_clock_now()'s scale. */
+static int lock_until(pthread_mutex_t *lock, int64_t until)
+{
+#ifdef __SANITIZE_THREAD__ /* which does not know pthread_mutex_clocklock(), and would see no lock taken */
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_nsec += (until - abl_clock_now()) * 1000;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return pthread_mutex_timedlock(lock, &t);
+#else
+    struct timespec t = {.tv_sec = until / ABL_SECOND, .tv_nsec = until % ABL_SECOND * 1000};
+
+    return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &t);
+#endif
+}
+
 /* A process may be killed after it was woken and before it has the lock. If a third one had the lock in the
  * meantime, neither that one nor the kernel knows of those who still sleep (the kernel's handle_futex_death()
  * makes good for it only while nobody has the lock). So nobody sleeps for long. */
@@ -42,9 +60,7 @@ static int wait_for(pthread_mutex_t *lock)
     int rc;
 
     do {
-        int64_t until = abl_clock_now() + PATIENCE;
-        struct timespec t = {.tv_sec = until / ABL_SECOND, .tv_nsec = until % ABL_SECOND * 1000};
-        rc = pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &t);
+        rc = lock_until(lock, abl_clock_now() + PATIENCE);
     } while (rc == ETIMEDOUT);
     return rc;
 }
