@@ -18,8 +18,10 @@ sub generation { my ($s) = @_; return scalar(() = $s->log =~ /resuming normal op
 sub restart {
     my ($s) = @_;
     my $before = generation($s);
+    my @old = $s->children;
     $s->signal('USR1');
-    return wait_until { generation($s) > $before } 15;
+    return (wait_until { generation($s) > $before } 15)
+        && wait_until { !grep { $s->is_listening($_) } @old } 15;
 }
 
 # Rewrites the configuration's text, and restarts.

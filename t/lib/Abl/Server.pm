@@ -226,6 +226,19 @@ sub children {
     return @pids;
 }
 
+# Does this child still accept connections? One that is told to end does so until it has heard of it.
+sub is_listening {
+    my ($self, $pid) = @_;
+    my $port = sprintf '%04X', $self->port;
+    for (split /\n/, slurp('/proc/net/tcp')) {
+        my (undef, $address, undef, $state, @rest) = split;
+        next unless $address =~ /:$port\z/ && $state eq '0A';    # it listens
+        my $socket = "socket:[$rest[5]]";
+        return 1 if grep { (readlink || '') eq $socket } glob "/proc/$pid/fd/*";
+    }
+    return 0;
+}
+
 # The most memory any child ever had resident, in kB; 0 when no child can be read.
 sub peak_memory {
     my ($self) = @_;
