@@ -161,7 +161,7 @@ END_TEST
 
 START_TEST(from_loop_to_loop)
 {
-    abl_loop_t *other;
+    static abl_loop_t *other; /* a loop is never freed */
     line_t line;
 
     start();
