@@ -26,7 +26,7 @@
  * is another one's, who then looks in vain. */
 typedef struct watched_t {
     abl_waiter_t *waiter;  /* the holder's; NULL: nobody waits just now */
-    _Atomic uint32_t came; /* meanwhile, or for good */
+    _Atomic uint32_t came; /* what nobody was told of; and that it ended, of which one is told too soon */
 } watched_t;
 
 struct abl_loop_t {
@@ -174,8 +174,8 @@ static bool watch_once(const abl_loop_t *loop, abl_waiter_t *waiter, int i, uint
            (errno == ENOENT && control(loop, EPOLL_CTL_ADD, waiter, i, events | EPOLLONESHOT));
 }
 
-/* A line is watched "edge-triggered": who is told that something came must read all of it before the kernel
- * tells of more. Who has not is told anew by EPOLL_CTL_MOD. */
+/* A line is watched "edge-triggered": the kernel tells once that something came, and does not again before
+ * more comes. Who has not read all of it, or was not there, has it told anew by EPOLL_CTL_MOD. */
 static bool control_line(const abl_loop_t *loop, int what, int fd, uint32_t events)
 {
     struct epoll_event event = {.events = events | (uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLET),
@@ -186,39 +186,28 @@ static bool control_line(const abl_loop_t *loop, int what, int fd, uint32_t even
 
 static bool watch_line_anew(abl_loop_t *loop, abl_line_t *line, int fd, uint32_t events)
 {
-    abl_loop_t *before = line->loop;
+    bool is_here = line->loop == loop;
 
-    line->loop = loop;
+    if (line->loop != NULL && !is_here) {
+        (void)control_line(line->loop, EPOLL_CTL_DEL, fd, 0);
+    }
     atomic_store(&loop->lines[fd].came, 0);
-    if (before == loop) {
-        return control_line(loop, EPOLL_CTL_MOD, fd, events);
-    }
-    if (before != NULL) {
-        (void)control_line(before, EPOLL_CTL_DEL, fd, 0);
-    }
-    return control_line(loop, EPOLL_CTL_ADD, fd, events);
+    line->loop = control_line(loop, is_here ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, events) ? loop : NULL;
+    return line->loop != NULL;
 }
 
 static bool watch_line(abl_loop_t *loop, abl_waiter_t *waiter)
 {
     int fd = waiter->fd[0];
-    uint32_t came, events = wanted(waiter, 0);
-    watched_t *watched;
+    uint32_t events = wanted(waiter, 0);
 
     if (events == 0) {
         return true;
     }
-    watched = &loop->lines[fd];
-    watched->waiter = waiter;
-    if (waiter->line->loop != loop || !waiter->drained || events != EPOLLIN) {
-        return watch_line_anew(loop, waiter->line, fd, events);
-    }
-    came = atomic_fetch_and(&watched->came, ENDED);
-    if (came != 0) {
-        waiter->happened[0] = came | EPOLLIN;
-        make_due(loop, waiter);
-    }
-    return true;
+    loop->lines[fd].waiter = waiter;
+    return (events == EPOLLIN && waiter->drained && waiter->line->loop == loop &&
+            atomic_load(&loop->lines[fd].came) == 0) ||
+           watch_line_anew(loop, waiter->line, fd, events);
 }
 
 bool abl_loop_is_quiet(const abl_line_t *line, int fd)

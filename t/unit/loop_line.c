@@ -2,7 +2,7 @@
  *
  * Lines: the kernel is not asked anew for each wait, and nobody waits for what has come already.
  */
-#include <stdlib.h>
+#include <fcntl.h>
 
 #include "somebody.h"
 
@@ -176,6 +176,22 @@ START_TEST(from_loop_to_loop)
 }
 END_TEST
 
+START_TEST(what_cannot_be_watched_is_late)
+{
+    line_t line = {.near = open("/dev/null", O_RDONLY)};
+    somebody_t s;
+
+    start();
+    for (int i = 0; i < 2; i++) {
+        await_line(&s, &line, EPOLLIN, true, loop);
+        ck_assert(was_called(&s, 5000));
+        ck_assert(s.late);
+    }
+    abl_loop_stop(loop);
+    close(line.near);
+}
+END_TEST
+
 START_TEST(the_same_number_again)
 {
     line_t line;
@@ -198,4 +214,5 @@ START_TEST(the_same_number_again)
 END_TEST
 
 UNIT_MAIN("lines", one_after_the_other, what_came_while_nobody_waited, what_was_left_unread,
-          the_end_is_not_missed, writing_hides_nothing, from_loop_to_loop, the_same_number_again)
+          the_end_is_not_missed, writing_hides_nothing, from_loop_to_loop, what_cannot_be_watched_is_late,
+          the_same_number_again)
