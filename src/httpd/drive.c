@@ -192,6 +192,9 @@ static void fill_waiter(abl_drive_t *drive, abl_waiter_t *waiter)
     waiter->events[CLIENT] = (wait.what & ABL_READY_CLIENT_READ ? (uint32_t)EPOLLIN : 0) |
                              (wait.what & ABL_READY_CLIENT_GONE ? (uint32_t)EPOLLRDHUP : 0) |
                              (is_writing(drive) ? (uint32_t)EPOLLOUT : 0);
+    if (waiter->events[CLIENT] == 0) {
+        waiter->events[CLIENT] = EPOLLERR; /* a tunnel whose member takes nothing: has it gone altogether? */
+    }
     waiter->deadline = wait.deadline;
     if (!watches_client(drive, &wait)) {
         waiter->events[CLIENT] = 0;

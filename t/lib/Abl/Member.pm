@@ -19,7 +19,7 @@ use IO::Select;
 use IO::Socket::IP;
 use IO::Socket::UNIX;
 use JSON::PP ();
-use Socket qw(AF_UNIX SOCK_STREAM SOMAXCONN PF_UNSPEC);
+use Socket qw(AF_UNIX SOCK_STREAM SOMAXCONN PF_UNSPEC pack_sockaddr_un);
 use Time::HiRes qw(time);
 use Abl::Member::Loop;
 use Abl::Proc;
@@ -113,14 +113,32 @@ sub blackhole {
     return $absent[-1];
 }
 
-# Its backlog is full: a connection attempt is neither accepted nor refused.
+# Its backlog is full: a connection attempt is neither accepted nor refused. on => 'unix': not even begun.
 sub full {
-    my ($class) = @_;
+    my ($class, %o) = @_;
+    return $class->_full_unix if ($o{on} || '') eq 'unix';
     my $sock = IO::Socket::IP->new(LocalHost => '127.0.0.1', Listen => 1) or die "listen: $@\n";
     my $self = bless { on => 'ip4', port => $sock->sockport, keep => [$sock], owner => $$ }, $class;
     for (1 .. 16) {
         my $filler = IO::Socket::IP->new(PeerHost => '127.0.0.1', PeerPort => $self->{port}, Timeout => 0.2);
         if (!$filler) { push @absent, $self; return $self }
+        push @{ $self->{keep} }, $filler;
+    }
+    die "the backlog does not fill up\n";
+}
+
+sub _full_unix {
+    my ($class) = @_;
+    my $dir = File::Temp::tempdir('abl-member-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    chmod 0755, $dir;
+    my $path = "$dir/socket";
+    my $sock = IO::Socket::UNIX->new(Local => $path, Listen => 1) or die "listen: $@ $!\n";
+    chmod 0777, $path;
+    push @absent, my $self = bless { on => 'unix', path => $path, keep => [$sock], owner => $$ }, $class;
+    for (1 .. 16) {
+        socket my $filler, AF_UNIX, SOCK_STREAM, PF_UNSPEC or die "socket: $!\n";
+        IO::Handle::blocking($filler, 0);
+        CORE::connect($filler, pack_sockaddr_un($path)) or return $self;
         push @{ $self->{keep} }, $filler;
     }
     die "the backlog does not fill up\n";

@@ -239,11 +239,11 @@ $early{'early-413'} = 1;
 
 # ---- endings
 
-# Announces 100 bytes, sends 10, closes (?rst=1: resets).
+# /short/N?length=&then=: announces 100 bytes or so many, sends 10 and N more, closes (?rst=1: resets).
 $behaviour{short} = sub {
-    my ($member, $c, undef, $p) = @_;
+    my ($member, $c, $n, $p) = @_;
     my $head = _head($member, $c, 200, 'Content-Type' => 'text/plain', 'Content-Length' => $p->{length} || 100);
-    return ([ send => "${head}0123456789" ], [ $p->{rst} ? 'rst' : 'close' ]);
+    return ([ send => "${head}0123456789" ], [ fill => $n ], _then($p, $p->{rst} ? 'rst' : 'close'));
 };
 
 # One chunk, never the last one. ?inside=1: ends within a chunk's data.
@@ -282,13 +282,14 @@ $behaviour{bye} = sub {
 
 # ---- other protocols, and none
 
-# 101, then every byte comes back. ?hello=text follows the head in the same packet. ?then=gate,close: this instead.
+# 101, then every byte comes back. ?hello=text follows the head in the same packet, ?fill=N bytes follow that. ?then=gate,close:
+# this instead.
 $behaviour{upgrade} = sub {
     my ($member, $c, undef, $p) = @_;
     my $to = $c->{q}{field}{upgrade};
     return _answer($member, $c, 200, "no upgrade asked for\n") unless defined $to;
     my $head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: $to\r\nConnection: Upgrade\r\n\r\n";
-    return ([ send => $head . (defined $p->{hello} ? $p->{hello} : '') ], _then($p, 'raw'));
+    return ([ send => $head . (defined $p->{hello} ? $p->{hello} : '') ], [ fill => $p->{fill} ], _then($p, 'raw'));
 };
 
 # /raw?b64=BASE64URL&then=close|next|hang|rst|gate: exactly these bytes; several steps with commas between
