@@ -79,6 +79,14 @@ sub give { my ($self, $id, $n) = @_; return $self->_write(_frame('WINDOW_UPDATE'
 # The client does not want the answer any more.
 sub reset { my ($self, $id) = @_; return $self->_write(_frame('RST_STREAM', 0, $id, pack 'N', 8)) }
 
+# Until the server has dealt with all frames that were sent.
+sub sync {
+    my ($self) = @_;
+    my $before = $self->{pongs} || 0;
+    $self->_write(_frame('PING', 0, 0, 'allthere'));
+    return $self->await(sub { ($self->{pongs} || 0) > $before });
+}
+
 sub close { my ($self) = @_; return CORE::close delete $self->{sock} if $self->{sock}; return }
 
 # ---- receiving
@@ -125,7 +133,7 @@ sub _take {
     my ($self, $kind, $flags, $id, $bytes) = @_;
     my $stream = $self->{streams}{$id} || {};
     if ($kind == $type{SETTINGS}) { $self->_write(_frame('SETTINGS', $ACK, 0, '')) unless $flags & $ACK }
-    elsif ($kind == $type{PING}) { $self->_write(_frame('PING', $ACK, 0, $bytes)) unless $flags & $ACK }
+    elsif ($kind == $type{PING}) { $flags & $ACK ? $self->{pongs}++ : $self->_write(_frame('PING', $ACK, 0, $bytes)) }
     elsif ($kind == $type{RST_STREAM}) { $stream->{ended} ||= 'reset' }
     elsif ($kind == $type{HEADERS}) {
         $bytes = substr $bytes, 5 if $flags & $PRIORITY;
