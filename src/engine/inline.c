@@ -113,14 +113,17 @@ unsigned abl_inline_wait(const abl_wait_t *wait, const abl_inline_client_t *clie
 {
     bool asked = (wait->what & (ABL_READY_CLIENT_READ | ABL_READY_CLIENT_GONE)) != 0 || writing;
     int64_t deadline = earlier(wait->deadline, until);
+    int64_t slice = client->untold ? ABL_INLINE_SLICE_UNTOLD : ABL_INLINE_SLICE;
     unsigned ready = begin_to_wait(wait, client, writing, deadline);
 
     while (ready == 0 && abl_clock_now() < deadline) {
         if (client->aborted(client->ctx)) {
             return ABL_READY_CLIENT_GONE;
         }
-        ready = poll_once(wait, asked ? client->fd : -1, writing,
-                          earlier(abl_clock_now() + ABL_INLINE_SLICE, deadline));
+        ready = poll_once(wait, asked ? client->fd : -1, writing, earlier(abl_clock_now() + slice, deadline));
+    }
+    if (wait->queued && client->aborted(client->ctx)) {
+        return ABL_READY_CLIENT_GONE; /* nobody works for who is not there any more */
     }
     return ready == 0 && abl_clock_now() >= wait->deadline ? ABL_READY_TIMEOUT : ready;
 }

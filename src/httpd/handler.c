@@ -303,6 +303,7 @@ static abl_drive_t *make_drive(request_rec *r, const abl_section_t *section)
     drive->refuse = refuse;
     drive->conclude = end_exchange;
     drive->client.fd = client_descriptor(r);
+    drive->client.untold = r->connection->master != NULL;
     drive->client.unflushed = abl_respond_unflushed;
     drive->client.flush = abl_respond_flush;
     drive->client.aborted = is_aborted;

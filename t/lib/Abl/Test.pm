@@ -10,6 +10,7 @@ use Abl::Server;
 use Abl::Member;
 use Abl::Client;
 use Abl::Counter;
+use Abl::H2;
 use Abl::Load;
 
 # use Abl::Test;  or  use Abl::Test bound => 120;

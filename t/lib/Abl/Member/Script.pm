@@ -198,6 +198,24 @@ $behaviour{sse} = sub {
     return (@steps, [ send => "0\r\n\r\n" ], ['next']);
 };
 
+# /pieces?n=3&as=chunked&type=text/plain&size=: a body in n pieces, each but the first only when the test releases it, and so the
+# end. as=length, close: with a length, or ended by the end of the connection. unbuffered=1: says so, as applications do to nginx.
+$behaviour{pieces} = sub {
+    my ($member, $c, undef, $p) = @_;
+    my ($n, $as) = ($p->{n} || 3, $p->{as} || 'chunked');
+    my @texts  = $p->{size} ? () : map {"data: $_\n\n"} 1 .. $n;
+    my @fields = ('Content-Type' => $p->{type} || 'text/plain');
+    push @fields, 'X-Accel-Buffering' => 'no' if $p->{unbuffered};
+    push @fields, $as eq 'length' ? ('Content-Length' => $p->{size} ? $n * $p->{size} : length join '', @texts) : $as eq 'chunked' ? ('Transfer-Encoding' => 'chunked') : ();
+    my $piece = sub {
+        my ($text) = @_;
+        return [ fill => $p->{size}, $as eq 'chunked' ? 65536 : () ] unless defined $text;
+        return [ send => $as eq 'chunked' ? sprintf("%x\r\n%s\r\n", length $text, $text) : $text ];
+    };
+    my @steps = ([ send => _head($member, $c, 200, @fields) ], map { ($piece->($texts[ $_ - 1 ]), ['gate']) } 1 .. $n);
+    return (@steps, $as eq 'chunked' ? [ send => "0\r\n\r\n" ] : (), [ $as eq 'close' ? 'close' : 'next' ]);
+};
+
 $behaviour{hang} = sub { return ['hang'] };
 
 # Takes the head and never reads a byte of the body.
