@@ -178,6 +178,7 @@ my @client = (
             reads_all($c);
         }, 499
     ],
+    [ 'a body, short' => sub { my ($c) = @_; post($c, '/free/echo', 'x', 'Content-Length' => 10); counted('parked=1', 'busy=0'); reads_all($c) }, 499 ],
     [   'a body, invited' => sub {
             my ($c) = @_;
             post($c, '/one/echo', '', 'Content-Length' => 10, Expect => '100-continue');
