@@ -105,6 +105,16 @@ subtest 'many requests on one TLS connection' => sub {
     is($m->last_request->{sha1}, sha1_hex(pattern(2_000_000)), 'and one that sends slowly');
 };
 
+# Several requests in one piece: after the first is answered nothing tells of the others but the filters.
+subtest 'pipelined on one TLS connection' => sub {
+    my $file = $s->file('pipelined', join '', map {"GET $_ HTTP/1.1\r\nHost: front.test:$port\r\n\r\n"} '/length/5?delay=60', '/length/6', '/static/a.txt', '/length/7');
+    open my $out, '-|', "(cat $file; sleep 2) | openssl s_client -quiet -connect 127.0.0.1:$port 2>/dev/null" or die "openssl: $!\n";
+    my $text = '';
+    1 while $text !~ /0000000\z/ && sysread $out, $text, 65536, length $text;
+    is(scalar(() = $text =~ m{HTTP/1\.1 200 }g), 4, 'all are answered');
+    close $out;
+};
+
 # A client of HTTP/1.1 that changes to HTTP/2 on a connection that is adopted by then.
 subtest 'an upgrade to HTTP/2 on a kept connection' => sub {
     my $c = $s->client;

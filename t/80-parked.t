@@ -168,16 +168,18 @@ subtest 'what an adopted connection can still do' => sub {
 
 subtest 'uploads' => sub {
     my $s = server('', conf => "BalancerInline 0\n");
-    my $body = pattern(300_000);
-    my @c = map { $s->client } 1 .. 30;
-    for my $c (@c) {
-        $c->send($c->head('POST', '/echo', [ 'Content-Length' => length $body ]) . substr $body, 0, 30_000);
-        $c->expect_answer_to('POST');
+    for my $length (300_000, 300) {
+        my $body = pattern($length);
+        my @c = map { $s->client } 1 .. 30;
+        for my $c (@c) {
+            $c->send($c->head('POST', '/echo', [ 'Content-Length' => $length ]) . substr $body, 0, $length / 10);
+            $c->expect_answer_to('POST');
+        }
+        undisturbed($s, "$length bytes each, while they have stopped in the middle");
+        $_->send(substr $body, $length / 10) for @c;
+        my $sum = sha1_hex($body);
+        is(scalar(grep { $_->response->body =~ /^sha1: \Q$sum\E$/m } @c), 30, 'all of each arrives');
     }
-    undisturbed($s, 'while they have stopped in the middle');
-    $_->send(substr $body, 30_000) for @c;
-    my $sum = sha1_hex($body);
-    is(scalar(grep { $_->response->body =~ /^sha1: \Q$sum\E$/m } @c), 30, 'all of each arrives');
     is($s->unrest, '', 'nothing is left');
     $s->log_ok;
 };

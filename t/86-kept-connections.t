@@ -50,6 +50,11 @@ for my $lane (qw(on off)) {
         is($new->response->status, 200, 'for a new one, when a worker is free again');
         cmp_ok(time - $from, '<', 5 * patience, 'at once, and not after KeepAliveTimeout');
         $_->close for @busy;
+        if ($lane eq 'on') {    # of its own httpd closes none while workers are idle
+            $from = time;
+            my @many = map { kept($s) } 1 .. 14;    # more than it takes on then
+            cmp_ok(time - $from, '<', 5 * patience, 'and each of many');
+        }
         $s->log_ok(allow => [ qr/AH00484/, qr/AH10159/ ]);
     };
 

@@ -178,6 +178,7 @@ my @client = (
             reads_all($c);
         }, 499
     ],
+    [ 'a body, short' => sub { my ($c) = @_; post($c, '/free/echo', 'x', 'Content-Length' => 10); counted('parked=1', 'busy=0'); reads_all($c) }, 499 ],
     [   'a body, invited' => sub {
             my ($c) = @_;
             post($c, '/one/echo', '', 'Content-Length' => 10, Expect => '100-continue');
@@ -301,7 +302,7 @@ sub goes_on {
 
 # Whatever is made when it is needed for the first time is there after this: what there is when nothing is going on.
 sub settled {
-    my ($left, $first, $second) = ('', map { $s->client } 1, 2);
+    my ($first, $second) = map { $s->client } 1, 2;
     $id++;
     ask($first, '/one/gate');
     $second->request('GET', '/one/echo');
@@ -309,8 +310,9 @@ sub settled {
     $_->abort for $first, $second;
     counted('parked=0');
     release();
-    wait_until { my $before = $left; $left = seen(); $left =~ /\A$quiet/ && $left eq $before } 5;
-    return $left;
+    reached('nothing is going on', sub { figures() eq $quiet });
+    reached('nobody is connected', sub { kernel($s->port, undef) == 1 });    # the listener; whoever asked has gone, too
+    return "$quiet, " . descriptors();
 }
 
 my %leave = (FIN => 'close', RST => 'abort');

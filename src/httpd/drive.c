@@ -476,7 +476,8 @@ static void prepare(abl_drive_t *drive)
         set_limits(&drive->stash.body, buffer->response, drive);
     }
     if (drive->collects) {
-        set_limits(&drive->body.spool, buffer->request, drive);
+        bool limited = drive->respond.section->balancer.limited;
+        set_limits(&drive->body.spool, limited ? buffer->request : ABL_BODY_PIECE, drive);
     }
     apr_pool_cleanup_register(pool, drive, clear_spools, apr_pool_cleanup_null);
     drive->client_until = INT64_MAX;

@@ -312,7 +312,15 @@ static abl_drive_t *make_drive(request_rec *r, const abl_section_t *section)
     return drive;
 }
 
-/* A member's time is precious where it has a limit: the client's slowness is waited out before. */
+/* A member's time is precious where it has a limit: the client's slowness is waited out before. And a body that
+ * is not long goes to any member in one piece, so that it can be sent again. */
+static bool collects(const request_rec *r, const abl_section_t *section, const abl_request_t *request)
+{
+    bool is_short = request->head.body == ABL_H1_REQUEST_LENGTH && request->head.length < ABL_BODY_PIECE;
+
+    return abl_view_has_body(request) && (section->balancer.limited || (is_short && !r->expecting_100));
+}
+
 static int serve(request_rec *r, const abl_section_t *section)
 {
     abl_drive_t *drive = make_drive(r, section);
@@ -326,7 +334,7 @@ static int serve(request_rec *r, const abl_section_t *section)
     if (status != OK) {
         return refuse(drive, status);
     }
-    drive->collects = section->balancer.limited && abl_view_has_body(request);
+    drive->collects = collects(r, section, request);
     abl_affinity_want(r, section, &request->want);
     request->want.hurry = is_within(r, &section->balancer);
     return abl_drive(drive);

@@ -5,7 +5,8 @@
  *
  *   SlowWorker connect=MS before=MS after=MS
  *
- * And a hook that takes its time for a request that says so: X-Slow: MS.
+ * And a hook that takes its time for a request that says so: X-Slow: MS. It complains where a request is said
+ * to be another thread's.
  */
 #include "httpd.h"
 #include "http_config.h"
@@ -62,6 +63,11 @@ static int wait_for_request(request_rec *r)
 {
     const char *ms = apr_table_get(r->headers_in, "X-Slow");
 
+#if AP_HAS_THREAD_LOCAL
+    if (r->connection->current_thread != ap_thread_current()) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "slow worker: this is another thread's");
+    }
+#endif
     if (ms != NULL && ap_is_initial_req(r)) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "slow worker: has a request");
         apr_sleep(atoi(ms) * 1000);

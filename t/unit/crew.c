@@ -19,6 +19,7 @@ static abl_crew_t *crew;
 static atomic_bool ends;
 static sem_t got_role, came_back, go_on;
 static atomic_int holders, rounds, taken, left, ended;
+static _Atomic int64_t entered_at, entered_again_at;
 static atomic_bool two;
 static unsigned char kinds[4096];
 
@@ -178,6 +179,7 @@ static void stuck_then_try(void *ctx)
 {
     (void)ctx;
     if (atomic_fetch_add(&rounds, 1) == 0) {
+        atomic_store(&entered_at, abl_clock_now());
         if (enters()) {
             sem_wait(&go_on);
             (void)abl_crew_exit(crew);
@@ -187,6 +189,7 @@ static void stuck_then_try(void *ctx)
     atomic_store(&taken, abl_crew_enter(crew) ? 1 : 0);
     sem_post(&got_role);
     if (enters()) {
+        atomic_store(&entered_again_at, abl_clock_now());
         sem_post(&came_back);
         (void)abl_crew_exit(crew);
     }
@@ -200,6 +203,7 @@ START_TEST(a_rest_after_that)
     ck_assert_int_eq(atomic_load(&taken), 0);
     sem_post(&go_on);
     ck_assert(await(&came_back, WAIT_MS));
+    ck_assert_int_gt(atomic_load(&entered_again_at) - atomic_load(&entered_at), 100 * ABL_MS);
     stop();
 }
 END_TEST

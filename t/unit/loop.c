@@ -3,6 +3,7 @@
  * The loop: who waits is called once, on the loop's thread, with what happened.
  */
 #include <fcntl.h>
+#include <time.h>
 
 #include "somebody.h"
 
@@ -189,6 +190,15 @@ START_TEST(nobody_is_called_after_the_end)
 }
 END_TEST
 
+/* How long this process has had a processor. */
+static int64_t computed(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return ts.tv_sec * ABL_SECOND + ts.tv_nsec / 1000;
+}
+
 static void forget_now(abl_waiter_t *waiter)
 {
     abl_loop_forget(loop, waiter);
@@ -198,7 +208,8 @@ static void forget_now(abl_waiter_t *waiter)
 START_TEST(what_is_kept_tells_nothing_unasked)
 {
     somebody_t s;
-    int a[2], b[2], i;
+    int a[2], b[2], i, same;
+    int64_t before;
     char byte;
 
     start();
@@ -213,7 +224,9 @@ START_TEST(what_is_kept_tells_nothing_unasked)
         ck_assert(was_called(&s, 5000));
         ck_assert_uint_eq(s.happened[1], EPOLLIN);
         ck_assert_int_eq(read(a[0], &byte, 1), 1);
-        ck_assert(!was_called(&s, 20)); /* nobody waits, and nobody is called, though there is more */
+        before = computed();
+        ck_assert(!was_called(&s, 50)); /* nobody waits, and nobody is called, though there is more */
+        ck_assert_int_lt(computed() - before, 25 * ABL_MS); /* nor asked again and again */
         s.waiter.fd[0] = b[0];
         s.waiter.events[0] = EPOLLIN;
         s.waiter.events[1] = EPOLLRDHUP;
@@ -230,12 +243,16 @@ START_TEST(what_is_kept_tells_nothing_unasked)
     }
     abl_loop_post(loop, &s.waiter, forget_now);
     ck_assert(was_called(&s, 5000));
+    same = dup(a[0]); /* as long as that is open the kernel would go on watching */
     close(a[0]);
     close(b[0]);
     close(b[1]);
-    make_pair(b); /* the same numbers, most likely */
-    begin(&s, b[0], EPOLLIN, -1, 0);
+    make_pair(b);
+    begin(&s, -1, 0, b[0], EPOLLIN);
     abl_loop_post(loop, &s.waiter, wait_now);
+    close(a[1]);
+    ck_assert(!was_called(&s, 50));
+    close(same);
     ck_assert_int_eq(write(b[1], "x", 1), 1);
     ck_assert(was_called(&s, 5000));
     abl_loop_stop(loop);
@@ -260,7 +277,17 @@ START_TEST(a_deadline_that_moves)
         ck_assert(!s.late);
         ck_assert_int_eq(read(a[0], &byte, 1), 1);
     }
-    ck_assert(!was_called(&s, 100)); /* the timer ends, and nobody waits */
+    ck_assert(!was_called(&s, 300)); /* the timer ends, and nobody waits */
+    s.waiter.deadline = abl_clock_now() + 50 * ABL_MS;
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert_int_eq(write(a[1], "x", 1), 1);
+    ck_assert(was_called(&s, 5000));
+    ck_assert_int_eq(read(a[0], &byte, 1), 1);
+    s.waiter.deadline = abl_clock_now() + 150 * ABL_MS; /* after its timer */
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert(was_called(&s, 5000));
+    ck_assert(s.late);
+    ck_assert_int_ge(s.at, s.waiter.deadline);
     s.waiter.deadline = abl_clock_now() + 200 * ABL_MS;
     abl_loop_post(loop, &s.waiter, wait_now);
     ck_assert(was_called(&s, 5000));
@@ -275,8 +302,18 @@ START_TEST(a_deadline_that_moves)
     abl_loop_post(loop, &s.waiter, wait_now);
     ck_assert(was_called(&s, 1000));
     ck_assert(s.late);
+    s.waiter.deadline = abl_clock_now() + 50 * ABL_MS;
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert_int_eq(write(a[1], "x", 1), 1);
+    ck_assert(was_called(&s, 5000));
     abl_loop_post(loop, &s.waiter, forget_now);
     ck_assert(was_called(&s, 5000));
+    begin(&s, -1, 0, -1, 0); /* its memory is somebody else's now, who has another timer */
+    s.waiter.deadline = abl_clock_now() + 100 * ABL_MS;
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert(was_called(&s, 5000));
+    ck_assert_int_ge(s.at, s.waiter.deadline);
+    ck_assert(!was_called(&s, 50));
     abl_loop_stop(loop);
 }
 END_TEST
@@ -284,43 +321,80 @@ END_TEST
 /* Whoever is stuck in what he has entered does not keep the others from being called; and what he posts
  * afterwards is. */
 static sem_t release;
+static somebody_t stuck, others[3];
 
 static void get_stuck(abl_waiter_t *waiter)
 {
-    somebody_t *s = (somebody_t *)waiter;
-
-    if (!abl_loop_enter(loop)) {
-        abl_loop_post(loop, waiter, get_stuck);
-        return;
+    stuck.calls++;
+    while (!abl_loop_enter(loop)) { /* who stands by is not there at once */
+        usleep(1000);
     }
-    s->calls++;
     sem_wait(&release);
     if (!abl_loop_exit(loop)) {
         abl_loop_post(loop, waiter, note);
     }
 }
 
-START_TEST(one_that_is_stuck)
+/* The loop's thread: so that they are all called in the same round. */
+static void post_all(abl_waiter_t *waiter)
 {
-    somebody_t stuck, others[3];
+    abl_loop_post(loop, &stuck.waiter, get_stuck);
+    for (size_t i = 0; i < COUNT(others); i++) {
+        abl_loop_post(loop, &others[i].waiter, note);
+    }
+    (void)waiter;
+}
+
+static void be_due_together(abl_waiter_t *waiter)
+{
+    stuck.waiter.on_ready = get_stuck;
+    for (size_t i = 0; i < COUNT(others); i++) {
+        abl_loop_wait(loop, &others[i].waiter);
+    }
+    abl_loop_wait(loop, &stuck.waiter);
+    (void)waiter;
+}
+
+static void get_them_stuck(abl_waiter_fn_t *how)
+{
+    somebody_t first;
+    pthread_t thread;
     int i;
 
     ck_assert_int_eq(abl_loop_start(&loop, 4, NULL), APR_SUCCESS);
     sem_init(&release, 0, 0);
+    begin(&first, -1, 0, -1, 0);
     begin(&stuck, -1, 0, -1, 0);
+    stuck.waiter.deadline = 0;
     for (i = 0; i < 3; i++) {
         begin(&others[i], -1, 0, -1, 0);
-        others[i].waiter.deadline = abl_clock_now() + 30 * ABL_MS;
-        abl_loop_post(loop, &others[i].waiter, wait_now);
+        others[i].waiter.deadline = 0;
     }
-    abl_loop_post(loop, &stuck.waiter, get_stuck);
+    abl_loop_post(loop, &first.waiter, how);
     for (i = 0; i < 3; i++) {
         ck_assert(was_called(&others[i], 5000));
     }
     sem_post(&release);
     ck_assert(was_called(&stuck, 5000));
     ck_assert_int_eq(stuck.calls, 2);
+    thread = stuck.thread;
+    for (i = 0; i < 500; i++) { /* who has lost the role does not go on as if it were his */
+        abl_loop_post(loop, &others[0].waiter, note);
+        ck_assert(was_called(&others[0], 5000));
+        ck_assert(pthread_equal(others[0].thread, thread));
+    }
     abl_loop_stop(loop);
+}
+
+START_TEST(one_that_is_stuck_when_posted)
+{
+    get_them_stuck(post_all);
+}
+END_TEST
+
+START_TEST(one_that_is_stuck_when_due)
+{
+    get_them_stuck(be_due_together);
 }
 END_TEST
 
@@ -328,4 +402,4 @@ UNIT_MAIN("loop", tells_what_happened_and_once, both_at_once_are_one_call,
           a_descriptor_that_is_not_asked_for_is_left_alone, what_cannot_be_watched_is_late,
           deadlines_in_their_order, who_was_called_may_wait_again, posted_by_many_threads,
           nobody_is_called_after_the_end, what_is_kept_tells_nothing_unasked, a_deadline_that_moves,
-          one_that_is_stuck)
+          one_that_is_stuck_when_posted, one_that_is_stuck_when_due)
