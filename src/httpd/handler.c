@@ -310,8 +310,8 @@ static abl_drive_t *make_drive(request_rec *r, const abl_section_t *section)
     return drive;
 }
 
-/* A member's time is precious where it has a limit: the client's slowness is waited out before. And a body that
- * is not long goes to any member in one piece, so that it can be sent again. */
+/* A member's time is precious where it has a limit: the client's slowness is waited out before. And a body
+ * that is not long goes to any member in one piece, so that it can be sent again. */
 static bool collects(const request_rec *r, const abl_section_t *section, const abl_request_t *request)
 {
     bool is_short = request->head.body == ABL_H1_REQUEST_LENGTH && request->head.length < ABL_BODY_PIECE;
