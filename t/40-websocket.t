@@ -3,6 +3,7 @@
 use Abl::Test bound => 90;
 use Abl::App;
 use Digest::SHA qw(sha1_hex);
+use IO::Select;
 use JSON::PP;
 use Time::HiRes qw(time);
 
@@ -76,6 +77,19 @@ subtest 'endings' => sub {
     is(await_bytes($c, 10), 'last words', 'the member closes: its last bytes arrive');
     ok($c->end || $c->await_end, 'and then the end');
     ok($s->await_access(qr/^101 .*upgrade/m), 'logged as 101');
+};
+
+subtest 'a client that resets while the member takes nothing' => sub {
+    my $t = Abl::Server->start(status => 1, conf => balancer('app', $m) . "BalancerPass / app\nBalancerInline off\n");
+    my $c = $t->client;
+    $c->request('GET', '/upgrade?then=deaf,hang', \@upgrade);
+    is($c->start_response->status, 101, 'upgraded');
+    my $ready = IO::Select->new($c->socket);
+    1 while $ready->can_write(0.2) && syswrite $c->socket, 'x' x 65536;
+    is($t->status_member($m)->{busy}, 1, 'as much as anybody takes');
+    $c->abort;
+    ok((wait_until { $t->status_member($m)->{busy} == 0 } 5), 'is noticed by the worker that waits, too');
+    $t->log_ok;
 };
 
 subtest 'refused upgrades are ordinary answers' => sub {

@@ -51,9 +51,12 @@ static short member_events(unsigned what)
                    (what & ABL_READY_MEMBER_WRITE ? POLLOUT : 0));
 }
 
-static short client_events(const abl_wait_t *wait, bool writing)
+/* 0: poll still tells when it is gone altogether. */
+static short client_events(unsigned what, bool writing)
 {
-    return (short)((wait->what & ABL_READY_CLIENT_READ ? POLLIN : POLLRDHUP) | (writing ? POLLOUT : 0));
+    int reading = what & ABL_READY_CLIENT_READ ? POLLIN : what & ABL_READY_CLIENT_GONE ? POLLRDHUP : 0;
+
+    return (short)(reading | (writing ? POLLOUT : 0));
 }
 
 /* One poll of the member, and of the client when `client_fd` is one. */
@@ -62,7 +65,7 @@ static unsigned poll_once(const abl_wait_t *wait, int client_fd, bool writing, i
     struct pollfd fds[2] = {
         /* A hang-up is always told, even to who has not asked for anything. */
         {.fd = member_events(wait->what) != 0 ? wait->fd : -1, .events = member_events(wait->what)},
-        {.fd = client_fd, .events = client_events(wait, writing)},
+        {.fd = client_fd, .events = client_events(wait->what, writing)},
     };
     int rc = poll(fds, client_fd >= 0 ? 2 : 1, millis_until(until));
 
@@ -111,7 +114,6 @@ static unsigned begin_to_wait(const abl_wait_t *wait, const abl_inline_client_t 
 unsigned abl_inline_wait(const abl_wait_t *wait, const abl_inline_client_t *client, bool writing,
                          int64_t until)
 {
-    bool asked = (wait->what & (ABL_READY_CLIENT_READ | ABL_READY_CLIENT_GONE)) != 0 || writing;
     int64_t deadline = earlier(wait->deadline, until);
     int64_t slice = client->untold ? ABL_INLINE_SLICE_UNTOLD : ABL_INLINE_SLICE;
     unsigned ready = begin_to_wait(wait, client, writing, deadline);
@@ -120,7 +122,7 @@ unsigned abl_inline_wait(const abl_wait_t *wait, const abl_inline_client_t *clie
         if (client->aborted(client->ctx)) {
             return ABL_READY_CLIENT_GONE;
         }
-        ready = poll_once(wait, asked ? client->fd : -1, writing, earlier(abl_clock_now() + slice, deadline));
+        ready = poll_once(wait, client->fd, writing, earlier(abl_clock_now() + slice, deadline));
     }
     if (wait->queued && client->aborted(client->ctx)) {
         return ABL_READY_CLIENT_GONE; /* nobody works for who is not there any more */
