@@ -18,7 +18,7 @@
 #define LOOK_EVERY (4 * ABL_MS) /* each look costs a switch of threads */
 #define ASLEEP (2 * ABL_MS)     /* so long a holder that sleeps is waited for, at least */
 #define TOO_LONG (100 * ABL_MS) /* for one that computes, or that others keep from computing */
-#define LOOKS 25                /* without a sign of life: the one that stands by may sleep */
+#define LOOKS 2                 /* without a sign of life: the one that stands by may sleep */
 #define SPARE 2                 /* threads that stand by; who comes back and finds so many ends */
 #define REST_MIN (100 * ABL_MS) /* after somebody had to take over: nothing is entered */
 #define REST_MAX (10 * ABL_SECOND)
