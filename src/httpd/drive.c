@@ -47,6 +47,7 @@ static void run(abl_drive_t *drive, bool on_worker)
 
     drive->ready = 0;
     drive->watch_from = 0;
+    drive->client_gone = drive->client_gone || (ready & ABL_READY_CLIENT_GONE);
     drive->stash.on_worker = on_worker || drive->body.collected;
     drive->over = drive->over || !abl_exchange_run(drive->x, ready);
 }
@@ -151,6 +152,14 @@ static int64_t patience(const abl_drive_t *drive)
     return abl_drive_patience(drive->respond.r->server);
 }
 
+/* The member's deadline is not over just because the client's is. */
+static unsigned whose_time(const abl_drive_t *drive, unsigned ready)
+{
+    bool clients = (ready & ABL_READY_TIMEOUT) && abl_clock_now() >= drive->client_until;
+
+    return clients ? ABL_READY_CLIENT_GONE : ready;
+}
+
 /* Waits here for a moment, where that is likely to be worth it. 0: nothing has happened. */
 static unsigned wait_a_moment(const abl_drive_t *drive, const abl_wait_t *wait)
 {
@@ -164,7 +173,7 @@ static unsigned wait_a_moment(const abl_drive_t *drive, const abl_wait_t *wait)
         ready = abl_inline_wait(wait, &drive->client, is_writing(drive), abl_clock_now() + patience(drive));
     }
     atomic_fetch_sub(&waiting, 1);
-    return ready;
+    return whose_time(drive, ready);
 }
 
 /* A client that has ended its side may be one that waits for its answer: the member's is waited for first. */
@@ -220,11 +229,7 @@ static unsigned ready_of(const abl_drive_t *drive, const abl_waiter_t *waiter)
     if (ready & ABL_READY_MEMBER_READ) {
         ready &= ~(unsigned)ABL_READY_CLIENT_GONE; /* what the member has said is said first */
     }
-    /* The member's deadline is not over just because the client's is. */
-    if ((ready & ABL_READY_TIMEOUT) && abl_clock_now() >= drive->client_until) {
-        ready = ABL_READY_CLIENT_GONE;
-    }
-    return ready;
+    return whose_time(drive, ready);
 }
 
 /* ---- on a worker ------------------------------------------------------------------------------------ */

@@ -1,0 +1,42 @@
+# An answer that goes through the stash, because no thread may stay with it: to the client it is the same answer.
+# SPDX-License-Identifier: Apache-2.0
+use Abl::Test bound => 120;
+
+plan skip_all => 'only the event MPM can let a request wait without a thread' if Abl::Server->default_mpm ne 'event';
+
+my $m = Abl::Member->start(name => 'a');
+
+sub server {
+    my ($inline, $conf, @buffer) = @_;
+    return Abl::Server->start(
+        status => 1, threads => 8, children => 1,
+        conf   => balancer('app', [ $m, 'concurrency=4' ], @buffer) . "BalancerPass / app\nBalancerInline $inline\nBalancerLane off\n$conf"
+    );
+}
+
+# The child's, in seconds.
+sub cpu {
+    my ($s) = @_;
+    my ($pid) = $s->children;
+    my @f = split ' ', slurp("/proc/$pid/stat") =~ s/.*\)//sr;
+    return ($f[11] + $f[12]) / 100;
+}
+
+for my $inline (0, '5ms') {
+    subtest "BalancerInline $inline: a client that takes nothing, while the member is held back" => sub {
+        my $s = server($inline, "Timeout 1\n", 'BalancerBuffer response=64K file=0');
+        my $c = $s->client(rcvbuf => 4096);
+        $c->request('GET', '/length/8000000');
+        ok((wait_until { $s->status_member($m)->{busy} == 1 } 5), 'it begins');
+        ok((wait_until { $s->status_member($m)->{busy} == 0 } 5 * patience), 'its time is over');
+        my $before = cpu($s);
+        ok($s->await_access(qr{^499 .*/length/}m, 3), 'it is given up');
+        select undef, undef, undef, 1;
+        cmp_ok(cpu($s) - $before, '<', 0.5, 'and keeps no thread busy');
+        ok(!$c->response(keep => 0)->complete, 'it sees that it has not got everything');
+        is($s->unrest, '', 'nothing is left');
+        $s->log_ok;
+    };
+}
+
+done_testing;
