@@ -39,4 +39,20 @@ for my $inline (0, '5ms') {
     };
 }
 
+# A worker has the answer, because what comes might not fit into memory.
+subtest 'a tunnel' => sub {
+    for my $path ('/upgrade', '/upgrade?hello=hi') {
+        my $s = server(0, '', 'BalancerBuffer response=64K');
+        my $c = $s->client;
+        $c->expect_answer_to('GET')->send($c->head('GET', $path, [ Connection => 'Upgrade', Upgrade => 'websocket' ]) . 'early');
+        is($c->start_response->status, 101, "$path: upgraded");
+        ok((wait_until { $c->fill(0); $c->pending =~ /early/ } 3), 'what followed the request comes back');
+        $c->send('later');
+        ok((wait_until { $c->fill(0); $c->pending =~ /later/ } 3), 'and what comes later');
+        $c->close;
+        is($s->unrest, '', 'nothing is left');
+        $s->log_ok;
+    }
+};
+
 done_testing;
