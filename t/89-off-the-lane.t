@@ -55,4 +55,17 @@ subtest 'a tunnel' => sub {
     }
 };
 
+subtest 'BalancerErrorOverride, of a long answer' => sub {
+    my $s = server(0, "BalancerErrorOverride on\nErrorDocument 500 \"ours\"\n");
+    my $c = $s->client;
+    for my $n (1_000, 60_000, 100_000, 3_000_000) {
+        my $r = $c->ask('GET', "/status/500?fill=$n");
+        is($r && $r->status, 500, "$n bytes: the status");
+        is($r && $r->body, 'ours', "$n bytes: httpd's page");
+        $c = $s->client if !$r || lc($r->field('Connection') || '') eq 'close';
+    }
+    is($s->unrest, '', 'nothing is left');
+    $s->log_ok;
+};
+
 done_testing;
