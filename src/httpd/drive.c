@@ -188,6 +188,16 @@ static bool watches_client(abl_drive_t *drive, const abl_wait_t *wait)
            is_writing(drive) || now >= drive->watch_from;
 }
 
+/* mod_reqtimeout's filter looks at its clock only when it is asked for bytes. */
+#define LOOK_EVERY ABL_SECOND
+
+static int64_t look_again(int64_t deadline)
+{
+    int64_t again = abl_clock_now() + LOOK_EVERY;
+
+    return again < deadline ? again : deadline;
+}
+
 static void fill_waiter(abl_drive_t *drive, abl_waiter_t *waiter)
 {
     abl_wait_t wait = wait_of(drive);
@@ -208,6 +218,8 @@ static void fill_waiter(abl_drive_t *drive, abl_waiter_t *waiter)
     if (!watches_client(drive, &wait)) {
         waiter->events[CLIENT] = 0;
         waiter->deadline = drive->watch_from < wait.deadline ? drive->watch_from : wait.deadline;
+    } else if ((wait.what & ABL_READY_CLIENT_READ) && !drive->body.tunnel) {
+        waiter->deadline = look_again(wait.deadline);
     }
 }
 
@@ -221,7 +233,7 @@ static unsigned ready_of(const abl_drive_t *drive, const abl_waiter_t *waiter)
     ready |= (member & (EPOLLIN | broken)) ? ABL_READY_MEMBER_READ : 0;
     ready |= (member & (EPOLLOUT | broken)) ? ABL_READY_MEMBER_WRITE : 0;
     if (waiter->events[CLIENT] & EPOLLIN) {
-        ready |= (client & ~(uint32_t)EPOLLOUT) ? ABL_READY_CLIENT_READ : 0;
+        ready |= (client & ~(uint32_t)EPOLLOUT) || (waiter->late && !late) ? ABL_READY_CLIENT_READ : 0;
     } else {
         ready |= (client & (EPOLLRDHUP | broken)) ? ABL_READY_CLIENT_GONE : 0;
     }
@@ -330,18 +342,13 @@ static int exchange(abl_drive_t *drive, abl_waiter_t *waiter)
 
 /* ---- the request's body, before the exchange -------------------------------------------------------- */
 
-/* mod_reqtimeout's filter looks at its clock only when it is asked for bytes. */
-#define LOOK_EVERY ABL_SECOND
-
 static void wait_for_body(const abl_drive_t *drive, abl_waiter_t *waiter)
 {
-    int64_t again = abl_clock_now() + LOOK_EVERY;
-
     waiter->fd[MEMBER] = -1;
     waiter->line = NULL;
     waiter->fd[CLIENT] = drive->client.fd;
     waiter->events[CLIENT] = EPOLLIN;
-    waiter->deadline = again < drive->client_until ? again : drive->client_until;
+    waiter->deadline = look_again(drive->client_until);
 }
 
 /* OK: there is all of it. SUSPENDED: the waiter is filled in. */
