@@ -5,9 +5,10 @@ use Time::HiRes qw(time);
 
 my $m = Abl::Member->start(name => 'a');
 
+# With a lane a kept connection goes to a loop, and nobody lingers.
 sub server {
     my ($conf, %o) = @_;
-    return Abl::Server->start(conf => balancer('app', $m) . "BalancerPass / app\nBalancerStatic /static\n$conf",
+    return Abl::Server->start(conf => balancer('app', $m) . "BalancerPass / app\nBalancerStatic /static\nBalancerLane off\n$conf",
         modules => ['status'], files => { 'static/a.txt' => "file\n" }, %o);
 }
 

@@ -117,6 +117,19 @@ subtest 'restarts' => sub {
     $s->log_ok;
 };
 
+# httpd's handler for a crash (CoreDumpDirectory) has to be called, on whichever thread it happens
+subtest 'signals' => sub {
+    my $s = server("BalancerLane on\n");
+    kept($s, 1);
+    my ($pid) = $s->children;
+    my @blocked = map { slurp($_) =~ /^SigBlk:\s*\S*?(\w{8})$/m ? hex $1 : () } glob "/proc/$pid/task/*/status";
+    cmp_ok(scalar @blocked, '>', 16, 'there are threads');
+    my ($SEGV, $TERM) = map { 1 << $_ - 1 } 11, 15;
+    is(scalar(grep { $_ & $SEGV } @blocked), 0, 'a crash is told to all of them');
+    cmp_ok(scalar(grep { $_ & $TERM } @blocked), '>=', 2, 'and an end not to those of the module');
+    $s->log_ok;
+};
+
 # without the lane it is one of httpd's workers that reads, and httpd has to kill the child
 subtest 'a stop ends half a request' => sub {
     my $s = server("BalancerLane on\n");

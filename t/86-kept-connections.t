@@ -60,19 +60,22 @@ for my $lane (qw(on off)) {
 
     subtest "BalancerLane $lane: mod_reqtimeout" => sub {
         my $s = Abl::Server->start(threads => 8, status => 1, modules => ['reqtimeout'],
-            conf => balancer('app', [ $m, 'concurrency=2' ]) . "BalancerLane $lane\nBalancerPass / app\nRequestReadTimeout header=2 body=2\n");
-        my ($head, $body) = map { kept($s) } 1 .. 2;
+            conf => balancer('app', [ $m, 'concurrency=2' ]) . balancer('free', $m) . "BalancerLane $lane\nBalancerPass / app\nBalancerPass /free free\nRequestReadTimeout header=2 body=2\n");
+        my ($head, $body, $long) = map { kept($s) } 1 .. 3;
         my $from = time;
         $head->send("GET /length/5 HTTP/1.1\r\nHo");
         $body->request('POST', '/echo', [ 'Content-Length' => 10 ]);
         $body->send('x');
+        $long->request('POST', '/free/echo', [ 'Content-Length' => 100_000 ]);
+        $long->send('x');
         is($body->response->status, 408, 'a body that does not come');
-        ok($_->await_end(10), 'the connection ends') for $head, $body;
+        is($long->response->status, 408, 'nor one that is passed on as it comes');
+        ok($_->await_end(10), 'the connection ends') for $head, $body, $long;
         my $took = time - $from;
         cmp_ok($took, '>', 1,            'not before its time');
         cmp_ok($took, '<', 8 * patience, 'but far from Timeout');
         is($s->unrest, '', 'nothing is left');
-        $s->log_ok(allow => [qr/AH0138[12]|request (?:header|body) read timeout/i]);
+        $s->log_ok(allow => [qr/ABL0193|AH0138[12]|request (?:header|body) read timeout/i]);
     };
 
     subtest "BalancerLane $lane: modules that keep something with their thread" => sub {

@@ -18,16 +18,27 @@ static void pin_code(void)
     }
 }
 
+/* Signals are for httpd's own threads, which expect them; but not those of this thread's own crash. */
+static void fill_with_others(sigset_t *set)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+    size_t i;
+
+    sigfillset(set);
+    for (i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        sigdelset(set, own[i]);
+    }
+}
+
 int abl_thread_start(void *(*run)(void *data), void *data)
 {
     pthread_t thread;
-    sigset_t all, before;
+    sigset_t others, before;
     int rc;
 
     pin_code();
-    /* Signals are for httpd's own threads, which expect them. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    fill_with_others(&others);
+    pthread_sigmask(SIG_SETMASK, &others, &before);
     rc = pthread_create(&thread, NULL, run, data);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc == 0 ? pthread_detach(thread) : rc;

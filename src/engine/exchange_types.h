@@ -89,7 +89,7 @@ typedef struct abl_exchange_events_t {
 /* What has happened, or is awaited; bits. */
 #define ABL_READY_MEMBER_READ 1u
 #define ABL_READY_MEMBER_WRITE 2u
-#define ABL_READY_CLIENT_READ 4u /* the client has sent something, or ended */
+#define ABL_READY_CLIENT_READ 4u /* the client has sent something, or ended, or is to be looked for */
 #define ABL_READY_TIMEOUT 8u     /* the deadline has passed */
 #define ABL_READY_CLIENT_GONE 16u
 #define ABL_READY_CLIENT_WRITE 32u /* for drivers: the client takes more of the answer */

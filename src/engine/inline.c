@@ -123,6 +123,10 @@ unsigned abl_inline_wait(const abl_wait_t *wait, const abl_inline_client_t *clie
             return ABL_READY_CLIENT_GONE;
         }
         ready = poll_once(wait, client->fd, writing, earlier(abl_clock_now() + slice, deadline));
+        if (ready == 0 && (wait->what & ABL_READY_CLIENT_READ) && !client->untold &&
+            abl_clock_now() < deadline) {
+            return ABL_READY_CLIENT_READ; /* who limits how long a client takes may only look when asked */
+        }
     }
     if (wait->queued && client->aborted(client->ctx)) {
         return ABL_READY_CLIENT_GONE; /* nobody works for who is not there any more */

@@ -115,6 +115,7 @@ static bool read_piece(abl_exchange_t *x, bool *end)
         x->piece = apr_palloc(x->pool, PIECE_FRONT + ABL_BODY_PIECE + PIECE_BACK);
         memcpy(x->piece + PIECE_FRONT, first, len);
     }
+    x->moved |= len > 0 || *end;
     if (len > 0) {
         push_piece(x, len);
     }

@@ -61,6 +61,12 @@ static apr_status_t keep_head(void *ctx, const abl_answer_t *answer)
     return APR_SUCCESS;
 }
 
+static apr_status_t keep_upgrade(void *ctx, const abl_answer_t *answer)
+{
+    ((abl_stash_t *)ctx)->upgrades = true;
+    return keep_head(ctx, answer);
+}
+
 static apr_status_t keep_data(void *ctx, const char *bytes, size_t len)
 {
     abl_stash_t *stash = ctx;
@@ -93,6 +99,9 @@ static apr_status_t read_body(void *ctx, char *buffer, size_t room, size_t *len,
 {
     abl_stash_t *stash = ctx;
 
+    if (stash->upgrades) {
+        return APR_EAGAIN; /* what read_body reads becomes the new protocol's when that head is played back */
+    }
     if (stash->on_worker) {
         return stash->to->read_body(stash->ctx, buffer, room, len, end);
     }
@@ -123,7 +132,7 @@ static void pass_retry(void *ctx, int member, const char *why, apr_status_t rv)
 const abl_exchange_events_t abl_stash_events = {
     .on_interim = keep_interim,
     .on_head = keep_head,
-    .on_upgrade = keep_head,
+    .on_upgrade = keep_upgrade,
     .on_data = keep_data,
     .on_pass = keep_pass,
     .on_trailers = keep_trailers,
@@ -160,6 +169,10 @@ static apr_status_t play_heads(abl_stash_t *stash)
             stash->last = &stash->first;
         }
         rv = event_of(stash, head)(stash->ctx, &head->answer);
+        if (head->answer.upgrade != NULL) {
+            stash->upgrades = false;
+            stash->wants_body = true; /* it may be here already, where no poll tells of it */
+        }
     }
     return rv;
 }

@@ -23,9 +23,10 @@ typedef struct abl_stash_t {
     abl_spool_t body;                /* the owner sets its limits */
     abl_stash_head_t *first, **last; /* heads that come before the body, in their order */
     abl_stash_head_t *trailers;
+    bool upgrades;    /* one of these heads changes the protocol */
     bool finished;    /* the answer is complete */
     bool on_worker;   /* the owner's: this thread may read the request's body */
-    bool wants_body;  /* the exchange has asked for it on a thread that may not */
+    bool wants_body;  /* the exchange has asked for it on a thread that may not, or too early */
     apr_status_t why; /* the body could not be kept; APR_SUCCESS: it could */
 } abl_stash_t;
 
@@ -34,7 +35,7 @@ void abl_stash_init(abl_stash_t *stash, apr_pool_t *pool, const abl_exchange_eve
 
 /* The events that fill a stash; their ctx is the stash. read_body, body_trailers and on_retry are passed on
  * at once; read_body on a worker only: elsewhere it says APR_EAGAIN and sets wants_body, which the owner
- * takes back. */
+ * takes back. After an upgrade it says so, too, until that has been played back, which sets wants_body. */
 extern const abl_exchange_events_t abl_stash_events;
 
 /* Is there nothing to play back? */

@@ -80,7 +80,6 @@ static void note_ready(abl_exchange_t *x, unsigned ready)
     x->can_write |= (ready & ABL_READY_MEMBER_WRITE) != 0;
     if (ready & ABL_READY_CLIENT_READ) {
         x->wants_client = false;
-        x->moved = true;
     }
     if (ready & ABL_READY_TIMEOUT) {
         timed_out(x);

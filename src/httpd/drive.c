@@ -47,6 +47,7 @@ static void run(abl_drive_t *drive, bool on_worker)
 
     drive->ready = 0;
     drive->watch_from = 0;
+    drive->client_gone = drive->client_gone || (ready & ABL_READY_CLIENT_GONE);
     drive->stash.on_worker = on_worker || drive->body.collected;
     drive->over = drive->over || !abl_exchange_run(drive->x, ready);
 }
@@ -151,6 +152,14 @@ static int64_t patience(const abl_drive_t *drive)
     return abl_drive_patience(drive->respond.r->server);
 }
 
+/* The member's deadline is not over just because the client's is. */
+static unsigned whose_time(const abl_drive_t *drive, unsigned ready)
+{
+    bool clients = (ready & ABL_READY_TIMEOUT) && abl_clock_now() >= drive->client_until;
+
+    return clients ? ABL_READY_CLIENT_GONE : ready;
+}
+
 /* Waits here for a moment, where that is likely to be worth it. 0: nothing has happened. */
 static unsigned wait_a_moment(const abl_drive_t *drive, const abl_wait_t *wait)
 {
@@ -164,7 +173,7 @@ static unsigned wait_a_moment(const abl_drive_t *drive, const abl_wait_t *wait)
         ready = abl_inline_wait(wait, &drive->client, is_writing(drive), abl_clock_now() + patience(drive));
     }
     atomic_fetch_sub(&waiting, 1);
-    return ready;
+    return whose_time(drive, ready);
 }
 
 /* A client that has ended its side may be one that waits for its answer: the member's is waited for first. */
@@ -177,6 +186,16 @@ static bool watches_client(abl_drive_t *drive, const abl_wait_t *wait)
     }
     return drive->over || wait->queued || wait->fd < 0 || (wait->what & ABL_READY_CLIENT_READ) ||
            is_writing(drive) || now >= drive->watch_from;
+}
+
+/* mod_reqtimeout's filter looks at its clock only when it is asked for bytes. */
+#define LOOK_EVERY ABL_SECOND
+
+static int64_t look_again(int64_t deadline)
+{
+    int64_t again = abl_clock_now() + LOOK_EVERY;
+
+    return again < deadline ? again : deadline;
 }
 
 static void fill_waiter(abl_drive_t *drive, abl_waiter_t *waiter)
@@ -199,6 +218,8 @@ static void fill_waiter(abl_drive_t *drive, abl_waiter_t *waiter)
     if (!watches_client(drive, &wait)) {
         waiter->events[CLIENT] = 0;
         waiter->deadline = drive->watch_from < wait.deadline ? drive->watch_from : wait.deadline;
+    } else if ((wait.what & ABL_READY_CLIENT_READ) && !drive->body.tunnel) {
+        waiter->deadline = look_again(wait.deadline);
     }
 }
 
@@ -212,7 +233,7 @@ static unsigned ready_of(const abl_drive_t *drive, const abl_waiter_t *waiter)
     ready |= (member & (EPOLLIN | broken)) ? ABL_READY_MEMBER_READ : 0;
     ready |= (member & (EPOLLOUT | broken)) ? ABL_READY_MEMBER_WRITE : 0;
     if (waiter->events[CLIENT] & EPOLLIN) {
-        ready |= (client & ~(uint32_t)EPOLLOUT) ? ABL_READY_CLIENT_READ : 0;
+        ready |= (client & ~(uint32_t)EPOLLOUT) || (waiter->late && !late) ? ABL_READY_CLIENT_READ : 0;
     } else {
         ready |= (client & (EPOLLRDHUP | broken)) ? ABL_READY_CLIENT_GONE : 0;
     }
@@ -220,11 +241,7 @@ static unsigned ready_of(const abl_drive_t *drive, const abl_waiter_t *waiter)
     if (ready & ABL_READY_MEMBER_READ) {
         ready &= ~(unsigned)ABL_READY_CLIENT_GONE; /* what the member has said is said first */
     }
-    /* The member's deadline is not over just because the client's is. */
-    if ((ready & ABL_READY_TIMEOUT) && abl_clock_now() >= drive->client_until) {
-        ready = ABL_READY_CLIENT_GONE;
-    }
-    return ready;
+    return whose_time(drive, ready);
 }
 
 /* ---- on a worker ------------------------------------------------------------------------------------ */
@@ -325,18 +342,13 @@ static int exchange(abl_drive_t *drive, abl_waiter_t *waiter)
 
 /* ---- the request's body, before the exchange -------------------------------------------------------- */
 
-/* mod_reqtimeout's filter looks at its clock only when it is asked for bytes. */
-#define LOOK_EVERY ABL_SECOND
-
 static void wait_for_body(const abl_drive_t *drive, abl_waiter_t *waiter)
 {
-    int64_t again = abl_clock_now() + LOOK_EVERY;
-
     waiter->fd[MEMBER] = -1;
     waiter->line = NULL;
     waiter->fd[CLIENT] = drive->client.fd;
     waiter->events[CLIENT] = EPOLLIN;
-    waiter->deadline = again < drive->client_until ? again : drive->client_until;
+    waiter->deadline = look_again(drive->client_until);
 }
 
 /* OK: there is all of it. SUSPENDED: the waiter is filled in. */

@@ -36,7 +36,7 @@ struct abl_drive_t {
     abl_stash_t stash;
     bool stashing;        /* the exchange's events go into the stash */
     bool over;            /* the exchange has ended; the stash may still hold some of the answer */
-    bool client_gone;     /* found out after the exchange had ended */
+    bool client_gone;     /* nobody takes the answer any more, nor what is left of it in the stash */
     unsigned ready;       /* what has happened, for the next run */
     int64_t watch_from;   /* until then a client that ends its side is not looked for: the answer may come;
                            * 0: it has not waited since something happened */

@@ -233,8 +233,10 @@ static int end_exchange(abl_drive_t *drive)
                       "(BalancerBuffer), so the member had to wait for the client",
                       respond->balancer->name, drive->stash.body.folder);
     }
-    status = drive->client_gone ? client_gone(respond->r)
-                                : conclude(respond, abl_exchange_end(drive->x, NULL, NULL, NULL));
+    /* Of an answer that is replaced, too much may have come: that is not the client's doing. */
+    status = drive->client_gone && respond->override_status == 0
+                 ? client_gone(respond->r)
+                 : conclude(respond, abl_exchange_end(drive->x, NULL, NULL, NULL));
     abl_exchange_close(drive->x);
     return status;
 }

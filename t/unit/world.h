@@ -32,6 +32,7 @@ typedef struct world_t {
     abl_exchange_t *x;
     char seen[70000];   /* what the events brought: [103] {200} data <name: value> . */
     const char *upload; /* the client's body: pieces separated by '|', each '|' is one APR_EAGAIN */
+    bool upgraded;
     int retries;
     apr_status_t deliver; /* what on_data returns */
 #ifdef STASHED
@@ -102,11 +103,18 @@ static apr_status_t on_finish(void *ctx)
     return APR_SUCCESS;
 }
 
+static apr_status_t on_upgrade(void *ctx, const abl_answer_t *answer)
+{
+    ((world_t *)ctx)->upgraded = true;
+    return on_head(ctx, answer);
+}
+
 static apr_status_t read_body(void *ctx, char *buffer, size_t room, size_t *len, bool *end)
 {
     world_t *w = ctx;
     size_t n = strcspn(w->upload, "|");
 
+    ck_assert(w->request.head.upgrade == NULL || w->upgraded); /* the new protocol's, or nothing yet */
     if (n == 0 && *w->upload == '|') {
         w->upload++;
         return APR_EAGAIN;
@@ -138,7 +146,7 @@ static void on_retry(void *ctx, int member, const char *why, apr_status_t rv)
 
 static const abl_exchange_events_t events = {.on_interim = on_interim,
                                              .on_head = on_head,
-                                             .on_upgrade = on_head,
+                                             .on_upgrade = on_upgrade,
                                              .on_data = on_data,
                                              .on_pass = on_pass,
                                              .on_trailers = on_trailers,
@@ -215,6 +223,10 @@ static bool run(world_t *w, unsigned ready)
             abl_stash_clear(&w->stash);
             return waits && abl_exchange_run(w->x, ABL_READY_CLIENT_GONE);
         }
+    }
+    if (waits && w->stash.wants_body) {
+        w->stash.wants_body = false;
+        return run(w, ABL_READY_CLIENT_READ);
     }
     return waits;
 }

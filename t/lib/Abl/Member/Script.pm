@@ -88,8 +88,10 @@ $behaviour{gate} = sub {
     return (['gate'], [ call => sub { _answer($member, $c, 200, _echo($member, $c)) } ]);
 };
 
+# ?fill=N: instead, this status with a body of N bytes
 $behaviour{status} = sub {
-    my ($member, $c, $status) = @_;
+    my ($member, $c, $status, $p) = @_;
+    return ([ send => _head($member, $c, $status, 'Content-Length' => $p->{fill}) ], [ fill => $p->{fill} ], ['next']) if $p->{fill};
     return _answer($member, $c, $status, "status $status from $member->{name}\n");
 };
 
