@@ -442,7 +442,6 @@ static bool go_on_without_worker(void *ctx, abl_waiter_t *waiter, bool is_worker
 static int resume(void *ctx, abl_waiter_t *waiter)
 {
     abl_drive_t *drive = ctx;
-    conn_rec *c = client_of(drive);
     unsigned ready = drive->ready;
     int status;
 
@@ -450,7 +449,7 @@ static int resume(void *ctx, abl_waiter_t *waiter)
     note(drive, ready);
     status = work(drive, waiter);
     if (status != SUSPENDED) {
-        abl_unblock(c, false);
+        abl_unblock(drive->respond.r, false);
     }
     return status;
 }
@@ -524,11 +523,11 @@ int abl_drive(abl_drive_t *drive)
         return drive_here(drive);
     }
     drive->respond.unblocked = true;
-    abl_unblock(r->connection, true);
+    abl_unblock(r, true);
     status = work(drive, &waiter);
     if (status == SUSPENDED) {
         return abl_park(r, &parking, &waiter);
     }
-    abl_unblock(r->connection, false);
+    abl_unblock(r, false);
     return status;
 }

@@ -43,13 +43,15 @@ void abl_unblock_register(void)
                                        (ap_filter_type)(AP_FTYPE_NETWORK - 1));
 }
 
-void abl_unblock(conn_rec *c, bool on)
+void abl_unblock(request_rec *r, bool on)
 {
+    conn_rec *c = r->connection;
     abl_connection_t *connection = abl_connection_of(c);
 
     if (on && !connection->has_unblock) {
         connection->has_unblock = true;
-        ap_add_output_filter_handle(handle, NULL, NULL, c);
+        /* With the request: its own filters lead to the connection's first one already. */
+        ap_add_output_filter_handle(handle, NULL, r, c);
     }
     connection->unblocked = on;
 }

@@ -16,7 +16,7 @@ void abl_unblock_register(void);
 
 /* From now on nothing waits, or everything as always: whatever is not ours relies on it that a flush is one.
  * Worker that owns the connection. */
-void abl_unblock(conn_rec *c, bool on);
+void abl_unblock(request_rec *r, bool on);
 
 /* Sends what is held back, as far as the client takes it now. Worker that owns the connection. */
 apr_status_t abl_unblock_send(conn_rec *c);
