@@ -118,6 +118,22 @@ subtest 'a client that takes its time' => sub {
     $s->log_ok;
 };
 
+# A piece of an answer is flushed before the wait for the next one: on a connection's first request, too, nobody waits for that.
+subtest 'pieces that the client has no room for' => sub {
+    for my $lane (qw(on off)) {
+        my $s      = server('concurrency=1', conf => "BalancerLane $lane\nSendBufferSize 4096\n");
+        my $c      = $s->client(rcvbuf => 4096);
+        my $before = $m->requests;
+        $c->request('GET', '/pieces?n=40&as=length&size=2000');
+        ok($m->await_requests($before + 1), 'the member has it');
+        $m->release for 1 .. 40;
+        ok((wait_until { $s->status_member($m)->{busy} == 0 } 5), "lane $lane: the member is free again, although nobody has read");
+        is($c->response(keep => 0)->length, 80_000, 'and then the client gets all of it');
+        is($s->unrest, '', 'nothing is left');
+        $s->log_ok;
+    }
+};
+
 subtest 'a client that takes nothing for too long' => sub {
     my $s = server('concurrency=1', conf => "Timeout 1\n");
     my $c = $s->client(rcvbuf => 8192);

@@ -332,7 +332,8 @@ bool abl_receive_pump(abl_exchange_t *x)
         if (rc != ABL_RECEIVE_MORE) {
             continue;
         }
-        if (!x->can_read || !abl_receive_may(x) || !make_room(x)) {
+        /* Twice: making room may fill the client's side, and what it holds in httpd's filters is bounded. */
+        if (!x->can_read || !abl_receive_may(x) || !make_room(x) || !abl_receive_may(x)) {
             break;
         }
         if (x->conn->bytes >= until) {
