@@ -118,6 +118,25 @@ subtest 'a client that takes its time' => sub {
     $s->log_ok;
 };
 
+subtest 'a client that takes its time, with buffers of the usual size' => sub {
+    my $s = server('concurrency=1', conf => "LogLevel core:trace6\n");
+    my $n = 8 << 20;
+    my @slow = map { $s->client } 1 .. 20;
+    for my $c (@slow) {
+        $c->request('GET', "/length/$n");
+        ok((wait_until { $s->status_member($m)->{requests} } 5), 'it begins') if $c == $slow[0];
+    }
+    ok($s->await_queue(0, 20), 'each answer is taken off the member');
+    ok((wait_until { $s->status_member($m)->{busy} == 0 } 10), 'which is free again, although nobody has read');
+    undisturbed($s, 'meanwhile');
+    is($s->client->ask('GET', '/echo')->status, 200, 'and serves others');
+    my $sum = sha1_hex(pattern($n));
+    is(scalar(grep { my $r = $_->response(keep => 0); $r->complete && $r->sha1 eq $sum } @slow), 20, 'and then each gets all of it');
+    is($s->unrest, '', 'nothing is left');
+    unlike($s->log, qr/flushing because/, 'no thread has waited in httpd\'s core for a client');
+    $s->log_ok;
+};
+
 # A piece of an answer is flushed before the wait for the next one: on a connection's first request, too, nobody waits for that.
 subtest 'pieces that the client has no room for' => sub {
     for my $lane (qw(on off)) {
