@@ -52,8 +52,9 @@ void abl_conn_rest(abl_conn_t *conn);
 /* Moves the unused bytes to the front of the buffer. */
 void abl_conn_compact(abl_conn_t *conn);
 
-/* Is an idle connection still fit for a request: open, and nothing arrived that nobody asked for? What a loop
- * watches it knows without a look. */
+/* Is an idle connection still fit for a request: open, and nothing arrived that nobody asked for? Where a
+ * loop watches it there is no look: what that has not seen yet is seen too late, as it would be a moment
+ * after any look. */
 bool abl_conn_fit(const abl_conn_t *conn);
 
 /* No more bytes will be sent; reading goes on. */

@@ -3,7 +3,7 @@
 
   member.py PORT LIMIT      at most LIMIT requests are worked on at once, the others wait in here (0: no limit)
 
-  /sleep?ms=N   answers after N ms          /bytes?n=N   N bytes at once
+  /sleep?ms=N   answers after N ms          /bytes?n=N   N bytes at once; &every=MS: in five pieces, one every MS
   /busy         how long it has worked (s)  anything with Upgrade: websocket: 101, then whatever comes goes back
 A body is read to its end before any of that.
 SPDX-License-Identifier: Apache-2.0
@@ -49,10 +49,14 @@ async def answer(writer, target):
     if "ms" in query:
         await asyncio.sleep(int(query["ms"][0]) / 1000)
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % n)
+    piece = max(1, n // 5) if "every" in query else n
     while n > 0:
-        writer.write(BLOCK[: min(n, len(BLOCK))])
-        n -= min(n, len(BLOCK))
+        size = min(n, piece, len(BLOCK))
+        writer.write(BLOCK[:size])
+        n -= size
         await writer.drain()
+        if "every" in query:
+            await asyncio.sleep(int(query["every"][0]) / 1000)
 
 
 async def serve(reader, writer, limit):

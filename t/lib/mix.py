@@ -66,7 +66,7 @@ def request(target, body=b"", fields=""):
 def something():
     """(request, length of the answer)"""
     way = random.choice(["", "/one"])  # members without a limit, and of one request at a time
-    kind = random.randrange(10)
+    kind = random.randrange(11)
     if kind < 2:
         return request("/static/a.txt"), 5
     if kind < 5:
@@ -77,6 +77,10 @@ def something():
     if kind < 8:
         ms = random.choice([1, 3, 8, 20, 60])
         return request(f"{way}/sleep?ms={ms}"), 6
+    if kind < 9:
+        n = random.choice([5, 500, 100_000])
+        every = random.choice([1, 5, 20])
+        return request(f"{way}/bytes?n={n}&every={every}"), n
     n = random.choice([1, 1000, 20_000, 300_000])
     return request(f"{way}/bytes?n=19", b"b" * n), 19
 
