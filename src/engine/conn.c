@@ -164,11 +164,11 @@ void abl_conn_compact(abl_conn_t *conn)
     }
 }
 
-bool abl_conn_fit(const abl_conn_t *conn)
+bool abl_conn_fit(const abl_conn_t *conn, int64_t now)
 {
     char byte;
 
-    if (conn->drained && abl_loop_is_quiet(&conn->line, conn->fd)) {
+    if (conn->drained && abl_loop_is_quiet(&conn->line, conn->fd, now)) {
         return true;
     }
     return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);

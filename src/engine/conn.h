@@ -53,9 +53,8 @@ void abl_conn_rest(abl_conn_t *conn);
 void abl_conn_compact(abl_conn_t *conn);
 
 /* Is an idle connection still fit for a request: open, and nothing arrived that nobody asked for? Where a
- * loop watches it there is no look: what that has not seen yet is seen too late, as it would be a moment
- * after any look. */
-bool abl_conn_fit(const abl_conn_t *conn);
+ * loop watches it and has looked just now there is no further look. `now`: abl_clock_now(). */
+bool abl_conn_fit(const abl_conn_t *conn, int64_t now);
 
 /* No more bytes will be sent; reading goes on. */
 void abl_conn_shutdown_write(abl_conn_t *conn);

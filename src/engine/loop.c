@@ -19,6 +19,7 @@
 
 #define EVENTS 64       /* taken from the kernel at once */
 #define LINES_MAX 65536 /* descriptors above have no line */
+#define FRESH ABL_MS    /* so long what the loop has seen is taken for what there is */
 
 #define ENDED ((uint32_t)(EPOLLRDHUP | EPOLLHUP | EPOLLERR)) /* nothing comes after it */
 
@@ -34,10 +35,11 @@ struct abl_loop_t {
     int bell; /* an eventfd: somebody was posted, or the loop shall stop */
     abl_crew_t *crew;
     /* The holder's. */
-    apr_skiplist *timers; /* waiters with a deadline, the soonest first */
-    abl_waiter_t *called; /* were posted, and are to be called in this round */
-    abl_waiter_t *due;    /* the same with those who have waited */
-    watched_t *lines;     /* by descriptor; the kernel gives memory where it is used */
+    apr_skiplist *timers;   /* waiters with a deadline, the soonest first */
+    abl_waiter_t *called;   /* were posted, and are to be called in this round */
+    abl_waiter_t *due;      /* the same with those who have waited */
+    _Atomic int64_t looked; /* when it last knew what had come; INT64_MAX: it sleeps, and would be told */
+    watched_t *lines;       /* by descriptor; the kernel gives memory where it is used */
 
     pthread_mutex_t lock; /* protects what follows */
     abl_waiter_t *first;  /* posted */
@@ -210,9 +212,10 @@ static bool watch_line(abl_loop_t *loop, abl_waiter_t *waiter)
            watch_line_anew(loop, waiter->line, fd, events);
 }
 
-bool abl_loop_is_quiet(const abl_line_t *line, int fd)
+bool abl_loop_is_quiet(const abl_line_t *line, int fd, int64_t now)
 {
-    return line->loop != NULL && atomic_load(&line->loop->lines[fd].came) == 0;
+    return line->loop != NULL && atomic_load(&line->loop->looked) > now - FRESH &&
+           atomic_load(&line->loop->lines[fd].came) == 0;
 }
 
 static bool has_line(const abl_waiter_t *waiter)
@@ -372,9 +375,8 @@ static void note(abl_loop_t *loop, const struct epoll_event *event)
     }
 }
 
-static void note_late(abl_loop_t *loop)
+static void note_late(abl_loop_t *loop, int64_t now)
 {
-    int64_t now = abl_clock_now();
     abl_waiter_t *waiter;
 
     while ((waiter = apr_skiplist_peek(loop->timers)) != NULL && waiter->timer <= now) {
@@ -410,13 +412,17 @@ static bool call_due(abl_loop_t *loop)
 static void sleep_and_note(abl_loop_t *loop)
 {
     struct epoll_event events[EVENTS];
-    int n = epoll_wait(loop->epoll, events, EVENTS, until_first(loop));
-    int i;
+    int64_t now;
+    int n, i;
 
+    atomic_store(&loop->looked, INT64_MAX);
+    n = epoll_wait(loop->epoll, events, EVENTS, until_first(loop));
     for (i = 0; i < n; i++) {
         note(loop, &events[i]);
     }
-    note_late(loop);
+    now = abl_clock_now();
+    atomic_store(&loop->looked, now);
+    note_late(loop, now);
 }
 
 /* The holder's work. */

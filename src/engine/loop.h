@@ -76,8 +76,8 @@ void abl_loop_post(abl_loop_t *loop, abl_waiter_t *waiter, abl_waiter_fn_t *fn);
 void abl_loop_wait(abl_loop_t *loop, abl_waiter_t *waiter);
 
 /* The descriptor's owner, any thread. True: the loop watches the line, and since it was last waited for has
- * not seen anything come. */
-bool abl_loop_is_quiet(const abl_line_t *line, int fd);
+ * not seen anything come; and it has looked within the last millisecond. `now`: abl_clock_now(). */
+bool abl_loop_is_quiet(const abl_line_t *line, int fd, int64_t now);
 
 /* The loop's thread only: calls a waiter's on_ready soon, as if it were late. */
 void abl_loop_hurry(abl_loop_t *loop, abl_waiter_t *waiter);

@@ -71,7 +71,7 @@ abl_conn_t *abl_pool_take(abl_pool_t *pool, int64_t now)
     abl_conn_t *conn;
 
     while ((conn = pop(pool)) != NULL) {
-        if (now < expiry(pool, conn) && abl_conn_fit(conn)) {
+        if (now < expiry(pool, conn) && abl_conn_fit(conn, now)) {
             conn->next = NULL;
             conn->start = conn->end = 0;
             conn->bytes = 0;

@@ -58,7 +58,7 @@ static void use(line_t *line, abl_loop_t *in)
 
 static bool is_loud(void *line)
 {
-    return !abl_loop_is_quiet(&((line_t *)line)->line, ((line_t *)line)->near);
+    return !abl_loop_is_quiet(&((line_t *)line)->line, ((line_t *)line)->near, abl_clock_now());
 }
 
 START_TEST(one_after_the_other)

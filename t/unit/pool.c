@@ -78,7 +78,7 @@ static void wait_for_answer(abl_loop_t *loop, abl_conn_t *conn, int other)
 
 static bool is_loud(void *conn)
 {
-    return !abl_loop_is_quiet(&((abl_conn_t *)conn)->line, ((abl_conn_t *)conn)->fd);
+    return !abl_loop_is_quiet(&((abl_conn_t *)conn)->line, ((abl_conn_t *)conn)->fd, abl_clock_now());
 }
 
 START_TEST(what_a_loop_has_watched_is_not_looked_at_twice)
@@ -107,6 +107,41 @@ START_TEST(what_a_loop_has_watched_is_not_looked_at_twice)
     ck_assert_ptr_eq(abl_pool_take(pool, now), quiet);
     ck_assert_int_eq(abl_pool_idle(pool), 0);
     abl_conn_close(&quiet);
+    abl_loop_stop(loop);
+}
+END_TEST
+
+static sem_t held, release;
+
+static void hold(abl_waiter_t *waiter)
+{
+    (void)waiter;
+    sem_post(&held);
+    sem_wait(&release);
+}
+
+START_TEST(what_a_busy_loop_has_not_seen_is_looked_at)
+{
+    listener_t l;
+    int other;
+    int64_t now = abl_clock_now();
+    somebody_t busy;
+
+    start();
+    listener_open(&l);
+    abl_pool_t *pool = abl_pool_create(&l.member);
+    abl_conn_t *conn = connect_to(&l, now, &other);
+    wait_for_answer(loop, conn, other);
+    abl_pool_put(pool, &conn, now);
+    sem_init(&held, 0, 0);
+    sem_init(&release, 0, 0);
+    begin(&busy, -1, 0, -1, 0);
+    abl_loop_post(loop, &busy.waiter, hold);
+    ck_assert(await(&held, 5000));
+    ck_assert_int_eq(write(other, "HTTP/1.1 408", 12), 12);
+    usleep(2000); /* longer than a look is good for */
+    ck_assert_ptr_null(abl_pool_take(pool, abl_clock_now()));
+    sem_post(&release);
     abl_loop_stop(loop);
 }
 END_TEST
@@ -178,4 +213,5 @@ END_TEST
 
 UNIT_MAIN("pool", the_newest_is_used_first, no_more_than_idle_max,
           closed_or_talking_connections_are_not_given_out, what_a_loop_has_watched_is_not_looked_at_twice,
-          idleness_and_age_end_a_connection, the_sweeper_closes_without_being_asked)
+          what_a_busy_loop_has_not_seen_is_looked_at, idleness_and_age_end_a_connection,
+          the_sweeper_closes_without_being_asked)
