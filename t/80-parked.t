@@ -100,42 +100,28 @@ subtest 'a queue that is full, and one that takes too long' => sub {
     $s->log_ok(allow => [trouble]);
 };
 
-subtest 'a client that takes its time' => sub {
-    my $s = server('concurrency=1');
-    my $n = 3 << 20;
-    my @slow = map { $s->client(rcvbuf => 8192) } 1 .. 20;
-    for my $c (@slow) {
-        $c->request('GET', "/length/$n");
-        ok((wait_until { $s->status_member($m)->{requests} } 5), 'it begins') if $c == $slow[0];
-    }
-    ok($s->await_queue(0, 20), 'each answer is taken off the member');
-    ok((wait_until { $s->status_member($m)->{busy} == 0 } 10), 'which is free again, although nobody has read');
-    undisturbed($s, 'meanwhile');
-    is($s->client->ask('GET', '/echo')->status, 200, 'and serves others');
-    my $sum = sha1_hex(pattern($n));
-    is(scalar(grep { my $r = $_->response(keep => 0); $r->complete && $r->sha1 eq $sum } @slow), 20, 'and then each gets all of it');
-    is($s->unrest, '', 'nothing is left');
-    $s->log_ok;
-};
-
-subtest 'a client that takes its time, with buffers of the usual size' => sub {
-    my $s = server('concurrency=1', conf => "LogLevel core:trace6\n");
-    my $n = 8 << 20;
-    my @slow = map { $s->client } 1 .. 20;
-    for my $c (@slow) {
-        $c->request('GET', "/length/$n");
-        ok((wait_until { $s->status_member($m)->{requests} } 5), 'it begins') if $c == $slow[0];
-    }
-    ok($s->await_queue(0, 20), 'each answer is taken off the member');
-    ok((wait_until { $s->status_member($m)->{busy} == 0 } 10), 'which is free again, although nobody has read');
-    undisturbed($s, 'meanwhile');
-    is($s->client->ask('GET', '/echo')->status, 200, 'and serves others');
-    my $sum = sha1_hex(pattern($n));
-    is(scalar(grep { my $r = $_->response(keep => 0); $r->complete && $r->sha1 eq $sum } @slow), 20, 'and then each gets all of it');
-    is($s->unrest, '', 'nothing is left');
-    unlike($s->log, qr/flushing because/, 'no thread has waited in httpd\'s core for a client');
-    $s->log_ok;
-};
+# Megabytes, the client's buffer (0: of the usual size, where httpd's core once had more than it keeps without waiting).
+for my $case ([ 3, 8192 ], [ 8, 0 ]) {
+    my ($mb, $buffer) = @$case;
+    subtest "a client that takes its time, $mb MB" => sub {
+        my $s    = server('concurrency=1', conf => "LogLevel core:trace6\n");
+        my $n    = $mb << 20;
+        my @slow = map { $s->client($buffer ? (rcvbuf => $buffer) : ()) } 1 .. 20;
+        for my $c (@slow) {
+            $c->request('GET', "/length/$n");
+            ok((wait_until { $s->status_member($m)->{requests} } 5), 'it begins') if $c == $slow[0];
+        }
+        ok($s->await_queue(0, 20), 'each answer is taken off the member');
+        ok((wait_until { $s->status_member($m)->{busy} == 0 } 10), 'which is free again, although nobody has read');
+        undisturbed($s, 'meanwhile');
+        is($s->client->ask('GET', '/echo')->status, 200, 'and serves others');
+        my $sum = sha1_hex(pattern($n));
+        is(scalar(grep { my $r = $_->response(keep => 0); $r->complete && $r->sha1 eq $sum } @slow), 20, 'and then each gets all of it');
+        is($s->unrest, '', 'nothing is left');
+        unlike($s->log, qr/flushing because/, 'no thread has waited in httpd\'s core for a client');
+        $s->log_ok;
+    };
+}
 
 # A piece of an answer is flushed before the wait for the next one: on a connection's first request, too, nobody waits for that.
 subtest 'pieces that the client has no room for' => sub {
