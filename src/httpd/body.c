@@ -12,6 +12,8 @@
 
 #include "apr_strings.h"
 
+#define EMPTY_HANDED_MAX 1000 /* times in a row that a filter has nothing to give */
+
 bool abl_body_is_filtered(const request_rec *r)
 {
     const ap_filter_t *f;
@@ -28,8 +30,7 @@ void abl_body_init(abl_body_t *body, request_rec *r, bool pollable)
 {
     memset(body, 0, sizeof(*body));
     body->r = r;
-    /* A filter may hold what no poll of the socket tells of. */
-    body->pollable = pollable && !abl_body_is_filtered(r);
+    body->pollable = pollable;
 }
 
 /* ---- framing ---------------------------------------------------------------------------------------- */
@@ -153,15 +154,17 @@ static int status_of(const abl_body_t *body, apr_status_t rv)
     return ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
 }
 
-/* Reads from the filters until there is something in the brigade. Empty-handed success means "not yet": a
- * filter that unpacks has eaten a header, say. Only a blocking read can find out what comes next. */
+/* Reads from the filters until there is something in the brigade. Empty-handed success means that a filter
+ * has eaten what came, a header of what it unpacks, say: there may be more, of which no poll of the socket
+ * tells. It is asked again until it says APR_EAGAIN; but one that never says so is not asked for ever. */
 static apr_status_t fill(abl_body_t *body, size_t room, apr_read_type_e block)
 {
+    int rounds = body->tunnel ? 1 : EMPTY_HANDED_MAX;
     apr_status_t rv;
 
     do {
         rv = fill_brigade(body, room, block);
-    } while (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(body->bb) && block == APR_BLOCK_READ);
+    } while (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(body->bb) && (block == APR_BLOCK_READ || --rounds > 0));
     return rv == APR_SUCCESS && APR_BRIGADE_EMPTY(body->bb) ? APR_EAGAIN : rv;
 }
 
@@ -181,17 +184,16 @@ static apr_status_t read_some(abl_body_t *body, char *buffer, size_t room, size_
     return rv;
 }
 
-int abl_body_prefetch(abl_body_t *body, char *buffer, apr_size_t room, bool whole, apr_size_t *len, bool *all)
+int abl_body_prefetch(abl_body_t *body, char *buffer, apr_size_t room, apr_size_t *len, bool *all)
 {
-    apr_read_type_e block = whole ? APR_BLOCK_READ : APR_NONBLOCK_READ;
     apr_status_t rv = APR_SUCCESS;
 
     *len = 0;
     while (rv == APR_SUCCESS && !body->ended && *len < room) {
-        rv = read_some(body, buffer, room, len, block);
+        rv = read_some(body, buffer, room, len, APR_NONBLOCK_READ);
     }
     *all = body->ended;
-    if (rv == APR_SUCCESS || (!whole && APR_STATUS_IS_EAGAIN(rv))) {
+    if (rv == APR_SUCCESS || APR_STATUS_IS_EAGAIN(rv)) {
         return OK;
     }
     return body->error != 0 ? body->error : ABL_HTTP_CLIENT_GONE;
@@ -217,12 +219,12 @@ static int add_to_spool(abl_body_t *body, const char *bytes, size_t len, uint64_
     return rv == APR_SUCCESS ? OK : HTTP_INSUFFICIENT_STORAGE;
 }
 
-int abl_body_collect(abl_body_t *body, uint64_t max)
+int abl_body_collect(abl_body_t *body, uint64_t enough, uint64_t max)
 {
     char piece[ABL_BODY_PIECE];
     int status = OK;
 
-    while (status == OK && !body->ended) {
+    while (status == OK && !body->ended && abl_spool_length(&body->spool) < enough) {
         size_t len;
         bool end;
         apr_status_t rv = abl_body_read(body, piece, sizeof(piece), &len, &end);
@@ -234,11 +236,11 @@ int abl_body_collect(abl_body_t *body, uint64_t max)
         }
         status = add_to_spool(body, piece, len, max);
     }
-    body->collected = status == OK;
+    body->collected = status == OK && body->ended;
     return status;
 }
 
-static apr_status_t read_spool(abl_body_t *body, char *buffer, size_t room, size_t *len, bool *end)
+apr_status_t abl_body_take(abl_body_t *body, char *buffer, size_t room, size_t *len)
 {
     const char *bytes;
     apr_status_t rv = abl_spool_peek(&body->spool, &bytes, len);
@@ -248,7 +250,6 @@ static apr_status_t read_spool(abl_body_t *body, char *buffer, size_t room, size
         memcpy(buffer, bytes, *len);
         abl_spool_drop(&body->spool, *len);
     }
-    *end = abl_spool_length(&body->spool) == 0;
     return rv;
 }
 
@@ -279,7 +280,9 @@ apr_status_t abl_body_read(abl_body_t *body, char *buffer, size_t room, size_t *
 
     *len = 0;
     if (body->collected && !body->tunnel) {
-        return read_spool(body, buffer, room, len, end);
+        rv = abl_body_take(body, buffer, room, len);
+        *end = abl_spool_length(&body->spool) == 0;
+        return rv;
     }
     if (body->r->expecting_100) {
         send_continue(body->r);

@@ -36,17 +36,17 @@ bool abl_body_is_absent(const request_rec *r);
  * taken back only when the body is read. */
 bool abl_body_is_filtered(const request_rec *r);
 
-/* Reads the beginning of the body, at most `room` bytes. `whole`: it fits, so wait until all of it is there
- * (it is then sent in one piece, can be sent again, and a slow client holds no member); else take what has
- * come so far. *len: bytes read; *all: that is the whole body. OK or the HTTP status to answer (499 when the
- * client left). */
-int abl_body_prefetch(abl_body_t *body, char *buffer, apr_size_t room, bool whole, apr_size_t *len,
-                      bool *all);
+/* Reads what has come of the body's beginning, at most `room` bytes. *len: bytes read; *all: that is the
+ * whole body. OK or the HTTP status to answer (499 when the client left). */
+int abl_body_prefetch(abl_body_t *body, char *buffer, apr_size_t room, apr_size_t *len, bool *all);
 
-/* Reads what has come into the spool. OK: that is all of the body. SUSPENDED: the client has to be waited
- * for; not when reading blocks. Otherwise the HTTP status to answer: 413 for a body over `max` bytes (0: no
- * limit) or over what the spool may hold. */
-int abl_body_collect(abl_body_t *body, uint64_t max);
+/* Reads what has come into the spool. OK: that is all of the body, or `enough` bytes or more of it.
+ * SUSPENDED: the client has to be waited for; not when reading blocks. Otherwise the HTTP status to answer:
+ * 413 for a body over `max` bytes (0: no limit) or over what the spool may hold. */
+int abl_body_collect(abl_body_t *body, uint64_t enough, uint64_t max);
+
+/* Takes bytes out of the spool again, *len > 0 of them unless it is empty. As abl_spool_peek(). */
+apr_status_t abl_body_take(abl_body_t *body, char *buffer, size_t room, size_t *len);
 
 /* abl_exchange_events_t.read_body. */
 apr_status_t abl_body_read(abl_body_t *body, char *buffer, size_t room, size_t *len, bool *end);

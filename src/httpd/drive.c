@@ -351,11 +351,11 @@ static void wait_for_body(const abl_drive_t *drive, abl_waiter_t *waiter)
     waiter->deadline = look_again(drive->client_until);
 }
 
-/* OK: there is all of it. SUSPENDED: the waiter is filled in. */
+/* OK: there is enough of it. SUSPENDED: the waiter is filled in. */
 static int collect(abl_drive_t *drive, abl_waiter_t *waiter)
 {
     uint64_t before = abl_spool_length(&drive->body.spool);
-    int status = abl_body_collect(&drive->body, drive->respond.section->buffer.max);
+    int status = abl_body_collect(&drive->body, drive->enough, drive->respond.section->buffer.max);
 
     if (status != SUSPENDED) {
         return status;
@@ -376,7 +376,7 @@ static int collect_here(abl_drive_t *drive)
     int status;
 
     drive->body.pollable = false;
-    status = abl_body_collect(&drive->body, drive->respond.section->buffer.max);
+    status = abl_body_collect(&drive->body, drive->enough, drive->respond.section->buffer.max);
     drive->body.pollable = pollable;
     return status;
 }
@@ -393,7 +393,7 @@ static int work(void *ctx, abl_waiter_t *waiter)
     abl_drive_t *drive = ctx;
 
     if (drive->x == NULL) {
-        int status = drive->collects ? collect(drive, waiter) : OK;
+        int status = drive->enough > 0 ? collect(drive, waiter) : OK;
         if (status == OK) {
             status = begin(drive);
         }
@@ -486,9 +486,9 @@ static void prepare(abl_drive_t *drive)
         abl_stash_init(&drive->stash, pool, drive->events, &drive->respond);
         set_limits(&drive->stash.body, buffer->response, drive);
     }
-    if (drive->collects) {
+    if (drive->enough > 0) {
         bool limited = drive->respond.section->balancer.limited;
-        set_limits(&drive->body.spool, limited ? buffer->request : ABL_BODY_PIECE, drive);
+        set_limits(&drive->body.spool, limited ? buffer->request : 2 * ABL_BODY_PIECE, drive);
     }
     apr_pool_cleanup_register(pool, drive, clear_spools, apr_pool_cleanup_null);
     drive->client_until = INT64_MAX;
@@ -499,7 +499,7 @@ static int drive_here(abl_drive_t *drive)
     int status;
 
     abl_lane_leave();
-    status = drive->collects ? collect_here(drive) : OK;
+    status = drive->enough > 0 ? collect_here(drive) : OK;
     if (status == OK) {
         status = drive->begin(drive);
     }

@@ -25,7 +25,7 @@ struct abl_drive_t {
     const abl_exchange_events_t *events; /* the handler's; their ctx is &respond */
     abl_exchange_t *x;                   /* NULL: it has not begun */
     abl_inline_client_t client;
-    bool collects;                    /* the request's body is read before the exchange begins */
+    uint64_t enough;                  /* bytes of the request's body are read before the exchange begins */
     int (*begin)(abl_drive_t *drive); /* the handler's: makes the exchange. OK, or the status; worker */
     /* The handler's: what it returns when the request got no further, because of this status; worker. */
     int (*refuse)(abl_drive_t *drive, int status);
@@ -42,6 +42,8 @@ struct abl_drive_t {
                            * 0: it has not waited since something happened */
     int64_t client_until; /* when a client that takes nothing is given up; INT64_MAX: it is not waited for */
 };
+
+#define ABL_DRIVE_ALL UINT64_MAX /* of a body, however long it is */
 
 /* Drives a request. The handler returns what this returns: SUSPENDED, or what
  * `conclude` says. Worker, in the handler. */

@@ -314,13 +314,26 @@ static abl_drive_t *make_drive(request_rec *r, const abl_section_t *section)
     return drive;
 }
 
-/* A member's time is precious where it has a limit: the client's slowness is waited out before. And a body
- * that is not long goes to any member in one piece, so that it can be sent again. */
-static bool collects(const request_rec *r, const abl_section_t *section, const abl_request_t *request)
+/* How much of the body is awaited before a member is asked. A member's time is precious where it has a limit:
+ * the client's slowness is waited out before. And a body that is not long goes to any member in one piece, so
+ * that it can be sent again; how long one will be that a filter unpacks, nobody knows. */
+static uint64_t enough_of_body(request_rec *r, const abl_section_t *section, const abl_request_t *request)
 {
-    bool is_short = request->head.body == ABL_H1_REQUEST_LENGTH && request->head.length < ABL_BODY_PIECE;
+    const abl_h1_request_t *head = &request->head;
 
-    return abl_view_has_body(request) && (section->balancer.limited || (is_short && !r->expecting_100));
+    if (!abl_view_has_body(request)) {
+        return 0;
+    }
+    if (section->balancer.limited) {
+        return ABL_DRIVE_ALL;
+    }
+    if (r->expecting_100) {
+        return 0;
+    }
+    if (head->body == ABL_H1_REQUEST_LENGTH && head->length < ABL_BODY_PIECE) {
+        return ABL_DRIVE_ALL;
+    }
+    return abl_body_is_filtered(r) ? ABL_BODY_PIECE : 0;
 }
 
 static int serve(request_rec *r, const abl_section_t *section)
@@ -336,7 +349,7 @@ static int serve(request_rec *r, const abl_section_t *section)
     if (status != OK) {
         return refuse(drive, status);
     }
-    drive->collects = collects(r, section, request);
+    drive->enough = enough_of_body(r, section, request);
     abl_affinity_want(r, section, &request->want);
     request->want.hurry = is_within(r, &section->balancer);
     return abl_drive(drive);

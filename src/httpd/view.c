@@ -204,50 +204,42 @@ static bool is_idempotent(const request_rec *r)
 
 /* ---- the body's beginning --------------------------------------------------------------------------- */
 
-/* Reads into `buffer`; a body that turns out to be all here gets a length, which every server understands. */
-static int read_into(request_rec *r, abl_body_t *body, abl_request_t *request, apr_size_t room, bool wait)
+/* What has come so far; a body that turns out to be all here gets a length, which every server understands.
+ */
+static int read_first(request_rec *r, abl_body_t *body, abl_request_t *request)
 {
-    char *buffer = apr_palloc(r->pool, room);
+    char *buffer;
     apr_size_t len;
-    int status = abl_body_prefetch(body, buffer, room, wait, &len, &request->first_is_all);
+    int status;
 
+    if (r->expecting_100) {
+        request->head.expect = true; /* the member says whether it wants the body */
+        return OK;
+    }
+    buffer = apr_palloc(r->pool, ABL_BODY_PIECE);
+    status = abl_body_prefetch(body, buffer, ABL_BODY_PIECE, &len, &request->first_is_all);
     request->first = buffer;
     request->first_len = len;
     return status;
 }
 
-static int read_first(request_rec *r, abl_body_t *body, abl_request_t *request)
-{
-    abl_h1_request_t *head = &request->head;
-    bool fits = head->body == ABL_H1_REQUEST_LENGTH && head->length < ABL_BODY_PIECE;
-
-    if (r->expecting_100) {
-        head->expect = true; /* the member says whether it wants the body */
-        return OK;
-    }
-    /* One byte more than the body: reading goes on until its end has been seen. */
-    return read_into(r, body, request, fits ? (apr_size_t)head->length + 1 : ABL_BODY_PIECE,
-                     fits || abl_body_is_filtered(r));
-}
-
-/* What has been collected: a body that is not long goes back into one piece, so that it can be sent again. */
+/* What has been collected. A body that is not long goes back into one piece, so that it can be sent again;
+ * so does the beginning of one that goes on. */
 static apr_status_t take_collected(request_rec *r, abl_body_t *body, abl_request_t *request)
 {
     uint64_t length = abl_spool_length(&body->spool);
     char *buffer;
-    bool end = length == 0;
     apr_status_t rv = APR_SUCCESS;
 
-    request->first_is_all = length <= ABL_BODY_AHEAD;
-    if (!request->first_is_all) {
+    request->first_is_all = body->collected && length <= ABL_BODY_AHEAD;
+    if (body->collected && !request->first_is_all) {
         return APR_SUCCESS;
     }
     buffer = apr_palloc(r->pool, (apr_size_t)length + 1);
     request->first = buffer;
-    while (rv == APR_SUCCESS && !end) {
+    while (rv == APR_SUCCESS && request->first_len < length) {
         apr_size_t len;
-        rv = abl_body_read(body, buffer + request->first_len, (apr_size_t)length - request->first_len, &len,
-                           &end);
+        rv = abl_body_take(body, buffer + request->first_len, (apr_size_t)length - request->first_len, &len);
         request->first_len += len;
     }
     return rv;
@@ -260,7 +252,7 @@ static int begin_body(request_rec *r, abl_body_t *body, abl_request_t *request)
         body->ended = true;
         return OK;
     }
-    if (body->collected) {
+    if (body->collected || abl_spool_length(&body->spool) > 0) {
         return take_collected(r, body, request) == APR_SUCCESS ? OK : HTTP_INTERNAL_SERVER_ERROR;
     }
     return read_first(r, body, request);

@@ -226,6 +226,15 @@ sub children {
     return @pids;
 }
 
+# Is any thread of httpd's children running just now?
+sub _is_at_work {
+    my ($self) = @_;
+    for my $pid ($self->children) {
+        return 1 if grep { (eval { slurp($_) } // '') =~ /\A\d+ \(.*\) [^S]/s } glob "/proc/$pid/task/*/stat";
+    }
+    return 0;
+}
+
 # Does this child still accept connections? One that is told to end does so until it has heard of it.
 sub is_listening {
     my ($self, $pid) = @_;
@@ -382,11 +391,14 @@ sub log_ok {
 sub _halt {
     my ($self) = @_;
     return unless $self->{proc};
-    # Gracefully first: told to stop at once, httpd's event MPM touches the sockets of connections that its workers
-    # are just closing, and sometimes crashes of it.
+    # Told to stop at once, httpd's event MPM touches the sockets of connections that its workers are just closing, and
+    # sometimes crashes of it. So gracefully first; or when no worker is at work.
     if ($self->{mpm} eq 'event' && !$self->{at_once}) {
         $self->{proc}->signal('WINCH');
         Abl::Util::wait_until(sub { !$self->{proc}->alive }, 3);
+    } elsif ($self->{at_once}) {
+        my $quiet = 0;
+        Abl::Util::wait_until(sub { $quiet = $self->_is_at_work ? 0 : $quiet + 1; $quiet >= 3 }, 3);
     }
     my $clean = $self->{proc}->stop;
     my $status = $self->{proc}->status;
