@@ -34,7 +34,8 @@ static abl_ledger_conf_t conf_of(const abl_balancer_t *balancer, apr_pool_t *poo
 
     for (i = 0; i < balancer->nmembers; i++) {
         const abl_member_t *m = &balancer->members[i];
-        members[i] = (abl_member_conf_t){m->url.text, m->route, m->weight, m->concurrency, m->status, m->set};
+        members[i] = (abl_member_conf_t){m->url.text, m->route, m->weight,    m->concurrency,
+                                         m->status,   m->set,   m->supervised};
     }
     return (abl_ledger_conf_t){.name = balancer->name,
                                .method = balancer->method,

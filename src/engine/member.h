@@ -26,6 +26,7 @@ typedef struct abl_member_t {
     apr_uint32_t concurrency; /* requests at it at once, over all children; 0: no limit */
     abl_status_t status;
     int set;
+    bool supervised;      /* an instance of an application that is looked after */
     bool keepalive;       /* keep idle connections to it */
     int idle_max;         /* at most so many in each child */
     int64_t idle_timeout; /* a connection idle for so long is closed, µs */

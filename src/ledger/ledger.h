@@ -33,7 +33,7 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "4" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "5" /* changes whenever what lies in the segment does */
 
 #define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
@@ -41,7 +41,8 @@ typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits 
 #define ABL_NAME_MAX 64           /* bytes of a balancer's name or a member's route */
 #define ABL_ADDRESS_MAX 400       /* bytes of a member's address */
 #define ABL_SEATS_MAX 4096        /* children at once */
-#define ABL_SETS_MAX 99           /* the highest number of a set */
+#define ABL_QUOTA_NONE UINT32_MAX
+#define ABL_SETS_MAX 99 /* the highest number of a set */
 
 /* ---- configuration ---------------------------------------------------------------------------------- */
 
@@ -59,7 +60,8 @@ typedef struct abl_member_conf_t {
     apr_uint32_t weight;      /* hundredths */
     apr_uint32_t concurrency; /* requests at it at once; 0: no limit */
     abl_status_t status;
-    int set; /* 0..ABL_SETS_MAX: a set is used when none before it has a usable member */
+    int set;         /* 0..ABL_SETS_MAX: a set is used when none before it has a usable member */
+    bool supervised; /* nobody is there until abl_gate_open() says so (gate.h) */
 } abl_member_conf_t;
 
 typedef struct abl_ledger_conf_t {

@@ -2,6 +2,7 @@
  *
  * Tiers: sets in ascending order, within a set those that are on and spares for those that cannot be used;
  * when no set has anybody, backups. Being busy is no reason to look further: a busy member is waited for.
+ * And when there is nobody at all, the instances of applications that are not there yet (gate.h).
  */
 #include "ledger/pick.h"
 
@@ -20,13 +21,13 @@ static bool may_if_listed(const abl_asker_t *asker, const abl_row_t *row)
 
 static bool may(const abl_asker_t *asker, const abl_row_t *row)
 {
-    return row->listed && may_if_listed(asker, row);
+    return row->listed && !row->shut && may_if_listed(asker, row);
 }
 
 /* It is out of the configuration, but in that of the asker's generation. */
 static bool may_at_last(const abl_asker_t *asker, const abl_row_t *row)
 {
-    return !row->listed && may_if_listed(asker, row);
+    return !row->listed && !row->shut && may_if_listed(asker, row);
 }
 
 bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)
@@ -75,6 +76,20 @@ static void add_with(const abl_segment_t *segment, const abl_asker_t *asker, con
     }
 }
 
+/* Those that may come back. */
+static void add_shut(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group)
+{
+    const abl_balancer_row_t *b = &segment->balancers[asker->balancer];
+    uint32_t i;
+
+    for (i = 0; i < b->nlisted; i++) {
+        const abl_row_t *row = &segment->rows[b->rows[i]];
+        if (row->shut && row->status == ABL_STATUS_ON && !row->drain && may_if_listed(asker, row)) {
+            add(segment, group, b->rows[i]);
+        }
+    }
+}
+
 /* Those that only the asker's generation knows: whoever has nobody else may finish there. */
 static void add_gone(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group)
 {
@@ -119,6 +134,9 @@ void abl_pick_group(const abl_segment_t *segment, const abl_asker_t *asker, abl_
     }
     if (group->n == 0) {
         add_gone(segment, asker, group);
+    }
+    if (group->n == 0) {
+        add_shut(segment, asker, group);
     }
 }
 

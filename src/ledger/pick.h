@@ -22,8 +22,8 @@ typedef struct abl_group_t {
 } abl_group_t;
 
 /* The first set that has a member for the asker, spares for those of it that are out of use, or else the
- * backups, or else, for an asker of an older generation, members that are gone from the configuration. n = 0:
- * nobody. */
+ * backups, or else, for an asker of an older generation, members that are gone from the configuration, or
+ * else those that are shut, and may be waited for. n = 0: nobody. */
 void abl_pick_group(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group);
 
 /* May the asker use this one because affinity names it? */

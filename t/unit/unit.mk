@@ -15,7 +15,7 @@ UNIT_LIBS = $(eval UNIT_LIBS := $(shell apu-1-config --link-ld --libs) \
 
 UNIT_DIR := build/unit
 UNIT_LIB := $(UNIT_DIR)/libabl.a
-UNIT_SRC := $(sort $(wildcard src/base/*.c src/wire/*.c src/balance/*.c src/ledger/*.c src/engine/*.c))
+UNIT_SRC := $(sort $(wildcard src/base/*.c src/wire/*.c src/balance/*.c src/ledger/*.c src/engine/*.c src/control/*.c))
 UNIT_OBJ := $(UNIT_SRC:%.c=$(UNIT_DIR)/%.o)
 UNIT_TESTS := $(patsubst t/unit/%.c,$(UNIT_DIR)/%.t,$(sort $(wildcard t/unit/*.c)))
 UNIT_TEST_OBJ := $(UNIT_TESTS:$(UNIT_DIR)/%.t=$(UNIT_DIR)/t/unit/%.o)

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a BalancerApp line says. Made while the configuration is read, never changed afterwards.
+ */
+#ifndef ABL_CONTROL_APP_H
+#define ABL_CONTROL_APP_H
+
+#include "control/crowd.h"
+#include "control/wear.h"
+
+#include <stddef.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#define ABL_APPS_MAX 64
+#define ABL_APP_LIMITS_MAX 16
+
+/* How an instance is told where to listen. */
+typedef enum abl_app_place_t {
+    ABL_PLACE_PORT,   /* %{port} in its command: 127.0.0.1 and that port */
+    ABL_PLACE_SOCKET, /* %{socket}: a Unix socket that it makes itself */
+    ABL_PLACE_FD      /* listen=fd: a socket that listens already is handed to it */
+} abl_app_place_t;
+
+typedef struct abl_app_limit_t {
+    int resource; /* RLIMIT_… */
+    rlim_t value; /* soft and hard */
+} abl_app_limit_t;
+
+typedef struct abl_app_conf_t {
+    const char *name;
+    const char *balancer;
+    abl_app_place_t place;
+    const char *const *argv;      /* words, with %{port} and %{socket} still in them; ends with NULL */
+    const char *const *addresses; /* [crowd.n]: each slot's member, as the ledger calls it */
+    const char *const *sockets;   /* [crowd.n]: each slot's Unix socket; NULL: it has a port */
+    const int *ports;             /* [crowd.n]: each slot's port, 0 with a socket */
+    int nslots;
+    const char *dir; /* absolute */
+    const char *const
+        *env;  /* "NAME=value", what the instance has besides the few that it always has; ends with NULL */
+    uid_t uid; /* only where the process that starts it is root */
+    gid_t gid;
+    const char *user; /* its name, for initgroups(); NULL: that of `uid` is not known */
+    int umask;        /* below 0: as it is */
+    int nice;
+    abl_app_limit_t limits[ABL_APP_LIMITS_MAX];
+    int nlimits;
+    const char *ready_uri;    /* NULL: it is ready when it accepts */
+    const char *restart_file; /* absolute */
+    const char *log;          /* file, or "|command"; NULL: the error log */
+    uint32_t concurrency;     /* requests at an instance at once; 0: no limit */
+    int64_t stuck;            /* a request may take so long, µs; 0: for ever */
+    abl_crowd_conf_t crowd;
+    abl_wear_conf_t wear;
+} abl_app_conf_t;
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening and shutting.
+ */
+#include "ledger/gate.h"
+
+#include "ledger/rebuild.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* ---- finding; inside -------------------------------------------------------------------------------- */
+
+static uint32_t find_balancer(const abl_segment_t *segment, const char *name)
+{
+    uint32_t i = segment->shared->balancers_used;
+
+    while (i > 0 && strcasecmp(segment->balancers[i].name, name) != 0) {
+        i--;
+    }
+    return i;
+}
+
+/* The supervised member; 0: there is none. */
+static uint32_t find(const abl_segment_t *segment, const char *balancer, const char *address)
+{
+    uint32_t b = find_balancer(segment, balancer);
+    uint32_t row = b != 0 ? segment->shared->rows_used : 0;
+
+    while (row > 0 && (segment->rows[row].balancer != b || !segment->rows[row].supervised ||
+                       strcmp(segment->names[row].address, address) != 0)) {
+        row--;
+    }
+    return row;
+}
+
+/* ---- opening and shutting --------------------------------------------------------------------------- */
+
+/* Whoever waits has tried the one who was there before. */
+static void forget_tries(abl_segment_t *segment, uint32_t row)
+{
+    uint32_t slot = segment->rows[row].slot;
+    uint32_t ticket;
+
+    for (ticket = 1; ticket <= segment->shared->tickets_used; ticket++) {
+        if (segment->tickets[ticket].seat != 0 &&
+            segment->tickets[ticket].balancer == segment->rows[row].balancer) {
+            segment->tickets[ticket].tried[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+        }
+    }
+}
+
+bool abl_gate_open(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
+                   const char *address, apr_uint32_t quota)
+{
+    uint32_t row;
+
+    if (!abl_enter(segment, child)) {
+        return false;
+    }
+    row = find(segment, balancer, address);
+    if (row != 0) {
+        forget_tries(segment, row);
+        segment->rows[row].accused = 0;
+        segment->rows[row].quota = quota;
+        segment->rows[row].shut = 0;
+        abl_grant_balancer(segment, child, segment->rows[row].balancer);
+    }
+    abl_leave(segment);
+    return row != 0;
+}
+
+void abl_gate_shut(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
+                   const char *address)
+{
+    uint32_t row;
+
+    if (!abl_enter(segment, child)) {
+        return;
+    }
+    row = find(segment, balancer, address);
+    if (row != 0 && !segment->rows[row].shut) {
+        segment->rows[row].shut = 1;
+        abl_grant_balancer(segment, child, segment->rows[row].balancer);
+    }
+    abl_leave(segment);
+}
+
+void abl_gate_ration(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
+                     const char *address, apr_uint32_t quota)
+{
+    uint32_t row;
+
+    if (!abl_enter(segment, child)) {
+        return;
+    }
+    row = find(segment, balancer, address);
+    if (row != 0) {
+        segment->rows[row].quota = quota;
+        abl_grant_row(segment, child, row);
+    }
+    abl_leave(segment);
+}
+
+/* ---- looking ---------------------------------------------------------------------------------------- */
+
+bool abl_gate_look(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
+                   const char *address, abl_gate_view_t *view)
+{
+    uint32_t row;
+
+    if (!abl_enter(segment, child)) {
+        return false;
+    }
+    row = find(segment, balancer, address);
+    if (row != 0) {
+        const abl_row_t *r = &segment->rows[row];
+        *view = (abl_gate_view_t){!r->shut, r->accused, r->c.busy, r->quota, r->requests};
+    }
+    abl_leave(segment);
+    return row != 0;
+}
+
+int64_t abl_gate_head_age(abl_segment_t *segment, const abl_child_t *child, const char *balancer)
+{
+    uint32_t b;
+    int64_t age = 0;
+
+    if (!abl_enter(segment, child)) {
+        return 0;
+    }
+    b = find_balancer(segment, balancer);
+    if (b != 0) {
+        age = abl_queue_head_age(segment, b);
+    }
+    abl_leave(segment);
+    return age;
+}
+
+void abl_gate_accuse(abl_ledger_t *ledger, int member)
+{
+    uint32_t row = ledger->row_of[member];
+
+    if (row != 0 && abl_enter(ledger->segment, ledger->child)) {
+        ledger->segment->rows[row].accused = ledger->segment->rows[row].supervised;
+        abl_leave(ledger->segment);
+    }
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Rations: an application that leaks stays within its limit, one that does not is left alone.
+ */
+#include "base/clock.h"
+#include "control/wear.h"
+#include "unit.h"
+
+#define MB UINT64_C(1048576)
+
+static abl_wear_t wear;
+static abl_wear_conf_t conf;
+
+/* Serves `rate` requests a second, each of which costs `leak`, and is measured when that is due. Returns the
+ * most memory it ever had; *served: how many requests it was given until it was worn out, or `most`. */
+static uint64_t serve(uint64_t base, uint64_t leak, uint64_t rate, uint64_t most, uint64_t *served,
+                      int *measured)
+{
+    int64_t now = 100 * ABL_SECOND;
+    uint32_t quota;
+
+    abl_wear_begin(&wear, &conf, 0, 100 * ABL_MS);
+    *served = 0;
+    *measured = 0;
+    quota = abl_wear_quota(&wear, &conf, 0);
+    while (*served < most) {
+        if (now >= abl_wear_due(&wear, &conf, *served, now)) {
+            abl_wear_measure(&wear, base + leak * *served, *served, now);
+            ++*measured;
+            quota = abl_wear_quota(&wear, &conf, *served);
+            if (quota == 0) {
+                break;
+            }
+        }
+        if (quota > 0) {
+            ++*served;
+            quota--;
+        }
+        now += ABL_SECOND / (int64_t)rate;
+    }
+    return base + leak * *served;
+}
+
+START_TEST(a_leak_stays_within_its_limit)
+{
+    static const uint64_t leaks[] = {64 << 10, 300 << 10, MB, 5 * MB, 20 * MB};
+    uint64_t served;
+    int measured;
+
+    conf = (abl_wear_conf_t){.memory = 120 * MB, .check = 5 * ABL_SECOND};
+    for (size_t i = 0; i < COUNT(leaks); i++) {
+        uint64_t memory = serve(20 * MB, leaks[i], 50, 100000, &served, &measured);
+        ck_assert_uint_lt(memory, 125 * MB);
+        ck_assert_uint_gt(memory, 95 * MB); /* and is used */
+        ck_assert_int_eq(abl_wear_judge(&wear, &conf, served, 0, 1), ABL_LEAVE_MEMORY);
+    }
+}
+END_TEST
+
+START_TEST(what_does_not_leak_is_left_alone)
+{
+    uint64_t served;
+    int measured;
+
+    conf = (abl_wear_conf_t){.memory = 120 * MB, .check = 5 * ABL_SECOND};
+    serve(100 * MB, 0, 1000, 100000, &served, &measured); /* 100 s */
+    ck_assert_uint_eq(served, 100000);
+    ck_assert_int_le(measured, 150);
+    ck_assert_int_eq(abl_wear_judge(&wear, &conf, served, 0, 1), ABL_LEAVE_NOT);
+}
+END_TEST
+
+START_TEST(a_replacement_is_wanted_before_the_end)
+{
+    uint64_t served = 0;
+    int64_t now = 100 * ABL_SECOND;
+
+    conf = (abl_wear_conf_t){.memory = 120 * MB, .check = 5 * ABL_SECOND};
+    abl_wear_begin(&wear, &conf, 0, 300 * ABL_MS);
+    for (; abl_wear_judge(&wear, &conf, served, 1, now) == ABL_LEAVE_NOT; served++) {
+        abl_wear_measure(&wear, 20 * MB + served * MB, served, now);
+        now += 20 * ABL_MS;
+    }
+    ck_assert_uint_ge(abl_wear_quota(&wear, &conf, served), 25); /* half a second, at 50 a second */
+}
+END_TEST
+
+START_TEST(so_many_requests_and_not_one_more)
+{
+    uint64_t served;
+    int measured;
+
+    conf = (abl_wear_conf_t){.requests = 500, .check = 5 * ABL_SECOND};
+    abl_wear_begin(&wear, &conf, 0, 0);
+    ck_assert_uint_eq(abl_wear_quota(&wear, &conf, 0), 500);
+    ck_assert_uint_eq(abl_wear_quota(&wear, &conf, 499), 1);
+    ck_assert_uint_eq(abl_wear_quota(&wear, &conf, 500), 0);
+    ck_assert_uint_eq(abl_wear_quota(&wear, &conf, 501), 0);
+    ck_assert_int_eq(abl_wear_judge(&wear, &conf, 499, 0, 1), ABL_LEAVE_NOT);
+    ck_assert_int_eq(abl_wear_judge(&wear, &conf, 500, 0, 1), ABL_LEAVE_REQUESTS);
+    for (uint32_t random = 0; random < 5000; random += 7) {
+        abl_wear_begin(&wear, &conf, random, 0);
+        ck_assert_uint_ge(wear.requests_limit, 450); /* not all at once */
+        ck_assert_uint_le(wear.requests_limit, 500);
+    }
+    conf.memory = 50 * MB;
+    serve(10 * MB, 0, 50, 10000, &served, &measured);
+    ck_assert_uint_eq(served, 500);
+}
+END_TEST
+
+START_TEST(age)
+{
+    conf = (abl_wear_conf_t){.age = 100 * ABL_SECOND};
+    abl_wear_begin(&wear, &conf, 0, 0);
+    ck_assert_int_eq(abl_wear_judge(&wear, &conf, 0, 50 * ABL_SECOND, 149 * ABL_SECOND), ABL_LEAVE_NOT);
+    ck_assert_int_eq(abl_wear_judge(&wear, &conf, 0, 50 * ABL_SECOND, 150 * ABL_SECOND), ABL_LEAVE_AGE);
+    abl_wear_begin(&wear, &conf, UINT32_MAX, 0);
+    ck_assert_int_eq(abl_wear_judge(&wear, &conf, 0, 50 * ABL_SECOND, 149 * ABL_SECOND), ABL_LEAVE_AGE);
+    ck_assert_int_eq(abl_wear_judge(&wear, &conf, 0, 50 * ABL_SECOND, 139 * ABL_SECOND), ABL_LEAVE_NOT);
+}
+END_TEST
+
+START_TEST(no_limit_at_all)
+{
+    conf = (abl_wear_conf_t){.check = 5 * ABL_SECOND};
+    abl_wear_begin(&wear, &conf, 1, 0);
+    ck_assert_uint_eq(abl_wear_quota(&wear, &conf, UINT64_C(1) << 40), ABL_QUOTA_NONE);
+    ck_assert_int_eq(abl_wear_due(&wear, &conf, 1000, 1), INT64_MAX);
+    ck_assert_int_eq(abl_wear_judge(&wear, &conf, UINT64_C(1) << 40, 0, INT64_MAX / 2), ABL_LEAVE_NOT);
+}
+END_TEST
+
+UNIT_MAIN("wear", a_leak_stays_within_its_limit, what_does_not_leak_is_left_alone,
+          a_replacement_is_wanted_before_the_end, so_many_requests_and_not_one_more, age, no_limit_at_all)
