@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The shared memory of the supervision.
+ */
+#include "control/board.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define COPIES 3           /* the one in use, the one that was published, and one to write in */
+#define ROOM (4 * 1048576) /* bytes of a copy */
+#define NOBODY COPIES
+
+typedef struct copy_t {
+    abl_board_conf_t conf;
+    size_t used;
+    _Alignas(max_align_t) char room[ROOM];
+} copy_t;
+
+struct abl_board_t {
+    _Atomic int published; /* the parent's */
+    _Atomic int in_use;    /* the control process's */
+    _Atomic pid_t control;
+    int bell;
+    char mark[64];
+    abl_board_app_t apps[ABL_APPS_MAX];
+    copy_t copies[COPIES];
+};
+
+abl_board_t *abl_board_create(void)
+{
+    abl_board_t *board =
+        mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (board == MAP_FAILED) {
+        return NULL;
+    }
+    board->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (board->bell < 0) {
+        (void)munmap(board, sizeof(*board));
+        return NULL;
+    }
+    atomic_store(&board->published, NOBODY);
+    atomic_store(&board->in_use, NOBODY);
+    (void)snprintf(board->mark, sizeof(board->mark), "%ld.%lld/", (long)getpid(), (long long)abl_clock_now());
+    return board;
+}
+
+/* ---- copying ---------------------------------------------------------------------------------------- */
+
+/* NULL: there is no more room; from then on it stays so. */
+static void *take(copy_t *copy, size_t size)
+{
+    size_t rounded = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
+    void *at = copy->room + copy->used;
+
+    if (rounded > ROOM - copy->used || rounded < size) {
+        copy->used = ROOM;
+        return NULL;
+    }
+    copy->used += rounded;
+    return at;
+}
+
+static void *copy_bytes(copy_t *copy, const void *bytes, size_t size)
+{
+    void *to = bytes != NULL ? take(copy, size) : NULL;
+
+    return to != NULL ? memcpy(to, bytes, size) : NULL;
+}
+
+static const char *copy_text(copy_t *copy, const char *text)
+{
+    return text != NULL ? copy_bytes(copy, text, strlen(text) + 1) : NULL;
+}
+
+/* A list of texts. `n` below 0: as far as the NULL at its end, which is copied too. */
+static const char *const *copy_texts(copy_t *copy, const char *const *texts, int n)
+{
+    const char **to;
+    int i, count = n;
+
+    if (texts == NULL) {
+        return NULL;
+    }
+    if (n < 0) {
+        for (count = 0; texts[count] != NULL; count++) {
+        }
+        count++;
+    }
+    to = take(copy, (size_t)count * sizeof(*to));
+    for (i = 0; to != NULL && i < count; i++) {
+        to[i] = copy_text(copy, texts[i]);
+    }
+    return to;
+}
+
+static void copy_app(copy_t *copy, const abl_app_conf_t *app, abl_app_conf_t *to)
+{
+    *to = *app;
+    to->name = copy_text(copy, app->name);
+    to->balancer = copy_text(copy, app->balancer);
+    to->argv = copy_texts(copy, app->argv, -1);
+    to->addresses = copy_texts(copy, app->addresses, app->nslots);
+    to->sockets = copy_texts(copy, app->sockets, app->nslots);
+    to->ports = copy_bytes(copy, app->ports, (size_t)app->nslots * sizeof(*app->ports));
+    to->dir = copy_text(copy, app->dir);
+    to->env = copy_texts(copy, app->env, -1);
+    to->user = copy_text(copy, app->user);
+    to->ready_uri = copy_text(copy, app->ready_uri);
+    to->restart_file = copy_text(copy, app->restart_file);
+    to->log = copy_text(copy, app->log);
+}
+
+/* Neither in use nor about to be: the control process goes from the one in use to the one published, and
+ * nowhere else. */
+static int free_copy(const abl_board_t *board)
+{
+    int published = atomic_load(&board->published);
+    int in_use = atomic_load(&board->in_use);
+    int i = 0;
+
+    while (i == published || i == in_use) {
+        i++;
+    }
+    return i;
+}
+
+bool abl_board_publish(abl_board_t *board, const abl_app_conf_t *apps, int n)
+{
+    int index = free_copy(board);
+    copy_t *copy = &board->copies[index];
+    abl_app_conf_t *to;
+    int i;
+
+    copy->used = 0;
+    to = take(copy, (size_t)(n > 0 ? n : 1) * sizeof(*to));
+    for (i = 0; to != NULL && i < n; i++) {
+        copy_app(copy, &apps[i], &to[i]);
+    }
+    if (to == NULL || copy->used == ROOM) {
+        return false;
+    }
+    copy->conf = (abl_board_conf_t){to, n};
+    atomic_store(&board->published, index);
+    return true;
+}
+
+abl_board_conf_t abl_board_take(abl_board_t *board)
+{
+    int index;
+
+    do { /* between the two the parent may have published again, and chosen this one to write in */
+        index = atomic_load(&board->published);
+        if (index == NOBODY) {
+            return (abl_board_conf_t){NULL, 0};
+        }
+        atomic_store(&board->in_use, index);
+    } while (atomic_load(&board->published) != index);
+    return board->copies[index].conf;
+}
+
+/* ---- the rest --------------------------------------------------------------------------------------- */
+
+abl_board_app_t *abl_board_app(abl_board_t *board, int i)
+{
+    return &board->apps[i];
+}
+
+_Atomic pid_t *abl_board_control(abl_board_t *board)
+{
+    return &board->control;
+}
+
+int abl_board_bell(const abl_board_t *board)
+{
+    return board->bell;
+}
+
+void abl_board_ring(const abl_board_t *board)
+{
+    uint64_t one = 1;
+    ssize_t n = write(board->bell, &one, sizeof(one));
+
+    (void)n;
+}
+
+const char *abl_board_mark(const abl_board_t *board)
+{
+    return board->mark;
+}

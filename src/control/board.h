@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Memory that httpd's parent, the control process and the children share: which applications there should be,
+ * and what has become of them. The parent makes it before it forks anybody, and it stays at the same place in
+ * all of them, so that there may be pointers in it.
+ *
+ * Two writers, each of parts of its own. The parent writes what the configuration says, in one of three
+ * copies, of which the control process never looks at more than one and is told of at most another. All the
+ * rest is the control process's: it is its working memory, so that its successor, if it is killed, goes on
+ * where it was. Whoever else reads it gets what was true a moment ago, and has to expect nonsense.
+ */
+#ifndef ABL_CONTROL_BOARD_H
+#define ABL_CONTROL_BOARD_H
+
+#include "control/app.h"
+#include "control/output.h"
+#include "ledger/ledger.h"
+
+#include <stdatomic.h>
+
+/* What has become of one slot. */
+typedef struct abl_board_slot_t {
+    char address[ABL_ADDRESS_MAX + 1];
+    pid_t pid; /* 0 with an instance that is not ABL_INSTANCE_NONE: its maker was killed at that moment */
+    uint64_t began; /* abl_proc_began() of it */
+    uint64_t first; /* the ledger's count of requests when it became ready */
+    uint64_t served;
+    abl_wear_t wear;
+} abl_board_slot_t;
+
+/* How the last instance that ended unasked did so. */
+typedef struct abl_board_death_t {
+    int64_t at; /* abl_clock_now(); 0: there was none */
+    pid_t pid;
+    int slot;
+    int status;    /* waitpid()'s; below 0: not known, because somebody else was its parent */
+    char why[256]; /* "not ready within …", "exit status 3", … */
+    char lines[ABL_LAST_LINES]
+              [ABL_LAST_LINE_MAX + 1]; /* what it said last, the oldest first; empty: no more */
+} abl_board_death_t;
+
+typedef struct abl_board_app_t {
+    char balancer[ABL_NAME_MAX + 1];
+    char name[ABL_NAME_MAX + 1]; /* empty: the row is free */
+    bool gone;                   /* not in the configuration any more: its instances are ending */
+    uint64_t made_like;          /* hash of what its instances are made by */
+    abl_crowd_conf_t conf;       /* a copy, for when it is gone */
+    abl_crowd_t crowd;
+    abl_board_slot_t slots[ABL_SLOTS_OF_APP_MAX];
+    int64_t start_time; /* how long the last one took to become ready, µs */
+    uint64_t starts, deaths;
+    int64_t restart_file; /* its time of change, ns, as of the last look */
+    abl_board_death_t death;
+} abl_board_app_t;
+
+/* What the configuration says. */
+typedef struct abl_board_conf_t {
+    const abl_app_conf_t *apps;
+    int n;
+} abl_board_conf_t;
+
+typedef struct abl_board_t abl_board_t;
+
+/* Parent, once. NULL: errno. */
+abl_board_t *abl_board_create(void);
+
+/* Parent: from now on this is what the configuration says. Copies all of it. False: it is too long. */
+bool abl_board_publish(abl_board_t *board, const abl_app_conf_t *apps, int n);
+
+/* The control process: what the configuration says now. Stays readable until the next call. */
+abl_board_conf_t abl_board_take(abl_board_t *board);
+
+/* Row i of what has become of them, i < ABL_APPS_MAX. */
+abl_board_app_t *abl_board_app(abl_board_t *board, int i);
+
+/* The control process's pid; 0: none has begun. */
+_Atomic pid_t *abl_board_control(abl_board_t *board);
+
+/* An eventfd by which the parent wakes the control process. */
+int abl_board_bell(const abl_board_t *board);
+void abl_board_ring(const abl_board_t *board);
+
+/* What names all instances of this httpd, and of no other one: the beginning of their marks (spawn.h). */
+const char *abl_board_mark(const abl_board_t *board);
+
+#endif
