@@ -9,7 +9,7 @@ my $m = Abl::Member->start(name => 'a');
 # What a start says, apart from the numbers of the lines.
 sub warnings {
     my ($queue, $conf, %o) = @_;
-    my $s = Abl::Server->start(threads => 8, children => 2, conf => balancer('app', [ $m, $o{keys} // 'concurrency=1' ], $queue) . "BalancerPass / app\nAsyncRequestWorkerFactor 2\n$conf");
+    my $s = Abl::Server->start(threads => 8, children => 2, descriptors => 5000, conf => balancer('app', [ $m, $o{keys} // 'concurrency=1' ], $queue) . "BalancerPass / app\nAsyncRequestWorkerFactor 2\n$conf");
     my @found = $s->log =~ /(ABL002[12]: .*)/g;
     $s->log_ok(allow => [qr/ABL002[12]/]);
     return join "\n", @found;
@@ -25,7 +25,7 @@ is(warnings('BalancerQueue timeout=10s', "AsyncRequestWorkerFactor 100\n"), '', 
 
 # half of them in each child; whether a body may go into a file is BalancerBuffer's
 my $many = "AsyncRequestWorkerFactor 10000\n";
-like(warnings('BalancerQueue length=100000', $many), qr/\AABL0022: BalancerQueue lets 100000 requests wait: up to 150000 descriptors for them in each child, which may have \d+ in all/, 'descriptors');
+like(warnings('BalancerQueue length=100000', $many), qr/\AABL0022: BalancerQueue lets 100000 requests wait: up to 150000 descriptors for them in each child, which may have 5000 in all/, 'descriptors');
 for my $buffer ('file=0', 'request=1M max=1M') {
     like(warnings("BalancerQueue length=100000\nBalancerBuffer $buffer", $many), qr/\AABL0022: .*: up to 100000 descriptors /, "fewer where no body goes into a file: $buffer");
 }
