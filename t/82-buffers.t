@@ -82,6 +82,46 @@ SKIP: {
         is($s->unrest, '', 'nothing is left');
         $s->log_ok;
     };
+    subtest 'an answer that cannot be read back' => sub {
+        my $s = server('BalancerBuffer response=64K');
+        my $c = $s->client(rcvbuf => 8192);
+        $c->request('GET', '/app/length/30000000');
+        ok((wait_until { $s->status_member($m)->{busy} == 0 && cut_files($s) } 10), 'the member has finished, and the file is cut');
+        my $r = $c->start_response(keep => 0);
+        1 while defined $r->more;
+        cmp_ok($r->length, '<', 30_000_000, 'a part of it arrives');
+        ok(!$r->complete, 'and cannot be taken for all');
+        ok($s->await_access(qr/^200 .*30000000/m), 'it is not the client who left');
+        is($s->unrest, '', 'nothing is left');
+        $s->log_ok(allow => [qr/ABL0024: .*the client's connection is aborted/]);
+        like($s->log, qr/ABL0024/, 'and it is said');
+    };
 }
+
+# Whoever wants to spoil a file without a name finds it among the descriptors. How many there were.
+sub cut_files {
+    my ($s) = @_;
+    my @files = grep { -s && (readlink || '') =~ /\(deleted\)\z/ && (readlink || '') =~ /#|appbalance-/ } map { glob "/proc/$_/fd/*" } $s->children;
+    for my $file (@files) { truncate $file, 0 or die "truncate $file: $!\n" }
+    return scalar @files;
+}
+
+subtest 'a body of a request that cannot be read back' => sub {
+    my $s      = server('BalancerBuffer request=16K');
+    my $holder = $s->client;
+    $m->forget;
+    $holder->request('GET', '/app/gate');
+    $m->await_requests(1);
+    my $c = $s->client;
+    $c->request('POST', '/app/echo', [], $body);
+    ok($s->await_queue(1), 'it waits');
+    is(cut_files($s), 1, 'and its file is cut');
+    $m->release;
+    is($holder->response->status, 200, 'its turn has come');
+    is($c->response->status, 500, 'our fault, not the client\'s');
+    is($s->unrest, '', 'nothing is left');
+    $s->log_ok(allow => [qr/ABL0025/]);
+    like($s->log, qr/ABL0025: the request's body cannot be read back from/, 'and it is said');
+};
 
 done_testing;

@@ -241,7 +241,7 @@ static void make_deaf(abl_exchange_t *x)
     abl_conn_shutdown_write(x->conn);
     x->end = ABL_END_NONE;
     x->keep = false;
-    x->queued = false;
+    x->unpassed = false;
 }
 
 /* An answer that was not understood, or bytes of a tunnel, have no end but the connection's. */

@@ -56,7 +56,7 @@ static abl_receive_t complete(abl_exchange_t *x)
 /* Gives bytes of the connection's buffer to the client's side, which may hold them until on_pass. */
 static bool give(abl_exchange_t *x, const char *bytes, size_t len)
 {
-    x->queued = true;
+    x->unpassed = true;
     return handed_on(x, x->events->on_data(x->ctx, bytes, len));
 }
 
@@ -242,7 +242,7 @@ void abl_receive_begin(abl_exchange_t *x)
     abl_h1_head_init(&x->head);
     x->receive = receive_head;
     x->can_read = false;
-    x->queued = false;
+    x->unpassed = false;
     x->interims = 0;
     x->answered = false;
     x->first_byte_at = 0;
@@ -289,10 +289,10 @@ static bool member_closed(abl_exchange_t *x, apr_status_t rv)
 
 bool abl_receive_pass(abl_exchange_t *x)
 {
-    if (!x->queued) {
+    if (!x->unpassed) {
         return true;
     }
-    x->queued = false;
+    x->unpassed = false;
     return handed_on(x, x->events->on_pass(x->ctx));
 }
 

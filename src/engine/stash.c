@@ -72,6 +72,9 @@ static apr_status_t keep_data(void *ctx, const char *bytes, size_t len)
     abl_stash_t *stash = ctx;
 
     stash->why = abl_spool_write(&stash->body, bytes, len);
+    if (stash->why != APR_SUCCESS) {
+        abl_spool_clear(&stash->body); /* it may hold a part of this */
+    }
     return stash->why;
 }
 
@@ -183,6 +186,9 @@ static apr_status_t play_body(abl_stash_t *stash)
     size_t len;
     apr_status_t rv = abl_spool_peek(&stash->body, &bytes, &len);
 
+    if (rv != APR_SUCCESS) {
+        stash->why = rv;
+    }
     if (rv == APR_SUCCESS) {
         rv = stash->to->on_data(stash->ctx, bytes, len);
     }

@@ -27,7 +27,8 @@ typedef struct abl_stash_t {
     bool finished;    /* the answer is complete */
     bool on_worker;   /* the owner's: this thread may read the request's body */
     bool wants_body;  /* the exchange has asked for it on a thread that may not, or too early */
-    apr_status_t why; /* the body could not be kept; APR_SUCCESS: it could */
+    apr_status_t why; /* the body could not be kept, or not be read back, which is not the client's fault;
+                       * what there was of it is lost. APR_SUCCESS: it could */
 } abl_stash_t;
 
 /* Prepares; the owner sets the body's limits afterwards. */
@@ -42,7 +43,7 @@ extern const abl_exchange_events_t abl_stash_events;
 bool abl_stash_is_empty(const abl_stash_t *stash);
 
 /* Plays back one step: all heads that wait, or a piece of the body and on_pass, or the end. What an event
- * says about the client is returned; also what the file system says when the body cannot be read back. */
+ * says about the client is returned; also why the body cannot be read back, and then `why` is set. */
 apr_status_t abl_stash_play(abl_stash_t *stash);
 
 /* Frees what is not in the pool. */

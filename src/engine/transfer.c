@@ -117,7 +117,7 @@ abl_transfer_t abl_transfer_run(abl_exchange_t *x, unsigned ready)
             break;
         }
     }
-    if (!x->queued) {
+    if (!x->unpassed) {
         abl_conn_rest(x->conn);
     }
     name_wait(x);

@@ -80,7 +80,7 @@ struct abl_exchange_t {
     int64_t first_byte_at; /* of the answer on this connection; 0: not yet */
     bool can_read;         /* the socket may have something */
     bool answered;         /* the answer is complete */
-    bool queued;           /* on_data was called after the last on_pass */
+    bool unpassed;         /* on_data was called after the last on_pass */
     bool head_done;        /* on_head or on_upgrade was called */
     int head_status;       /* of the final head */
     bool tunnel;

@@ -217,7 +217,6 @@ static void bury(abl_waiter_t *waiter)
     }
     /* What the MPM counted when it let go it takes back in a cleanup, by this state. */
     c->cs->state = CONN_STATE_SUSPENDED;
-    leave_list(a);
     atomic_fetch_sub(&adopted, 1);
     atomic_fetch_sub_explicit(&counts->adopted, 1, memory_order_relaxed);
     apr_pool_destroy(c->pool);
@@ -226,11 +225,15 @@ static void bury(abl_waiter_t *waiter)
     }
 }
 
+/* It leaves the list first: when it is closed the descriptor's number may at once be another connection's,
+ * and shut_down_all() would take that for ours. */
 static void close_now(abl_waiter_t *waiter)
 {
-    apr_socket_t *socket = ap_get_conn_socket(adopted_of(waiter)->c);
+    abl_adopted_t *a = adopted_of(waiter);
+    apr_socket_t *socket = ap_get_conn_socket(a->c);
 
-    abl_loop_forget(adopted_of(waiter)->lane->loop, waiter);
+    abl_loop_forget(a->lane->loop, waiter);
+    leave_list(a);
     if (socket != NULL) {
         apr_socket_close(socket);
     }

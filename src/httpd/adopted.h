@@ -5,7 +5,7 @@
  * request, writes what is left, and lingers on close. The child's loops wait; whatever may block or take
  * long runs on httpd's workers, or on a loop's thread that may be as slow as one (lane.h).
  *
- * Only adopted.c and park.c know the MPM's states.
+ * Only adopted.c, park.c and linger.c know the MPM's states.
  */
 #ifndef ABL_HTTPD_ADOPTED_H
 #define ABL_HTTPD_ADOPTED_H

@@ -201,22 +201,26 @@ int abl_body_prefetch(abl_body_t *body, char *buffer, apr_size_t room, apr_size_
 
 /* ---- collecting ------------------------------------------------------------------------------------- */
 
+static int cannot_keep(const abl_body_t *body, apr_status_t rv)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, body->r,
+                  "ABL0020: the request's body cannot be kept in %s (BalancerBuffer)", body->spool.folder);
+    return HTTP_INSUFFICIENT_STORAGE;
+}
+
 static int add_to_spool(abl_body_t *body, const char *bytes, size_t len, uint64_t max)
 {
     apr_status_t rv;
 
     if (body->spool.failed != APR_SUCCESS) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, body->spool.failed, body->r,
-                      "ABL0020: the request's body cannot be kept in %s (BalancerBuffer)",
-                      body->spool.folder);
-        return HTTP_INSUFFICIENT_STORAGE;
+        return cannot_keep(body, body->spool.failed);
     }
     if ((max != 0 && abl_spool_length(&body->spool) + len > max) ||
         (len > 0 && !abl_spool_has_room(&body->spool))) {
         return HTTP_REQUEST_ENTITY_TOO_LARGE;
     }
     rv = abl_spool_write(&body->spool, bytes, len);
-    return rv == APR_SUCCESS ? OK : HTTP_INSUFFICIENT_STORAGE;
+    return rv == APR_SUCCESS ? OK : cannot_keep(body, rv);
 }
 
 int abl_body_collect(abl_body_t *body, uint64_t enough, uint64_t max)
@@ -249,6 +253,11 @@ apr_status_t abl_body_take(abl_body_t *body, char *buffer, size_t room, size_t *
         *len = *len < room ? *len : room;
         memcpy(buffer, bytes, *len);
         abl_spool_drop(&body->spool, *len);
+    } else {
+        body->error = HTTP_INTERNAL_SERVER_ERROR;
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, body->r,
+                      "ABL0025: the request's body cannot be read back from %s (BalancerBuffer)",
+                      body->spool.folder);
     }
     return rv;
 }

@@ -219,6 +219,40 @@ static bool is_aborted(void *ctx)
     return c->aborted || (c->master != NULL && c->master->aborted);
 }
 
+static void log_end(const abl_drive_t *drive)
+{
+    const abl_respond_t *respond = &drive->respond;
+    const abl_stash_t *stash = &drive->stash;
+
+    if (stash->why != APR_SUCCESS) {
+        ap_log_rerror(
+            APLOG_MARK, APLOG_ERR, stash->why, respond->r,
+            "ABL0024: balancer %s: what the client had not taken is lost: it could not be kept in "
+            "memory, or not be read back from %s (BalancerBuffer); the client's connection is aborted",
+            respond->balancer->name, stash->body.folder);
+    } else {
+        log_failure(respond, drive->x);
+    }
+    if (stash->body.failed != APR_SUCCESS) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, stash->body.failed, respond->r,
+                      "ABL0023: balancer %s: what the client had not taken could not be kept in %s "
+                      "(BalancerBuffer), so the member had to wait for the client",
+                      respond->balancer->name, stash->body.folder);
+    }
+}
+
+/* For the exchange it is all the same why nobody takes the answer. */
+static abl_end_t end_of(const abl_drive_t *drive)
+{
+    if (drive->stash.why != APR_SUCCESS) {
+        return ABL_END_SHORT;
+    }
+    /* Of an answer that is replaced, too much may have come: that is not the client's doing. */
+    return drive->client_gone && drive->respond.override_status == 0
+               ? ABL_END_CLIENT_GONE
+               : abl_exchange_end(drive->x, NULL, NULL, NULL);
+}
+
 /* The answer is over, one way or another. */
 static int end_exchange(abl_drive_t *drive)
 {
@@ -226,17 +260,8 @@ static int end_exchange(abl_drive_t *drive)
     int status;
 
     apr_pool_userdata_setn(NULL, AT_WORK, NULL, respond->r->pool);
-    log_failure(respond, drive->x);
-    if (drive->stash.body.failed != APR_SUCCESS) {
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, drive->stash.body.failed, respond->r,
-                      "ABL0023: balancer %s: what the client had not taken could not be kept in %s "
-                      "(BalancerBuffer), so the member had to wait for the client",
-                      respond->balancer->name, drive->stash.body.folder);
-    }
-    /* Of an answer that is replaced, too much may have come: that is not the client's doing. */
-    status = drive->client_gone && respond->override_status == 0
-                 ? client_gone(respond->r)
-                 : conclude(respond, abl_exchange_end(drive->x, NULL, NULL, NULL));
+    log_end(drive);
+    status = conclude(respond, end_of(drive));
     abl_exchange_close(drive->x);
     return status;
 }

@@ -318,6 +318,76 @@ START_TEST(a_deadline_that_moves)
 }
 END_TEST
 
+static somebody_t *hurried;
+
+/* More than once, as by two who do not know of each other. */
+static void hurry_him(abl_waiter_t *waiter)
+{
+    abl_loop_hurry(loop, &hurried->waiter);
+    abl_loop_hurry(loop, &hurried->waiter);
+    note(waiter);
+}
+
+START_TEST(one_who_is_hurried)
+{
+    somebody_t s, messenger, bystander;
+    int a[2];
+
+    start();
+    make_pair(a);
+    begin(&s, a[0], EPOLLIN, -1, 0);
+    begin(&bystander, -1, 0, -1, 0);
+    begin(&messenger, -1, 0, -1, 0);
+    hurried = &s;
+    abl_loop_post(loop, &bystander.waiter, wait_now);
+    for (int i = 1; i <= 2; i++) {
+        abl_loop_post(loop, &s.waiter, wait_now);
+        ck_assert(!was_called(&s, 20));
+        abl_loop_post(loop, &messenger.waiter, hurry_him);
+        ck_assert(was_called(&messenger, 5000));
+        ck_assert(was_called(&s, 5000));
+        ck_assert(s.late);
+        ck_assert_uint_eq(s.happened[0], 0);
+        ck_assert(!was_called(&s, 20));
+        ck_assert_int_eq(s.calls, i);
+    }
+    ck_assert_int_eq(write(a[1], "x", 1), 1);
+    ck_assert(!was_called(&s, 20)); /* he waits no longer */
+    abl_loop_post(loop, &s.waiter, wait_now);
+    ck_assert(was_called(&s, 5000));
+    ck_assert(!s.late); /* nor is he late for ever */
+    ck_assert_int_eq(bystander.calls, 0);
+    abl_loop_stop(loop);
+}
+END_TEST
+
+/* The loop's thread: what he waits for is there when he is hurried. */
+static void wait_and_hurry(abl_waiter_t *waiter)
+{
+    abl_loop_wait(loop, waiter);
+    abl_loop_hurry(loop, waiter);
+}
+
+START_TEST(one_who_is_hurried_and_due)
+{
+    somebody_t s;
+    int a[2];
+
+    start();
+    make_pair(a);
+    ck_assert_int_eq(write(a[1], "x", 1), 1);
+    begin(&s, a[0], EPOLLIN, -1, 0);
+    s.waiter.deadline = 0;
+    abl_loop_post(loop, &s.waiter, wait_and_hurry);
+    ck_assert(was_called(&s, 5000));
+    ck_assert(s.late);
+    ck_assert_uint_eq(s.happened[0], EPOLLIN); /* and is told of it */
+    ck_assert(!was_called(&s, 50));
+    ck_assert_int_eq(s.calls, 1);
+    abl_loop_stop(loop);
+}
+END_TEST
+
 /* Whoever is stuck in what he has entered does not keep the others from being called; and what he posts
  * afterwards is. */
 static sem_t release;
@@ -402,4 +472,5 @@ UNIT_MAIN("loop", tells_what_happened_and_once, both_at_once_are_one_call,
           a_descriptor_that_is_not_asked_for_is_left_alone, what_cannot_be_watched_is_late,
           deadlines_in_their_order, who_was_called_may_wait_again, posted_by_many_threads,
           nobody_is_called_after_the_end, what_is_kept_tells_nothing_unasked, a_deadline_that_moves,
-          one_that_is_stuck_when_posted, one_that_is_stuck_when_due)
+          one_who_is_hurried, one_who_is_hurried_and_due, one_that_is_stuck_when_posted,
+          one_that_is_stuck_when_due)

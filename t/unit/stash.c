@@ -3,6 +3,9 @@
  * The stash between an exchange and a client that takes its time: order, back-pressure, and what only a
  * worker may do. (That nothing else changes is exchange_stashed.c's.)
  */
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "engine/stash.h"
 #include "world.h"
 
@@ -107,4 +110,63 @@ START_TEST(the_body_is_for_workers)
 }
 END_TEST
 
-UNIT_MAIN("stash", in_its_order, a_client_that_takes_nothing_stops_the_member, the_body_is_for_workers)
+/* A file that somebody has cut. */
+START_TEST(what_cannot_be_read_back_is_not_the_clients_fault)
+{
+    static char bytes[3 * ABL_STASH_PIECE];
+    world_t w;
+    abl_stash_t stash;
+
+    begin_stashed(&w, &stash, 1000);
+    stash.body.memory_max = 0;
+    stash.body.file_max = sizeof(bytes);
+    stash.body.folder = "/tmp";
+    ck_assert_int_eq(abl_stash_events.on_data(&stash, bytes, sizeof(bytes)), APR_SUCCESS);
+    ck_assert_int_gt(stash.body.file_plus_one, 0);
+    ck_assert_int_eq(abl_stash_play(&stash), APR_SUCCESS);
+    ck_assert_int_eq(stash.why, APR_SUCCESS);
+    ck_assert_int_eq(ftruncate(stash.body.file_plus_one - 1, ABL_STASH_PIECE), 0);
+    ck_assert_int_eq(abl_stash_play(&stash), APR_EOF);
+    ck_assert_int_eq(stash.why, APR_EOF);
+    end(&w);
+    abl_stash_clear(&stash);
+}
+END_TEST
+
+/* No memory is left, and then there is again. A sanitizer would have none for itself either. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static apr_status_t fill_memory(abl_stash_t *stash)
+{
+    static char bytes[ABL_STASH_PIECE];
+    struct rlimit before;
+    apr_status_t rv = APR_SUCCESS;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_AS, &before), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &(struct rlimit){1, before.rlim_max}), 0);
+    for (int i = 0; i < 100000 && rv == APR_SUCCESS; i++) {
+        rv = abl_stash_events.on_data(stash, bytes, sizeof(bytes));
+    }
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &before), 0);
+    return rv;
+}
+
+START_TEST(what_cannot_be_kept_is_forgotten)
+{
+    world_t w;
+    abl_stash_t stash;
+
+    begin_stashed(&w, &stash, UINT64_MAX);
+    ck_assert_int_eq(fill_memory(&stash), APR_ENOMEM);
+    ck_assert_int_eq(stash.why, APR_ENOMEM);
+    ck_assert(abl_stash_is_empty(&stash)); /* nobody plays half of it back */
+    end(&w);
+    abl_stash_clear(&stash);
+}
+END_TEST
+#define WITHOUT_MEMORY , what_cannot_be_kept_is_forgotten
+#else
+#define WITHOUT_MEMORY
+#endif
+
+UNIT_MAIN("stash", in_its_order, a_client_that_takes_nothing_stops_the_member, the_body_is_for_workers,
+          what_cannot_be_read_back_is_not_the_clients_fault WITHOUT_MEMORY)

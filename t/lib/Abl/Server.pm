@@ -6,7 +6,7 @@
 #       conf => "BalancerPass / app\n", vhosts => [ 'a.test' => "..." ]);
 #
 # children, threads (of each): how many; status => 1: the ledger can be looked at, see status_json().
-# first => lines before the module's LoadModule.
+# first => lines before the module's LoadModule. descriptors: how many each process may have.
 # In conf and vhosts @DIR@ is the temporary folder, @ROOT@ the document root, @PORT@ the port.
 # SPDX-License-Identifier: Apache-2.0
 package Abl::Server;
@@ -183,7 +183,10 @@ sub _launch {
     my %env = %{ $o{env} || {} };
     $env{LD_PRELOAD} = $ENV{ABL_PRELOAD} if $ENV{ABL_PRELOAD};
     my $proc = $self->{proc} = Abl::Proc->start(
-        cmd   => [ httpd(), '-f', "$self->{dir}/httpd.conf", '-DFOREGROUND' ],
+        cmd   => [
+            $o{descriptors} ? ('sh', '-c', "ulimit -n $o{descriptors} && exec \"\$0\" \"\$@\"") : (),
+            httpd(), '-f', "$self->{dir}/httpd.conf", '-DFOREGROUND'
+        ],
         env   => \%env,
         out   => "$self->{dir}/console.log",
         grace => 15,
