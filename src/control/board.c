@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define COPIES 3           /* the one in use, the one that was published, and one to write in */
@@ -27,7 +27,7 @@ struct abl_board_t {
     _Atomic int published; /* the parent's */
     _Atomic int in_use;    /* the control process's */
     _Atomic pid_t control;
-    int bell;
+    int bells[2]; /* the parent's end, the control process's end */
     char mark[64];
     abl_board_app_t apps[ABL_APPS_MAX];
     copy_t copies[COPIES];
@@ -41,8 +41,7 @@ abl_board_t *abl_board_create(void)
     if (board == MAP_FAILED) {
         return NULL;
     }
-    board->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (board->bell < 0) {
+    if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, board->bells) != 0) {
         (void)munmap(board, sizeof(*board));
         return NULL;
     }
@@ -178,17 +177,64 @@ _Atomic pid_t *abl_board_control(abl_board_t *board)
     return &board->control;
 }
 
-int abl_board_bell(const abl_board_t *board)
+/* One byte, and perhaps a descriptor. */
+typedef struct ring_t {
+    char byte;
+    struct iovec iov;
+    struct msghdr msg;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+} ring_t;
+
+static void prepare(ring_t *ring)
 {
-    return board->bell;
+    memset(ring, 0, sizeof(*ring));
+    ring->iov = (struct iovec){&ring->byte, 1};
+    ring->msg.msg_iov = &ring->iov;
+    ring->msg.msg_iovlen = 1;
+    ring->msg.msg_control = ring->control;
+    ring->msg.msg_controllen = sizeof(ring->control);
 }
 
-void abl_board_ring(const abl_board_t *board)
+/* With nobody there to hear it is not needed: who comes then is a copy of the parent of then. */
+void abl_board_ring(const abl_board_t *board, int log)
 {
-    uint64_t one = 1;
-    ssize_t n = write(board->bell, &one, sizeof(one));
+    ring_t ring;
+    struct cmsghdr *header;
 
-    (void)n;
+    prepare(&ring);
+    if (log >= 0) {
+        header = CMSG_FIRSTHDR(&ring.msg);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(header), &log, sizeof(int));
+    } else {
+        ring.msg.msg_control = NULL;
+        ring.msg.msg_controllen = 0;
+    }
+    (void)sendmsg(board->bells[0], &ring.msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+int abl_board_bell(const abl_board_t *board)
+{
+    return board->bells[1];
+}
+
+bool abl_board_hear(const abl_board_t *board, int *log)
+{
+    ring_t ring;
+    struct cmsghdr *header;
+
+    prepare(&ring);
+    *log = -1;
+    if (recvmsg(board->bells[1], &ring.msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1) {
+        return false;
+    }
+    header = CMSG_FIRSTHDR(&ring.msg);
+    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+        memcpy(log, CMSG_DATA(header), sizeof(int));
+    }
+    return true;
 }
 
 const char *abl_board_mark(const abl_board_t *board)

@@ -76,9 +76,15 @@ abl_board_app_t *abl_board_app(abl_board_t *board, int i);
 /* The control process's pid; 0: none has begun. */
 _Atomic pid_t *abl_board_control(abl_board_t *board);
 
-/* An eventfd by which the parent wakes the control process. */
+/* Parent: wakes the control process, and gives it a copy of the descriptor that messages go to. */
+void abl_board_ring(const abl_board_t *board, int log);
+
+/* The control process: becomes readable when the parent has rung. */
 int abl_board_bell(const abl_board_t *board);
-void abl_board_ring(const abl_board_t *board);
+
+/* The control process: takes one ring away. *log: the descriptor that came with it, now the caller's; below
+ * 0: none. False: there was no ring. */
+bool abl_board_hear(const abl_board_t *board, int *log);
 
 /* What names all instances of this httpd, and of no other one: the beginning of their marks (spawn.h). */
 const char *abl_board_mark(const abl_board_t *board);

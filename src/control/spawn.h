@@ -9,8 +9,9 @@
 #include "control/app.h"
 
 #define ABL_SPAWN_WHY_MAX 256
-#define ABL_INSTANCE_MARK "APPBALANCE_INSTANCE" /* the environment variable by which descendants are found   \
-                                                 */
+#define ABL_INSTANCE_MARK                                                                                    \
+    "APPBALANCE_INSTANCE" /* the environment variable by which descendants are found                         \
+                           */
 
 typedef struct abl_spawn_t {
     const abl_app_conf_t *app;

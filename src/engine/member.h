@@ -27,6 +27,7 @@ typedef struct abl_member_t {
     abl_status_t status;
     int set;
     bool supervised;      /* an instance of an application that is looked after */
+    int64_t stuck;        /* a request that takes longer is a reason to end it, µs; 0: none is */
     bool keepalive;       /* keep idle connections to it */
     int idle_max;         /* at most so many in each child */
     int64_t idle_timeout; /* a connection idle for so long is closed, µs */

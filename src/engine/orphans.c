@@ -5,6 +5,7 @@
  */
 #include "engine/orphans.h"
 #include "engine/sweeper.h"
+#include "ledger/gate.h"
 
 #include "base/thread.h"
 
@@ -166,7 +167,8 @@ static void *run(void *unused)
     return NULL;
 }
 
-/* The sweeper's: ends those that have sent long enough. Returns when the next one is due. */
+/* The sweeper's: ends those that have sent long enough, and accuses members that do not answer. Returns when
+ * the next one is due. */
 static int64_t sweep(void *unused, int64_t now)
 {
     orphan_t *orphan, *next;
@@ -176,11 +178,16 @@ static int64_t sweep(void *unused, int64_t now)
     pthread_mutex_lock(&lock);
     for (orphan = all; orphan != NULL; orphan = next) {
         next = orphan->next;
+        if (orphan->x.stuck_at <= now) {
+            orphan->x.stuck_at = INT64_MAX;
+            abl_gate_accuse(orphan->balancer.ledger, orphan->x.member);
+        }
         if (orphan->until != 0 && orphan->until <= now) {
             bury_locked(orphan);
-        } else if (orphan->until != 0 && orphan->until < due) {
-            due = orphan->until;
+            continue;
         }
+        due = orphan->until != 0 && orphan->until < due ? orphan->until : due;
+        due = orphan->x.stuck_at < due ? orphan->x.stuck_at : due;
     }
     pthread_mutex_unlock(&lock);
     return due;
@@ -285,6 +292,9 @@ void abl_orphans_adopt(abl_exchange_t *x)
     ask_for_life(orphan->x.conn->fd);
     pthread_mutex_lock(&lock);
     link_locked(orphan);
+    if (orphan->x.stuck_at != INT64_MAX && !keeping) {
+        abl_sweeper_wake(orphan->x.stuck_at);
+    }
     if (watch(orphan)) {
         go_on_locked(orphan); /* something may be in the connection's buffer, which no poll would tell of */
     } else {

@@ -5,6 +5,8 @@
  */
 #include "engine/transfer.h"
 
+#include "ledger/gate.h"
+
 void abl_transfer_begin(abl_exchange_t *x)
 {
     x->wait.fd = x->conn->fd;
@@ -45,6 +47,10 @@ static void set_deadline(abl_exchange_t *x)
         x->deadline_kind = ABL_DEADLINE_GAP;
         x->wait.deadline = x->quiet_since + x->timeouts->gap;
     }
+    if (x->stuck_at < x->wait.deadline && !x->tunnel && !x->wants_client && abl_receive_may(x)) {
+        x->deadline_kind = ABL_DEADLINE_STUCK;
+        x->wait.deadline = x->stuck_at;
+    }
 }
 
 static void timed_out(abl_exchange_t *x)
@@ -62,6 +68,12 @@ static void timed_out(abl_exchange_t *x)
         break;
     case ABL_DEADLINE_RESPONSE:
         abl_transfer_finish(x, ABL_END_TIMEOUT, "no answer in time", APR_TIMEUP);
+        break;
+    case ABL_DEADLINE_STUCK:
+        abl_gate_accuse(x->balancer->ledger, x->member);
+        x->stuck_at = INT64_MAX;
+        abl_transfer_finish(x, x->head_done ? ABL_END_SHORT : ABL_END_TIMEOUT,
+                            "the request took longer than stuck=", APR_TIMEUP);
         break;
     case ABL_DEADLINE_GAP:
         abl_transfer_finish(x, x->head_done ? ABL_END_SHORT : ABL_END_TIMEOUT,

@@ -24,7 +24,8 @@ typedef enum abl_deadline_t {
     ABL_DEADLINE_RESPONSE,
     ABL_DEADLINE_HOLD,
     ABL_DEADLINE_CLIENT,
-    ABL_DEADLINE_TUNNEL
+    ABL_DEADLINE_TUNNEL,
+    ABL_DEADLINE_STUCK
 } abl_deadline_t;
 
 #define ABL_SEND_VECTORS 4 /* the head, then the first chunk's size line, data and CRLF */
@@ -56,6 +57,7 @@ struct abl_exchange_t {
     bool leased;           /* its lease is held */
     int last_member;       /* the last one a lease was held of; -1: none yet */
     int64_t taken_at;      /* when it was taken */
+    int64_t stuck_at;      /* when the member is accused of being stuck with it; INT64_MAX: never */
     int64_t connect_until; /* of this address; 0: not begun */
     int address;           /* which of its addresses */
     int resends;           /* attempts that followed one which may have reached a member */
