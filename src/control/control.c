@@ -245,6 +245,7 @@ static void apply_conf(office_t *office)
 {
     int i;
 
+    abl_segment_renew(office->child);
     office->conf = abl_board_take(office->control->board);
     for (i = 0; i < ABL_APPS_MAX; i++) {
         if (office->teams[i] != NULL) {

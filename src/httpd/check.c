@@ -4,6 +4,8 @@
  */
 #include "httpd/check.h"
 
+#include "httpd/supervision.h"
+
 #include "http_core.h"
 
 #include "apr_hash.h"
@@ -237,6 +239,7 @@ int abl_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
         note_walk(server);
     }
     wrong += check_handlers(ptemp, s, ap_conftree);
+    wrong += abl_supervision_check(ptemp, s);
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG ||
         ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
         check_listeners(ptemp, s); /* httpd reads everything twice when it starts; once is enough to warn */

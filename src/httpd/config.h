@@ -6,6 +6,7 @@
 #ifndef ABL_HTTPD_CONFIG_H
 #define ABL_HTTPD_CONFIG_H
 
+#include "control/app.h"
 #include "engine/balancer.h"
 
 #include "ap_expr.h"
@@ -82,6 +83,8 @@ typedef struct abl_section_t {
     abl_key_t method_key;
     abl_affinity_t affinity;
     abl_buffer_conf_t buffer;
+    abl_app_conf_t *apps; /* BalancerApp; their instances are among the balancer's members */
+    int napps;
     unsigned queue_seen; /* keys of BalancerQueue read so far */
     unsigned buffer_seen;
     const char *handler; /* "balancer:NAME" */

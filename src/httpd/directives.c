@@ -313,6 +313,10 @@ const command_rec abl_directives[] = {
         "in <Balancer>: roundrobin (default), leastbusy, traffic, latency, or hash and what to hash"),
     AP_INIT_RAW_ARGS("BalancerQueue", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: length=, timeout= and per-client= of the queue"),
+    AP_INIT_RAW_ARGS(
+        "BalancerApp", abl_section_outside, NULL, RSRC_CONF,
+        "in <Balancer>: an application's name, its command and key=value: it is started and looked "
+        "after"),
     AP_INIT_RAW_ARGS("BalancerBuffer", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: request=, response=, file=, max= and folder= of what is kept"),
     AP_INIT_RAW_ARGS("BalancerAffinity", abl_section_outside, NULL, RSRC_CONF,

@@ -10,6 +10,7 @@
 #include "httpd/drive.h"
 #include "httpd/linger.h"
 #include "httpd/park.h"
+#include "httpd/supervision.h"
 
 #include "http_core.h"
 
@@ -141,6 +142,7 @@ int abl_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         }
         configure(balancers, pconf, s);
         abl_capacity_check(s);
+        return abl_supervision_configure(pconf, s, segment);
     }
     return OK;
 }

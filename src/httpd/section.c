@@ -3,10 +3,12 @@
  * <Balancer NAME>: the section walks its own lines, so that its BalancerMember never meets mod_proxy's.
  */
 #include "httpd/affinity.h"
+#include "httpd/app_keys.h"
 #include "httpd/buffer_keys.h"
 #include "httpd/directives.h"
 #include "httpd/key.h"
 #include "httpd/member_keys.h"
+#include "httpd/members.h"
 #include "httpd/queue_keys.h"
 #include "httpd/timeouts.h"
 
@@ -15,41 +17,6 @@
 #include "apr_strings.h"
 
 /* ---- the lines of the section ----------------------------------------------------------------------- */
-
-static abl_member_t *append_member(apr_pool_t *p, abl_balancer_t *b)
-{
-    abl_member_t *members = apr_pcalloc(p, (apr_size_t)(b->nmembers + 1) * sizeof(*members));
-
-    if (b->nmembers > 0) {
-        memcpy(members, b->members, (apr_size_t)b->nmembers * sizeof(*members));
-    }
-    b->members = members;
-    return &members[b->nmembers++];
-}
-
-/* What one member alone cannot know: whether another has its address or route. */
-static const char *check_member(apr_pool_t *p, const abl_balancer_t *b, const abl_member_t *member)
-{
-    int i;
-
-    for (i = 0; i < b->nmembers; i++) {
-        if (strcmp(b->members[i].url.text, member->url.text) == 0) {
-            return ABL_CONFIG_ERROR(p, "ABL0127", "BalancerMember %s: <Balancer %s> has this member already",
-                                    member->url.text, b->name);
-        }
-        if (strcmp(b->members[i].route, member->route) == 0) {
-            return ABL_CONFIG_ERROR(p, "ABL0147",
-                                    "BalancerMember %s: route=%s: that is the route of %s already; each "
-                                    "member of a balancer has its own",
-                                    member->url.text, member->route, b->members[i].url.text);
-        }
-    }
-    if (b->nmembers == ABL_MEMBERS_MAX) {
-        return ABL_CONFIG_ERROR(p, "ABL0128", "<Balancer %s> has more than %d members", b->name,
-                                ABL_MEMBERS_MAX);
-    }
-    return NULL;
-}
 
 static const char *read_address(apr_pool_t *p, const char *url, abl_member_t *member)
 {
@@ -80,11 +47,7 @@ static const char *add_member(cmd_parms *cmd, abl_section_t *section, const char
     if (error != NULL) {
         return apr_pstrcat(cmd->pool, "BalancerMember ", url, ": ", error, NULL);
     }
-    error = check_member(cmd->pool, &section->balancer, &member);
-    if (error == NULL) {
-        *append_member(cmd->pool, &section->balancer) = member;
-    }
-    return error;
+    return abl_members_add(cmd->pool, &section->balancer, "BalancerMember", &member);
 }
 
 static const char *method_names(apr_pool_t *p)
@@ -167,6 +130,7 @@ static const struct {
 } section_lines[] = {
     {"BalancerMember", add_member},     {"BalancerMethod", set_method},    {"BalancerQueue", set_queue},
     {"BalancerAffinity", set_affinity}, {"BalancerTimeout", set_timeouts}, {"BalancerBuffer", set_buffer},
+    {"BalancerApp", abl_app_parse},
 };
 
 static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_directive_t *line)
@@ -181,7 +145,7 @@ static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_dir
     return ABL_CONFIG_ERROR(
         cmd->pool, "ABL0140",
         "%s does not belong inside <Balancer %s>; what does: BalancerMember, BalancerMethod, "
-        "BalancerQueue, BalancerAffinity, BalancerTimeout, BalancerBuffer",
+        "BalancerQueue, BalancerAffinity, BalancerTimeout, BalancerBuffer, BalancerApp",
         line->directive, section->balancer.name);
 }
 
@@ -228,7 +192,7 @@ static const char *check_section(cmd_parms *cmd, abl_section_t *section)
     if (section->balancer.nmembers == 0) {
         return ABL_CONFIG_ERROR(cmd->pool, "ABL0145",
                                 "<Balancer %s> has no member; add a line such as BalancerMember "
-                                "http://127.0.0.1:8001",
+                                "http://127.0.0.1:8001, or a BalancerApp",
                                 section->balancer.name);
     }
     return NULL;

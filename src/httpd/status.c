@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "httpd/lifecycle.h"
+#include "httpd/status_apps.h"
 #include "ledger/view.h"
 
 #include "ap_mpm.h"
@@ -152,6 +153,7 @@ static void write_status(request_rec *r)
     number(&json, "rebuilds", segment != NULL ? abl_view_rebuilds(segment) : 0);
     write_seats(&json, r->pool, segment);
     write_balancers(&json, r->pool, segment);
+    abl_status_apps(&json);
     abl_json_close(&json, '}');
     ap_rputs("\n", r);
 }

@@ -109,6 +109,10 @@ abl_ledger_t *abl_ledger_join(const abl_ledger_t *ledger, abl_child_t *child);
  * call fails. False: the child has died, and its seat is no longer its own. */
 bool abl_segment_move(abl_child_t *child);
 
+/* The configuration was read again, and this process goes on with the new one: what only older ones knew is
+ * not kept for it. */
+void abl_segment_renew(abl_child_t *child);
+
 /* Is this descriptor one of the segment's? */
 bool abl_segment_needs(const abl_child_t *child, int fd);
 

@@ -174,6 +174,19 @@ static void forget_members(abl_segment_t *segment)
     }
 }
 
+void abl_segment_renew(abl_child_t *child)
+{
+    abl_segment_t *segment = child->segment;
+
+    if (!abl_enter(segment, child)) {
+        return;
+    }
+    segment->generation = segment->shared->generation;
+    segment->seats[child->seat].generation = segment->generation;
+    forget_members(segment);
+    abl_leave(segment);
+}
+
 void abl_seats_reap(abl_segment_t *segment, const abl_child_t *child, uint32_t seat, uint32_t turn)
 {
     if (!abl_enter(segment, child)) {

@@ -165,6 +165,22 @@ START_TEST(what_the_configuration_says)
 }
 END_TEST
 
+/* The process that looks after them outlives configurations. */
+START_TEST(what_is_gone_is_not_kept)
+{
+    abl_gate_view_t view;
+
+    world_of("ab", 1, "ab");
+    w.conf.nmembers = 1;
+    configure(&w);
+    ck_assert(abl_gate_look(w.segment, w.child, "test", "b", &view)); /* this process still knows it */
+    abl_segment_renew(w.child);
+    ck_assert(!abl_gate_look(w.segment, w.child, "test", "b", &view));
+    ck_assert(abl_gate_look(w.segment, w.child, "test", "a", &view));
+    sound(&w);
+}
+END_TEST
+
 START_TEST(the_first_in_the_queue)
 {
     abl_ticket_t *ticket;
@@ -196,5 +212,5 @@ END_TEST
 
 UNIT_MAIN("ledger_gate", nobody_is_there_at_first, others_are_used_meanwhile,
           a_backup_serves_while_all_are_shut, rations, a_new_one_has_not_been_tried,
-          who_waits_for_one_that_goes_waits_for_all, what_the_configuration_says, the_first_in_the_queue,
+          who_waits_for_one_that_goes_waits_for_all, what_the_configuration_says, what_is_gone_is_not_kept, the_first_in_the_queue,
           accused)

@@ -261,9 +261,10 @@ sub nameless_messages {
     my ($seen, @faults) = (0);
     for my $file ($self->files) {
         my $text = without_comments($self->{text}{$file});
-        while ($text =~ /\b(ap_log_[a-z]*error)\s*\(([^;]*);/g) {
+        while ($text =~ /\b(ap_log_[a-z]*error|abl_say)\s*\(([^;{]*);/g) {
             my ($call, $rest, $line) = ($1, $2, 1 + (substr($text, 0, $-[0]) =~ tr/\n//));
             $seen++;
+            next if $rest =~ /\A\s*abl_say_t\b/ || $rest =~ /, "%s", text\)\z/;    # a declaration; what passes messages on
             my $trace = $rest =~ /\bAPLOG_TRACE\d/;
             my $id    = $rest =~ /"ABL\d{4}: /;
             push @faults, "$file:$line: this message has no id" if !$trace && !$id;

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The control process, seen from httpd's parent.
+ */
+#include "httpd/supervision.h"
+
+#include "control/control.h"
+#include "control/proc.h"
+
+#include "ap_listen.h"
+#include "http_core.h"
+#include "unixd.h"
+
+#include "apr_portable.h"
+#include "apr_strings.h"
+#include "apr_thread_proc.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TITLE "appbalance: control"
+#define STOP_PATIENCE 3000 /* ms, until the control process and all instances have ended */
+#define LOOK_EVERY 10      /* ms */
+
+/* What the parent keeps over restarts, which unload the module's code and data. */
+typedef struct kept_t {
+    abl_board_t *board;
+    pid_t control; /* 0: there is none */
+    char made_by[64];
+} kept_t;
+
+#define MADE_BY ABL_VERSION " " ABL_LEDGER_LAYOUT
+
+static kept_t *kept;
+static server_rec *main_server;
+static abl_segment_t *ledger;
+static apr_pool_t *conf_pool;
+static int n_apps;
+
+abl_board_t *abl_supervision_board(void)
+{
+    return kept != NULL ? kept->board : NULL;
+}
+
+/* ---- in the control process ------------------------------------------------------------------------- */
+
+static void say(abl_say_t level, int error, const char *text)
+{
+    static const int levels[] = {[ABL_SAY_ERROR] = APLOG_ERR,
+                                 [ABL_SAY_WARNING] = APLOG_WARNING,
+                                 [ABL_SAY_NOTICE] = APLOG_NOTICE,
+                                 [ABL_SAY_INFO] = APLOG_INFO,
+                                 [ABL_SAY_OUTPUT] = APLOG_WARNING};
+
+    ap_log_error(APLOG_MARK, levels[level], error, main_server, "%s", text);
+}
+
+/* The log was opened anew by the parent, perhaps because it was rotated. */
+static void use_log(int log)
+{
+    int fd = -1;
+
+    if (main_server->error_log != NULL && apr_os_file_get(&fd, main_server->error_log) == APR_SUCCESS &&
+        fd != STDERR_FILENO) {
+        (void)dup2(log, fd);
+    }
+    (void)dup2(log, STDERR_FILENO);
+    close(log);
+}
+
+/* What ps shows: written over the arguments, as far as they lie one behind the other. */
+static void set_title(void)
+{
+    const char *const *argv = main_server->process->argv;
+    char *begin = (char *)(uintptr_t)argv[0];
+    const char *end = begin + strlen(begin);
+    int i;
+
+    for (i = 1; i < main_server->process->argc && argv[i] == end + 1; i++) {
+        end = argv[i] + strlen(argv[i]);
+    }
+    memset(begin, 0, (size_t)(end - begin));
+    apr_cpystrn(begin, TITLE, (apr_size_t)(end - begin) + 1);
+    (void)prctl(PR_SET_NAME, "appbalance");
+}
+
+__attribute__((noreturn)) static void be_control(pid_t parent)
+{
+    abl_control_t control = {
+        .board = kept->board, .segment = ledger, .parent = parent, .say = say, .use_log = use_log};
+
+    ap_close_listeners(); /* whoever comes after httpd must find its ports free */
+    set_title();
+    abl_control_run(&control);
+    _exit(0);
+}
+
+/* ---- in the parent ---------------------------------------------------------------------------------- */
+
+static void watch_control(void);
+
+static bool start_control(void)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        be_control(parent);
+    }
+    if (pid < 0) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, errno, main_server,
+                     "ABL0044: the control process cannot be started: applications are not looked after");
+        return false;
+    }
+    kept->control = pid;
+    watch_control();
+    return true;
+}
+
+/* httpd's, when the control process has ended. */
+static void on_end(int reason, void *proc, int status)
+{
+    (void)status;
+    if (reason == APR_OC_REASON_UNREGISTER) {
+        return;
+    }
+    if (reason == APR_OC_REASON_RESTART) {
+        apr_proc_other_child_unregister(proc);
+        return;
+    }
+    if (reason != APR_OC_REASON_DEATH && reason != APR_OC_REASON_LOST) {
+        return;
+    }
+    apr_proc_other_child_unregister(proc);
+    abl_segment_reap(ledger, kept->control);
+    kept->control = 0;
+    if (n_apps > 0) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
+                     "ABL0045: the control process has ended; another one takes its place");
+        (void)start_control();
+    }
+}
+
+static void watch_control(void)
+{
+    apr_proc_t *proc = apr_pcalloc(conf_pool, sizeof(*proc));
+
+    proc->pid = kept->control;
+    apr_proc_other_child_register(proc, on_end, proc, NULL, conf_pool);
+}
+
+/* While the configuration was read nobody looked. */
+static bool control_lives(void)
+{
+    if (kept->control == 0 || waitpid(kept->control, NULL, WNOHANG) != 0) {
+        if (kept->control != 0) {
+            abl_segment_reap(ledger, kept->control);
+        }
+        kept->control = 0;
+        return false;
+    }
+    return true;
+}
+
+/* httpd ends: the instances first. */
+static apr_status_t stop_control(void *unused)
+{
+    int waited = 0;
+
+    (void)unused;
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_EXITING || kept->control == 0) {
+        return APR_SUCCESS;
+    }
+    (void)kill(kept->control, SIGTERM);
+    while (waitpid(kept->control, NULL, WNOHANG) == 0 && waited < STOP_PATIENCE) {
+        apr_sleep(apr_time_from_msec(LOOK_EVERY));
+        waited += LOOK_EVERY;
+    }
+    if (waited >= STOP_PATIENCE) {
+        (void)kill(kept->control, SIGKILL);
+        (void)abl_proc_signal_marked(abl_board_mark(kept->board), true, SIGKILL);
+    }
+    kept->control = 0;
+    return APR_SUCCESS;
+}
+
+/* ---- what the configuration says -------------------------------------------------------------------- */
+
+static void complete(abl_app_conf_t *app)
+{
+    app->uid = app->uid == (uid_t)-1 ? (geteuid() == 0 ? ap_unixd_config.user_id : geteuid()) : app->uid;
+    app->gid = app->gid == (gid_t)-1 ? (geteuid() == 0 ? ap_unixd_config.group_id : getegid()) : app->gid;
+    if (app->user == NULL && geteuid() == 0) {
+        app->user = ap_unixd_config.user_name;
+    }
+}
+
+static abl_app_conf_t *collect(apr_pool_t *p, int *n)
+{
+    abl_app_conf_t *apps = apr_pcalloc(p, ABL_APPS_MAX * sizeof(*apps));
+    abl_section_t *section;
+    int i;
+
+    *n = 0;
+    for (section = abl_config_sections(); section != NULL; section = section->next) {
+        for (i = 0; i < section->napps && *n < ABL_APPS_MAX; i++) {
+            complete(&section->apps[i]);
+            apps[(*n)++] = section->apps[i];
+        }
+    }
+    return apps;
+}
+
+/* The folder of an application's sockets: its own, and httpd's children may look for them in it. */
+static bool make_folder(const abl_app_conf_t *app, apr_pool_t *p)
+{
+    char *folder = apr_pstrdup(p, app->sockets[0]);
+    char *above;
+
+    *strrchr(folder, '/') = '\0';
+    above = apr_pstrdup(p, folder);
+    *strrchr(above, '/') = '\0';
+    if ((mkdir(above, 0711) != 0 && errno != EEXIST) || (mkdir(folder, 0711) != 0 && errno != EEXIST)) {
+        return false;
+    }
+    return geteuid() != 0 || chown(folder, app->uid, app->gid) == 0;
+}
+
+static int make_folders(apr_pool_t *p, server_rec *s, const abl_app_conf_t *apps, int n)
+{
+    int i;
+
+    for (i = 0; i < n; i++) {
+        if (apps[i].sockets != NULL && !make_folder(&apps[i], p)) {
+            ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
+                         "ABL0046: application %s: the folder of its sockets cannot be made (%s)",
+                         apps[i].name, apps[i].sockets[0]);
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+    return OK;
+}
+
+static bool get_board(server_rec *s)
+{
+    kept = ap_retained_data_get("mod_appbalance.supervision");
+    if (kept == NULL) {
+        kept = ap_retained_data_create("mod_appbalance.supervision", sizeof(*kept));
+    }
+    if (kept->board == NULL) {
+        kept->board = abl_board_create();
+        apr_cpystrn(kept->made_by, MADE_BY, sizeof(kept->made_by));
+    }
+    if (kept->board == NULL) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s,
+                     "ABL0047: cannot make the shared memory for applications");
+        return false;
+    }
+    return true;
+}
+
+static void ring(server_rec *s)
+{
+    int log = STDERR_FILENO;
+
+    if (s->error_log != NULL) {
+        (void)apr_os_file_get(&log, s->error_log);
+    }
+    abl_board_ring(kept->board, log);
+}
+
+int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *segment)
+{
+    abl_app_conf_t *apps = collect(pconf, &n_apps);
+
+    main_server = s;
+    ledger = segment;
+    conf_pool = pconf;
+    if (n_apps == 0 && ap_retained_data_get("mod_appbalance.supervision") == NULL) {
+        return OK;
+    }
+    if (!get_board(s) || make_folders(pconf, s, apps, n_apps) != OK) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (!abl_board_publish(kept->board, apps, n_apps)) {
+        ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s,
+                     "ABL0048: what BalancerApp says is longer than 4 MB in all");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    apr_pool_pre_cleanup_register(pconf, NULL, stop_control);
+    if (control_lives()) {
+        watch_control();
+        ring(s);
+    } else if (n_apps > 0 && !start_control()) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return OK;
+}
+
+/* ---- configtest ------------------------------------------------------------------------------------- */
+
+static int complain(server_rec *s, const abl_app_conf_t *app, int error, const char *what)
+{
+    ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, error, s, "ABL0214: balancer %s: application %s: %s",
+                 app->balancer, app->name, what);
+    return 1;
+}
+
+static int check_app(apr_pool_t *p, server_rec *s, const abl_app_conf_t *app)
+{
+    apr_finfo_t info;
+
+    if (geteuid() != 0 && app->user != NULL && app->uid != geteuid()) {
+        return complain(s, app, 0, "user= can only be obeyed where httpd is started by root");
+    }
+    if (apr_stat(&info, app->restart_file, APR_FINFO_TYPE, p) == APR_SUCCESS && info.filetype == APR_DIR) {
+        return complain(s, app, 0,
+                        apr_pstrcat(p, "restart-file=: ", app->restart_file, " is a folder", NULL));
+    }
+    return 0;
+}
+
+int abl_supervision_check(apr_pool_t *p, server_rec *s)
+{
+    const abl_section_t *section;
+    int i, n = 0, wrong = 0;
+
+    for (section = abl_config_sections(); section != NULL; section = section->next) {
+        for (i = 0; i < section->napps; i++) {
+            wrong += check_app(p, s, &section->apps[i]);
+            n++;
+        }
+    }
+    if (n > ABL_APPS_MAX) {
+        ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, 0, s,
+                     "ABL0215: there are %d BalancerApp lines; at most %d", n, ABL_APPS_MAX);
+        wrong++;
+    }
+    return wrong;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The control process, seen from httpd's parent, which starts it, starts it again when it dies, tells it what
+ * the configuration says, and has it end before httpd does.
+ */
+#ifndef ABL_HTTPD_SUPERVISION_H
+#define ABL_HTTPD_SUPERVISION_H
+
+#include "httpd/config.h"
+#include "control/board.h"
+
+/* The configuration was read (again). Parent, after the ledger has been configured. OK, or
+ * HTTP_INTERNAL_SERVER_ERROR, and the log says why. */
+int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *segment);
+
+/* What is known to be wrong without starting anything: configtest's. Returns the number of mistakes, each of
+ * which is in the log. Parent. */
+int abl_supervision_check(apr_pool_t *p, server_rec *s);
+
+/* NULL: there are no applications. Any process of httpd's. */
+abl_board_t *abl_supervision_board(void);
+
+#endif
