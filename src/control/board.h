@@ -22,9 +22,9 @@
 typedef struct abl_board_slot_t {
     char address[ABL_ADDRESS_MAX + 1];
     pid_t pid; /* 0 with an instance that is not ABL_INSTANCE_NONE: its maker was killed at that moment */
-    uint64_t began; /* abl_proc_began() of it */
-    uint64_t first; /* the ledger's count of requests when it became ready */
-    uint64_t served;
+    uint64_t began;     /* abl_proc_began() of it */
+    int64_t spawned_at; /* abl_clock_now() */
+    uint64_t served;    /* requests, since it became ready */
     abl_wear_t wear;
 } abl_board_slot_t;
 

@@ -165,6 +165,7 @@ static void born(abl_team_t *team, int slot, pid_t pid, int output)
     s->began = abl_proc_began(pid);
     s->pid = pid;
     s->served = 0;
+    s->spawned_at = abl_clock_now();
     abl_wear_begin(&s->wear, &team->conf->wear, (uint32_t)random(), team->row->start_time);
     team->row->starts++;
     team->hands[slot].ours = true;
@@ -239,17 +240,10 @@ static void sweep(abl_team_t *team, int slot)
 
 static void open_gate(abl_team_t *team, int slot)
 {
-    abl_board_slot_t *s = slot_of(team, slot);
-    abl_gate_view_t view;
-    int64_t now = abl_clock_now();
+    const abl_board_slot_t *s = slot_of(team, slot);
 
-    team->row->start_time = now - instance_of(team, slot)->since;
-    if (!abl_gate_look(team->segment, team->child, team->row->balancer, s->address, &view)) {
-        return;
-    }
-    s->first = view.requests;
     (void)abl_gate_open(team->segment, team->child, team->row->balancer, s->address,
-                        abl_wear_quota(&s->wear, &team->conf->wear, 0));
+                        abl_wear_most(&s->wear, &team->conf->wear));
 }
 
 static void charge(abl_team_t *team, int64_t ready_at)
@@ -282,6 +276,7 @@ static void act(abl_team_t *team, int slot, unsigned actions, int64_t ready_at)
         abl_gate_shut(team->segment, team->child, team->row->balancer, slot_of(team, slot)->address);
     }
     if (actions & ABL_DO_OPEN) {
+        team->row->start_time = abl_clock_now() - slot_of(team, slot)->spawned_at;
         open_gate(team, slot);
     }
     if (actions & ABL_DO_QUIT) {
@@ -466,9 +461,9 @@ static void wear_out(abl_team_t *team, int slot, const abl_gate_view_t *view, in
     abl_board_slot_t *s = slot_of(team, slot);
     const abl_wear_conf_t *conf = &team->conf->wear;
     abl_leave_t why;
-    uint32_t quota;
+    uint64_t most;
 
-    s->served = view->requests - s->first;
+    s->served = view->requests;
     if (now >= abl_wear_due(&s->wear, conf, s->served, now)) {
         measure_memory(team, slot, now);
     }
@@ -476,10 +471,13 @@ static void wear_out(abl_team_t *team, int slot, const abl_gate_view_t *view, in
     if (why != ABL_LEAVE_NOT && team->row->crowd.slots[slot].worn == ABL_LEAVE_NOT) {
         team->row->crowd.slots[slot].worn = why;
     }
-    quota = abl_wear_quota(&s->wear, conf, s->served);
-    if (quota != 0) {
-        abl_gate_ration(team->segment, team->child, team->row->balancer, s->address, quota);
+    most = abl_wear_most(&s->wear, conf);
+    if (most > s->served) {
+        abl_gate_ration(team->segment, team->child, team->row->balancer, s->address, most);
         return;
+    }
+    if (conf->memory != 0 && s->wear.served_then != s->served) {
+        return; /* what the last ones have cost is not known yet: there may be room for more */
     }
     if (why == ABL_LEAVE_MEMORY && s->served < FEW_REQUESTS) {
         charge(team, 0); /* it would go on like that for ever */

@@ -60,20 +60,14 @@ static uint64_t ration(const abl_wear_t *wear, const abl_wear_conf_t *conf)
     return left < most ? left : most;
 }
 
-uint32_t abl_wear_quota(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served)
+uint64_t abl_wear_most(const abl_wear_t *wear, const abl_wear_conf_t *conf)
 {
-    uint64_t quota = ABL_QUOTA_NONE;
+    uint64_t most = conf->requests != 0 ? wear->requests_limit : UINT64_MAX;
 
-    if (conf->requests != 0) {
-        quota = served < wear->requests_limit ? wear->requests_limit - served : 0;
+    if (conf->memory != 0 && wear->served_then + ration(wear, conf) < most) {
+        most = wear->served_then + ration(wear, conf);
     }
-    if (conf->memory != 0) {
-        uint64_t since = served - wear->served_then;
-        uint64_t all = ration(wear, conf);
-        uint64_t left = since < all ? all - since : 0;
-        quota = left < quota ? left : quota;
-    }
-    return quota < ABL_QUOTA_NONE ? (uint32_t)quota : ABL_QUOTA_NONE;
+    return most;
 }
 
 int64_t abl_wear_due(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served, int64_t now)

@@ -9,7 +9,6 @@
 #define ABL_CONTROL_WEAR_H
 
 #include "control/instance.h"
-#include "ledger/ledger.h"
 
 typedef struct abl_wear_conf_t {
     uint64_t memory;   /* bytes of its processes together; 0: no limit */
@@ -38,8 +37,9 @@ void abl_wear_measure(abl_wear_t *wear, uint64_t memory, uint64_t served, int64_
 /* When it has to be measured again, if nothing more happens; `served`: by now. */
 int64_t abl_wear_due(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served, int64_t now);
 
-/* How many requests more it may be given. 0: none, it has served its time. */
-uint32_t abl_wear_quota(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served);
+/* How many requests it may be given in all. When it has had them it has served its time. UINT64_MAX: any
+ * number. */
+uint64_t abl_wear_most(const abl_wear_t *wear, const abl_wear_conf_t *conf);
 
 /* Why it should be replaced, or soon; ABL_LEAVE_NOT: it should not. `ready_at`: since when it serves. */
 abl_leave_t abl_wear_judge(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served,

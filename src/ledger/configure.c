@@ -121,7 +121,7 @@ static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *a
     }
     memset(&segment->rows[row], 0, sizeof(segment->rows[row]));
     segment->rows[row].slot = slot;
-    segment->rows[row].quota = ABL_QUOTA_NONE;
+    segment->rows[row].until = UINT64_MAX;
     segment->rows[row].c.id = abl_hash_text(address);
     set_text(segment->names[row].address, sizeof(segment->names[row].address), address);
     abl_in_order();
@@ -146,7 +146,7 @@ static void set_row(abl_segment_t *segment, uint32_t row, const abl_member_conf_
         r->born = segment->shared->generation;
     }
     if (conf->supervised != r->supervised) {
-        r->quota = ABL_QUOTA_NONE;
+        r->until = UINT64_MAX;
         r->shut = conf->supervised; /* whoever answers at the address is not yet one of ours */
         r->supervised = conf->supervised;
     }

@@ -50,8 +50,13 @@ static void forget_tries(abl_segment_t *segment, uint32_t row)
     }
 }
 
+static void set_most(abl_row_t *row, uint64_t most)
+{
+    row->until = most < UINT64_MAX - row->opened ? row->opened + most : UINT64_MAX;
+}
+
 bool abl_gate_open(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
-                   const char *address, apr_uint32_t quota)
+                   const char *address, apr_uint64_t most)
 {
     uint32_t row;
 
@@ -62,7 +67,8 @@ bool abl_gate_open(abl_segment_t *segment, const abl_child_t *child, const char 
     if (row != 0) {
         forget_tries(segment, row);
         segment->rows[row].accused = 0;
-        segment->rows[row].quota = quota;
+        segment->rows[row].opened = segment->rows[row].requests;
+        set_most(&segment->rows[row], most);
         segment->rows[row].shut = 0;
         abl_grant_balancer(segment, child, segment->rows[row].balancer);
     }
@@ -87,7 +93,7 @@ void abl_gate_shut(abl_segment_t *segment, const abl_child_t *child, const char 
 }
 
 void abl_gate_ration(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
-                     const char *address, apr_uint32_t quota)
+                     const char *address, apr_uint64_t most)
 {
     uint32_t row;
 
@@ -96,7 +102,7 @@ void abl_gate_ration(abl_segment_t *segment, const abl_child_t *child, const cha
     }
     row = find(segment, balancer, address);
     if (row != 0) {
-        segment->rows[row].quota = quota;
+        set_most(&segment->rows[row], most);
         abl_grant_row(segment, child, row);
     }
     abl_leave(segment);
@@ -115,7 +121,7 @@ bool abl_gate_look(abl_segment_t *segment, const abl_child_t *child, const char 
     row = find(segment, balancer, address);
     if (row != 0) {
         const abl_row_t *r = &segment->rows[row];
-        *view = (abl_gate_view_t){!r->shut, r->accused, r->c.busy, r->quota, r->requests};
+        *view = (abl_gate_view_t){!r->shut, r->accused, r->c.busy, r->requests - r->opened};
     }
     abl_leave(segment);
     return row != 0;

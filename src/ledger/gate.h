@@ -12,25 +12,26 @@
 
 #include "ledger/ledger.h"
 
-/* Lets at most `quota` more requests go there. Requests that had tried the one who was there before may try
- * again. False: there is no such member. */
+/* Lets at most `most` requests go there, until it is opened again or that number is changed. Requests that
+ * had tried the one who was there before may try again. False: there is no such member. */
 bool abl_gate_open(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
-                   const char *address, apr_uint32_t quota);
+                   const char *address, apr_uint64_t most);
 
 /* From now on nobody is sent there, and who waited for it because of affinity waits for all. */
 void abl_gate_shut(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
                    const char *address);
 
-/* A member that is open gets at most so many more. */
+/* From now on at most `most` requests, those that it has had since it was opened included. */
 void abl_gate_ration(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
-                     const char *address, apr_uint32_t quota);
+                     const char *address, apr_uint64_t most);
+
+#define ABL_GATE_ANY UINT64_MAX /* any number of them */
 
 typedef struct abl_gate_view_t {
     bool is_open;
     bool accused;          /* abl_gate_accuse(), since it was opened */
     apr_uint32_t busy;     /* requests there now */
-    apr_uint32_t quota;    /* left */
-    apr_uint64_t requests; /* ever */
+    apr_uint64_t requests; /* since it was opened */
 } abl_gate_view_t;
 
 /* False: there is no such member. */

@@ -60,7 +60,6 @@ static void grant(abl_segment_t *segment, const abl_child_t *child, uint32_t tic
     abl_probe(ABL_PROBE_GRANTED);
     segment->rows[row].c.busy++;
     segment->rows[row].requests++;
-    abl_row_spend(&segment->rows[row]);
     abl_grant_tell(segment, child, ticket);
 }
 

@@ -50,10 +50,11 @@ typedef struct abl_row_t {
     uint8_t supervised;           /* truth; of an application that is looked after (gate.h), */
     uint8_t shut;                 /* truth; and there is nobody at its address now */
     uint8_t accused;              /* truth; a request has been there for too long */
-    uint32_t quota;               /* truth; leases that may still be taken; ABL_QUOTA_NONE: any number */
     uint32_t ceiling;  /* while more than `limit` are busy because the limit was lowered: how many at most */
     abl_list_t queue;  /* tickets that wait for this member only */
     uint64_t requests; /* leases taken so far */
+    uint64_t opened;   /* truth; `requests` when the gate was opened */
+    uint64_t until;    /* truth; no lease is given when `requests` is there; UINT64_MAX: no such limit */
     uint64_t failures;
     uint64_t bytes;
     abl_candidate_t c; /* busy, queued: caches; `usable` means nothing here */
@@ -180,13 +181,7 @@ static inline bool abl_row_is_of(const abl_row_t *row, uint32_t generation)
 
 static inline bool abl_row_has_room(const abl_row_t *row)
 {
-    return (row->c.limit == 0 || row->c.busy < row->c.limit) && row->quota != 0 && !row->shut;
-}
-
-/* A lease of it is counted. */
-static inline void abl_row_spend(abl_row_t *row)
-{
-    row->quota -= row->quota != ABL_QUOTA_NONE && row->quota != 0;
+    return (row->c.limit == 0 || row->c.busy < row->c.limit) && row->requests < row->until && !row->shut;
 }
 
 /* Where a process can be made to die, by tests. */

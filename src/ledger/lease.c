@@ -178,7 +178,6 @@ static void count_lease(abl_ledger_t *ledger, uint32_t row)
     abl_probe(ABL_PROBE_COUNTED);
     segment->rows[row].c.busy++;
     segment->rows[row].requests++;
-    abl_row_spend(&segment->rows[row]);
     save_for_retries(&segment->balancers[ledger->balancer]);
 }
 

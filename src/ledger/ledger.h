@@ -41,8 +41,7 @@ typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits 
 #define ABL_NAME_MAX 64           /* bytes of a balancer's name or a member's route */
 #define ABL_ADDRESS_MAX 400       /* bytes of a member's address */
 #define ABL_SEATS_MAX 4096        /* children at once */
-#define ABL_QUOTA_NONE UINT32_MAX
-#define ABL_SETS_MAX 99 /* the highest number of a set */
+#define ABL_SETS_MAX 99           /* the highest number of a set */
 
 /* ---- configuration ---------------------------------------------------------------------------------- */
 

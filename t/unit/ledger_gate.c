@@ -18,9 +18,9 @@ static void world_of(const char *addresses, int concurrency, const char *supervi
     sit_down(&w);
 }
 
-static void open_gate(const char *address, uint32_t quota)
+static void open_gate(const char *address, uint64_t most)
 {
-    ck_assert(abl_gate_open(w.segment, w.child, "test", address, quota));
+    ck_assert(abl_gate_open(w.segment, w.child, "test", address, most));
 }
 
 static void shut_gate(const char *address)
@@ -44,7 +44,7 @@ START_TEST(nobody_is_there_at_first)
     ticket = queue(w.ledger);
     ck_assert(still_waits(w.ledger, &ticket));
     sound(&w);
-    open_gate("b", ABL_QUOTA_NONE);
+    open_gate("b", ABL_GATE_ANY);
     ck_assert_int_eq(collect(w.ledger, &ticket), 1);
     ck_assert_int_eq(take(w.ledger), 1);
     ck_assert_uint_eq(look("b").busy, 2);
@@ -78,7 +78,7 @@ START_TEST(a_backup_serves_while_all_are_shut)
     configure(&w);
     sit_down(&w);
     ck_assert_str_eq(used(w.ledger, &ANY), "b");
-    open_gate("a", ABL_QUOTA_NONE);
+    open_gate("a", ABL_GATE_ANY);
     ck_assert_str_eq(used(w.ledger, &ANY), "a");
     sound(&w);
 }
@@ -97,12 +97,18 @@ START_TEST(rations)
     ticket = queue(w.ledger);
     abl_ledger_give(w.ledger, 0, NULL);
     ck_assert(still_waits(w.ledger, &ticket));
-    ck_assert_uint_eq(look("a").quota, 0);
     ck_assert_uint_eq(look("a").requests, 3);
     sound(&w);
-    abl_gate_ration(w.segment, w.child, "test", "a", 2);
+    abl_gate_ration(w.segment, w.child, "test", "a", 4);
     ck_assert_int_eq(collect(w.ledger, &ticket), 0);
-    ck_assert_uint_eq(look("a").quota, 1); /* a lease that is handed on is one, too */
+    ck_assert_uint_eq(look("a").requests, 4);
+    ticket = queue(w.ledger); /* a lease that is handed on is one, too */
+    sound(&w);
+    shut_gate("a");
+    open_gate("a", 1);
+    ck_assert_int_eq(collect(w.ledger, &ticket), 0);
+    ck_assert_uint_eq(look("a").requests, 1);
+    ticket = queue(w.ledger);
     sound(&w);
 }
 END_TEST
@@ -116,7 +122,7 @@ START_TEST(a_new_one_has_not_been_tried)
     world_of("ab", 1, "ab");
     abl_tried_add(&want.tried, 0);
     ticket = queue_as(w.ledger, &want);
-    open_gate("a", ABL_QUOTA_NONE);
+    open_gate("a", ABL_GATE_ANY);
     ck_assert_int_eq(collect(w.ledger, &ticket), 0);
     sound(&w);
 }
@@ -128,8 +134,8 @@ START_TEST(who_waits_for_one_that_goes_waits_for_all)
     abl_ticket_t *ticket;
 
     world_of("ab", 1, "ab");
-    open_gate("a", ABL_QUOTA_NONE);
-    open_gate("b", ABL_QUOTA_NONE);
+    open_gate("a", ABL_GATE_ANY);
+    open_gate("b", ABL_GATE_ANY);
     want.only = 0;
     ck_assert_int_eq(take(w.ledger) + take(w.ledger), 1);
     ticket = queue_as(w.ledger, &want);
@@ -155,7 +161,6 @@ START_TEST(what_the_configuration_says)
     open_gate("a", 7);
     configure(&w);
     ck_assert(look("a").is_open); /* the same application: what runs stays */
-    ck_assert_uint_eq(look("a").quota, 7);
     w.members[0].supervised = false;
     w.members[1].supervised = true;
     configure(&w);
@@ -198,13 +203,13 @@ END_TEST
 START_TEST(accused)
 {
     world_of("ab", 1, "a");
-    open_gate("a", ABL_QUOTA_NONE);
+    open_gate("a", ABL_GATE_ANY);
     abl_gate_accuse(w.ledger, 1); /* nobody looks after that one */
     ck_assert(!look("a").accused);
     abl_gate_accuse(w.ledger, 0);
     ck_assert(look("a").accused);
     shut_gate("a");
-    open_gate("a", ABL_QUOTA_NONE);
+    open_gate("a", ABL_GATE_ANY);
     ck_assert(!look("a").accused);
     sound(&w);
 }
@@ -212,5 +217,5 @@ END_TEST
 
 UNIT_MAIN("ledger_gate", nobody_is_there_at_first, others_are_used_meanwhile,
           a_backup_serves_while_all_are_shut, rations, a_new_one_has_not_been_tried,
-          who_waits_for_one_that_goes_waits_for_all, what_the_configuration_says, what_is_gone_is_not_kept, the_first_in_the_queue,
-          accused)
+          who_waits_for_one_that_goes_waits_for_all, what_the_configuration_says, what_is_gone_is_not_kept,
+          the_first_in_the_queue, accused)

@@ -1,0 +1,92 @@
+# A server whose application is looked after, for one test: t/app/worker.py in one BalancerApp line.
+#
+#   my $t = Abl::Team->start(keys => 'instances=2', habits => 'start=0.2', place => 'port');
+#   $t->instances;  $t->app;  $t->await_ready(2);  $t->server->...
+#
+# place: port, socket or fd. ports: how many. conf: more lines; section: more lines in <Balancer>.
+# SPDX-License-Identifier: Apache-2.0
+package Abl::Team;
+use strict;
+use warnings;
+use Cwd ();
+use File::Basename qw(dirname);
+use File::Temp ();
+use IO::Socket::INET;
+use Abl::Server;
+use Abl::Util qw(slurp wait_until);
+
+my $worker = Cwd::abs_path(dirname(__FILE__) . '/../../app') . '/worker.py';
+
+# The first of so many free ports in a row, below those that the kernel gives away.
+sub free_ports {
+    my ($n) = @_;
+    for (1 .. 200) {
+        my $first = 10_000 + int rand 20_000;
+        my @taken = grep { !IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $_, Listen => 1) } $first .. $first + $n - 1;
+        return $first unless @taken;
+    }
+    die "no free ports found\n";
+}
+
+sub start {
+    my ($class, %o) = @_;
+    my $self = bless { place => $o{place} || 'port', nports => $o{ports} || 8, n => 0 }, $class;
+    $self->{dir} = File::Temp::tempdir('abl-team-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    chmod 0755, $self->{dir};
+    $self->{first} = free_ports($self->{nports});
+    $self->{line}  = sub { return $self->line(@_) };
+    $self->{server} = Abl::Server->start(
+        status => 1, files => { 'static/a.txt' => "file\n" }, children => $o{children} || 1, %{ $o{server} || {} },
+        conf   => $self->section(%o) . "BalancerPass / app\nBalancerStatic /static\n" . ($o{conf} || ''),
+    );
+    return $self;
+}
+
+# The section that start() or a later configuration has.
+sub section {
+    my ($self, %o) = @_;
+    my ($where, $ports) = $self->{place} eq 'port' ? ('%{port}', $self->ports) : $self->{place} eq 'fd' ? ('fd', 'listen=fd') : ('%{socket}', '');
+    my $habits = ($o{habits} || '') =~ s/\@DIR\@/$self->{dir}/gr;
+    my $keys   = ($o{keys} || '') =~ s/\@DIR\@/$self->{dir}/gr;
+    return <<"END";
+<Balancer app>
+    BalancerApp web "python3 $worker $where $habits" $ports dir=$self->{dir} $keys
+    BalancerQueue timeout=20s
+@{[$o{section} || '']}
+</Balancer>
+END
+}
+
+sub ports  { my ($self) = @_; return "ports=$self->{first}-" . ($self->{first} + $self->{nports} - 1) }
+sub server { return $_[0]{server} }
+sub dir    { return $_[0]{dir} }
+
+# What the status says of the application, and of those of its instances that are in this state (all: 'any').
+sub app { my ($self) = @_; my ($app) = grep { !$_->{removed} } @{ $self->{server}->status_json->{applications} }; return $app }
+
+sub instances {
+    my ($self, $state) = @_;
+    return grep { ($state || 'ready') eq 'any' || $_->{state} eq ($state || 'ready') } @{ $self->app->{instances} };
+}
+
+sub pids { my ($self, $state) = @_; return sort { $a <=> $b } map { $_->{pid} } $self->instances($state) }
+
+sub await_ready {
+    my ($self, $n, $seconds) = @_;
+    return wait_until { my @all = $self->instances('any'); @all == $n && !grep { $_->{state} ne 'ready' } @all } $seconds || 20;
+}
+
+sub control { my ($self) = @_; return $self->{server}->status_json->{control} }
+
+# Processes of this server's applications, wherever they are: what they have from their first parent tells.
+sub processes {
+    my ($self) = @_;
+    my @found;
+    for my $file (glob '/proc/[0-9]*/environ') {
+        my $text = eval { slurp($file) } // next;
+        push @found, $file =~ m{/(\d+)/} if $text =~ /(?:\A|\0)APPBALANCE_INSTANCE=/ && $text =~ m{(?:\A|\0)ABL_TEST_DIR=\Q$self->{dir}\E\0};
+    }
+    return @found;
+}
+
+1;
