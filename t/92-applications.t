@@ -110,12 +110,155 @@ subtest 'graceful restarts' => sub {
     my $load = Abl::Load->start(port => $s->port, clients => 6, path => '/sleep/20');
     for my $n (1 .. 3) {
         $s->signal('USR1');
-        ok((wait_until { (() = $s->log =~ /AH00493.*resuming/g) >= $n } 10), 'httpd restarts');
+        ok((wait_until { (() = $s->log =~ /resuming normal operations/g) > $n } 10), 'httpd restarts');
         sleep 1;    # at work
     }
     unharmed($load, 'meanwhile');
     is_deeply([ $t->control, $t->pids ], [ $control, @before ], 'control process and instances are the same');
     $s->log_ok;
+};
+
+subtest 'what does not work' => sub {
+    my %case = (
+        'exit=7'                     => qr/exit status 7/,
+        'deaf'                       => qr/not ready within start-timeout=/,
+    );
+    for my $habit (sort keys %case) {
+        my $t = Abl::Team->start(habits => "$habit pidfile=\@DIR@/pids", keys => 'start-timeout=200ms failures=3 retry=1h stop-timeout=200ms', queue => '200ms');
+        ok((wait_until { $t->app->{failed} } 10), "$habit: it has failed") or diag(explain($t->app));
+        like($t->app->{last_failure}{why}, $case{$habit}, 'and the status says how');
+        is_deeply($t->app->{last_failure}{last_lines}, $habit eq 'deaf' ? [] : ['what a pity'], 'and what it said last');
+        is($t->server->get('/pid')->{status}, 503, 'who has waited for too long is told');
+        is($t->server->get('/static/a.txt')->{status}, 200, 'the rest goes on');
+        is(() = slurp($t->dir . '/pids') =~ /\n/g, 3, 'and nothing is started any more');
+        $t->server->log_ok(allow => [qr/ABL003[0235]|ABL0018/]);
+    }
+    my $t = Abl::Team->start(habits => 'broken=@DIR@/broken', keys => 'failures=2 retry=300ms instances=2');
+    ok($t->await_ready(2), 'two are ready');
+    spew($t->dir . '/broken', '');
+    my ($victim) = $t->pids;
+    kill KILL => $victim;
+    ok((wait_until { $t->app->{failed} } 10), 'new ones do not work');
+    is($t->server->get('/pid')->{status}, 200, 'the other one does');
+    unlink $t->dir . '/broken';
+    ok($t->await_ready(2), 'and when it is mended there are two again');
+    ok(!$t->app->{failed}, 'which is no failure any more');
+    $t->server->log_ok(allow => [qr/ABL003[035]/]);
+};
+
+subtest 'so many requests' => sub {
+    my $t = Abl::Team->start(keys => 'requests=20 instances=2');
+    ok($t->await_ready(2), 'two are ready');
+    my $load = Abl::Load->start(port => $t->server->port, clients => 8, path => '/sleep/5');
+    ok((wait_until { $t->app->{starts} > 8 } 30), 'they are replaced');
+    unharmed($load, 'requests=');
+    cmp_ok((sort { $b <=> $a } map { $_->{requests} } $t->instances('any'))[0], '<=', 20, 'nobody has more');
+    $t->server->log_ok;
+};
+
+subtest 'so much memory' => sub {
+    my $t = Abl::Team->start(keys => 'memory=60M instances=2');
+    ok($t->await_ready(2), 'two are ready');
+    my $load = Abl::Load->start(port => $t->server->port, clients => 8, path => '/leak/3');
+    my ($most, $end) = (0, time + 6);
+    while (time < $end) {
+        for my $pid (map { $_->{pid} } $t->instances('any')) {
+            my ($kb) = (eval { slurp("/proc/$pid/smaps_rollup") } // '') =~ /^Pss:\s+(\d+)/m;
+            $most = $kb if ($kb || 0) > $most;
+        }
+        sleep 0.02;
+    }
+    cmp_ok($t->app->{starts}, '>', 6, 'they are replaced');
+    unharmed($load, 'memory=');
+    cmp_ok($most, '<', 75 * 1024, 'none has had much more');
+    cmp_ok($most, '>', 40 * 1024, 'but most of it') or diag(explain($t->app));
+    $t->server->log_ok;
+};
+
+subtest 'age' => sub {
+    my $t = Abl::Team->start(keys => 'age=500ms');
+    ok($t->await_ready(1), 'it is ready');
+    my ($pid) = $t->pids;
+    my $load = Abl::Load->start(port => $t->server->port, clients => 4, path => '/sleep/5');
+    ok((wait_until { my @now = $t->pids; @now && !grep { $_ == $pid } @now } 10), 'it is replaced');
+    unharmed($load, 'age=');
+    $t->server->log_ok;
+};
+
+subtest 'stuck' => sub {
+    my $t = Abl::Team->start(keys => 'stuck=300ms stop-timeout=300ms');
+    ok($t->await_ready(1), 'it is ready');
+    my ($pid) = $t->pids;
+    is($t->server->get('/hang')->{status}, 504, 'the client is told');
+    ok((wait_until { !kill 0, $pid } 5), 'the instance is ended');
+    is($t->server->get('/pid')->{status}, 200, 'another one serves');
+    ($pid) = $t->pids;
+    my $c = $t->server->client;
+    $c->request('GET', '/hang');
+    ok((wait_until { $t->server->status_member("http://127.0.0.1:" . ($t->instances)[0]{address} =~ s/.*://r)->{busy} } 5), 'a request is there');
+    $c->close;
+    ok((wait_until { !kill 0, $pid } 5), 'also when its client has left');
+    $t->server->log_ok(allow => [qr/ABL00(05|09|35|37)/]);
+};
+
+subtest 'as many as are needed' => sub {
+    my $t = Abl::Team->start(keys => 'instances=1-3 grow=100ms idle=1s');
+    ok($t->await_ready(1), 'one is ready');
+    my $load = Abl::Load->start(port => $t->server->port, clients => 9, path => '/sleep/50');
+    ok($t->await_ready(3), 'three under load');
+    unharmed($load, 'meanwhile');
+    ok($t->await_ready(1), 'one when it is over');
+    $t->server->log_ok;
+};
+
+subtest 'a rolling restart' => sub {
+    my $t = Abl::Team->start(keys => 'instances=3 restart-file=@DIR@/restart failures=3 retry=1h', habits => 'broken=@DIR@/broken start=0.1');
+    ok($t->await_ready(3), 'three are ready');
+    my @before = $t->pids;
+    my $load   = Abl::Load->start(port => $t->server->port, clients => 6, path => '/sleep/10');
+    my $others = sub { my %old = map { $_ => 1 } @_; return wait_until { my @now = $t->pids; @now == 3 && !$t->app->{rolling} && !grep { $old{$_} } @now } 20 };
+    spew($t->dir . '/restart', '');
+    ok($others->(@before), 'by touching a file');
+    @before = $t->pids;
+    kill HUP => $t->control;
+    ok($others->(@before), 'by a signal');
+    @before = $t->pids;
+    spew($t->dir . '/broken', '');
+    kill HUP => $t->control;
+    ok($t->server->await_log(qr/ABL0034/), 'one that does not work stops');
+    is_deeply([ $t->pids ], \@before, 'and all is as before');
+    unharmed($load, 'meanwhile');
+    $t->server->log_ok(allow => [qr/ABL003[0345]/]);
+};
+
+subtest 'a stranger at its port' => sub {
+    my $m = Abl::Member->start(name => 'stranger');
+    my $port = $m->url =~ s/.*://r;
+    my $t = Abl::Team->start(section => qq(BalancerApp other "python3 @{[Abl::Team->worker]} %{port}" ports=$port-@{[$port + 1]}));
+    ok($t->server->await_log(qr/ABL0031: .*:$port is in use by somebody else/), 'is noticed');
+    ok((wait_until { (grep { $_->{name} eq 'other' && grep { $_->{state} eq 'ready' } @{ $_->{instances} } } @{ $t->server->status_json->{applications} }) } 10), 'another port is taken');
+    is($t->server->get('/pid')->{status}, 200, 'all requests are answered') for 1 .. 4;
+    is(scalar $m->requests, 0, 'and none goes to the stranger');
+    $t->server->log_ok(allow => [qr/ABL0031/]);
+};
+
+subtest 'who does not want to end' => sub {
+    my $t = Abl::Team->start(habits => 'stubborn family', keys => 'instances=2 env:ABL_TEST_DIR=@DIR@');
+    ok($t->await_ready(2), 'two are ready');
+    my $from = time;
+    $t->server->log_ok;
+    cmp_ok(time - $from, '<', 6 * patience, 'does not hold httpd up');
+    is_deeply([ $t->processes ], [], 'and ends');
+};
+
+subtest 'httpd is killed' => sub {
+    my $t = Abl::Team->start(habits => 'family', keys => 'instances=2 env:ABL_TEST_DIR=@DIR@');
+    ok($t->await_ready(2), 'two are ready');
+    my @children = ($t->server->children);
+    kill KILL => $t->server->pid;
+    ok((wait_until { !$t->processes } 10), 'the instances end') or diag(join ' ', $t->processes);
+    kill KILL => @children;
+    $t->server->{judged} = 1;
 };
 
 done_testing;

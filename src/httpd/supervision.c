@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -72,19 +73,42 @@ static void use_log(int log)
     close(log);
 }
 
-/* What ps shows: written over the arguments, as far as they lie one behind the other. */
+/* Where the arguments lie that ps shows: fields 48 and 49 of proc(5)'s stat. */
+static bool find_arguments(char **begin, size_t *room)
+{
+    char stat[2048];
+    const char *at;
+    unsigned long first = 0, last = 0;
+    FILE *file = fopen("/proc/self/stat", "r");
+    size_t n = file != NULL ? fread(stat, 1, sizeof(stat) - 1, file) : 0;
+    int field;
+
+    if (file != NULL) {
+        fclose(file);
+    }
+    stat[n] = '\0';
+    at = strrchr(stat, ')'); /* the end of field 2 */
+    for (field = 2; at != NULL && field < 48; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    if (at == NULL || sscanf(at, "%lu %lu", &first, &last) != 2 || first == 0 || last <= first) {
+        return false;
+    }
+    *begin = (char *)(uintptr_t)first;
+    *room = last - first;
+    return true;
+}
+
+/* What ps shows is written over the arguments. */
 static void set_title(void)
 {
-    const char *const *argv = main_server->process->argv;
-    char *begin = (char *)(uintptr_t)argv[0];
-    const char *end = begin + strlen(begin);
-    int i;
+    char *begin;
+    size_t room;
 
-    for (i = 1; i < main_server->process->argc && argv[i] == end + 1; i++) {
-        end = argv[i] + strlen(argv[i]);
+    if (find_arguments(&begin, &room) && room >= sizeof(TITLE)) {
+        memset(begin, 0, room);
+        memcpy(begin, TITLE, sizeof(TITLE));
     }
-    memset(begin, 0, (size_t)(end - begin));
-    apr_cpystrn(begin, TITLE, (apr_size_t)(end - begin) + 1);
     (void)prctl(PR_SET_NAME, "appbalance");
 }
 

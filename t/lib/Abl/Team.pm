@@ -3,7 +3,7 @@
 #   my $t = Abl::Team->start(keys => 'instances=2', habits => 'start=0.2', place => 'port');
 #   $t->instances;  $t->app;  $t->await_ready(2);  $t->server->...
 #
-# place: port, socket or fd. ports: how many. conf: more lines; section: more lines in <Balancer>.
+# place: port, socket or fd. ports: how many. queue: its timeout. conf: more lines; section: more lines in <Balancer>.
 # SPDX-License-Identifier: Apache-2.0
 package Abl::Team;
 use strict;
@@ -16,6 +16,8 @@ use Abl::Server;
 use Abl::Util qw(slurp wait_until);
 
 my $worker = Cwd::abs_path(dirname(__FILE__) . '/../../app') . '/worker.py';
+
+sub worker { return $worker }
 
 # The first of so many free ports in a row, below those that the kernel gives away.
 sub free_ports {
@@ -32,9 +34,8 @@ sub start {
     my ($class, %o) = @_;
     my $self = bless { place => $o{place} || 'port', nports => $o{ports} || 8, n => 0 }, $class;
     $self->{dir} = File::Temp::tempdir('abl-team-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-    chmod 0755, $self->{dir};
+    chmod 01777, $self->{dir};    # the instances are another user when root starts httpd
     $self->{first} = free_ports($self->{nports});
-    $self->{line}  = sub { return $self->line(@_) };
     $self->{server} = Abl::Server->start(
         status => 1, files => { 'static/a.txt' => "file\n" }, children => $o{children} || 1, %{ $o{server} || {} },
         conf   => $self->section(%o) . "BalancerPass / app\nBalancerStatic /static\n" . ($o{conf} || ''),
@@ -51,7 +52,7 @@ sub section {
     return <<"END";
 <Balancer app>
     BalancerApp web "python3 $worker $where $habits" $ports dir=$self->{dir} $keys
-    BalancerQueue timeout=20s
+    BalancerQueue timeout=@{[$o{queue} || '20s']}
 @{[$o{section} || '']}
 </Balancer>
 END
