@@ -6,8 +6,6 @@
  */
 #include "control/spawn.h"
 
-#include "control/proc.h"
-
 #include <apr_pools.h>
 #include <apr_strings.h>
 #include <apr_tables.h>
@@ -15,23 +13,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
 #define PATIENCE_MS 10000 /* for fork to exec */
-#define BACKLOG 511       /* as httpd's own */
 #define USER_BUFFER 16384 /* an entry of passwd */
 #define GROUPS_MAX 65536  /* the kernel's own limit */
 #define LISTENER_FD 3     /* where systemd and Server::Starter put the first socket */
@@ -278,11 +272,6 @@ static void __attribute__((noreturn)) be_born(plan_t *plan)
 
 /* ---- before: everything that needs memory ----------------------------------------------------------- */
 
-static const char *socket_of(const abl_app_conf_t *app, int slot)
-{
-    return app->sockets != NULL ? app->sockets[slot] : NULL;
-}
-
 /* The user by name, because several names may have one number and different groups; else by number. */
 static void find_user(plan_t *plan)
 {
@@ -355,7 +344,7 @@ static char *fill_in(const plan_t *plan, const char *word, const char *port, con
 static void make_argv(plan_t *plan, int slot)
 {
     const abl_app_conf_t *app = plan->app;
-    const char *socket = socket_of(app, slot);
+    const char *socket = abl_spawn_socket(app, slot);
     const char *port = socket == NULL ? apr_itoa(plan->pool, app->ports[slot]) : NULL;
     size_t n = 0;
 
@@ -400,7 +389,7 @@ static void set_env_of_user(const plan_t *plan, apr_array_header_t *env)
 /* What systemd and Server::Starter say about a socket that they pass on. */
 static void set_env_of_listener(plan_t *plan, apr_array_header_t *env, int slot)
 {
-    const char *socket = socket_of(plan->app, slot);
+    const char *socket = abl_spawn_socket(plan->app, slot);
 
     set_env(env, "LISTEN_FDS=1");
     plan->listen_pid = *set_env(env, "LISTEN_PID=" DIGITS_OF_PID) + sizeof("LISTEN_PID=") - 1;
@@ -683,212 +672,4 @@ pid_t abl_spawn(const abl_spawn_t *spawn, char why[ABL_SPAWN_WHY_MAX], apr_statu
                              : did_not_work("its user has too many groups", E2BIG, why, rv);
     apr_pool_destroy(plan.pool);
     return pid;
-}
-
-/* ---- where it listens ------------------------------------------------------------------------------- */
-
-/* errno is kept: -1 with the reason for which this was given up. */
-static int give_up(int fd)
-{
-    int error = errno;
-
-    close(fd);
-    errno = error;
-    return -1;
-}
-
-/* SO_REUSEADDR: connections of a former instance, in TIME_WAIT, do not count; somebody who listens does. */
-static int bind_port(int port)
-{
-    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int one = 1;
-
-    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-                    bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0)) {
-        return give_up(fd);
-    }
-    return fd;
-}
-
-static bool address_of(const char *path, struct sockaddr_un *sun)
-{
-    size_t len = strlen(path);
-
-    memset(sun, 0, sizeof(*sun));
-    sun->sun_family = AF_UNIX;
-    if (len >= sizeof(sun->sun_path)) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    memcpy(sun->sun_path, path, len);
-    return true;
-}
-
-/* Does somebody accept at this socket? Not blocking: EAGAIN is a full queue, thus somebody's. */
-static bool is_stale(const struct sockaddr_un *sun)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int error;
-
-    if (fd < 0) {
-        return false;
-    }
-    error = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 ? 0 : errno;
-    close(fd);
-    if (error == ECONNREFUSED || error == ENOENT) {
-        return true;
-    }
-    errno = error == EACCES || error == EPERM ? error : EADDRINUSE;
-    return false;
-}
-
-/* Nothing is removed but a socket at which nobody is. */
-static bool clear_path(const struct sockaddr_un *sun)
-{
-    struct stat st;
-
-    if (lstat(sun->sun_path, &st) < 0) {
-        return errno == ENOENT;
-    }
-    if (!S_ISSOCK(st.st_mode)) {
-        errno = S_ISDIR(st.st_mode) ? EISDIR : EEXIST;
-        return false;
-    }
-    return is_stale(sun) && (unlink(sun->sun_path) == 0 || errno == ENOENT);
-}
-
-static bool is_new_socket(int fd)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) < 0) {
-        return false;
-    }
-    errno = EEXIST;
-    return S_ISSOCK(st.st_mode) && st.st_nlink == 1 && st.st_uid == geteuid();
-}
-
-/* The path may lead elsewhere by now, where others may write to the folder: so the owner is changed of what
- * has been looked at, and that is a socket that has no other name. */
-static bool give_socket(const char *path, uid_t uid, gid_t gid)
-{
-    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    bool given;
-
-    if (fd < 0) {
-        return false;
-    }
-    given = is_new_socket(fd) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0;
-    (void)give_up(fd);
-    return given;
-}
-
-/* The file gets the mode that the socket has before: the umask is that of all threads, and is left alone. */
-static int bind_socket(const abl_app_conf_t *app, const char *path)
-{
-    struct sockaddr_un sun;
-    int fd;
-
-    if (!address_of(path, &sun) || !clear_path(&sun)) {
-        return -1;
-    }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-                    (geteuid() == 0 && !give_socket(path, app->uid, app->gid)))) {
-        return give_up(fd);
-    }
-    return fd;
-}
-
-int abl_spawn_listen(const abl_app_conf_t *app, int slot)
-{
-    const char *path = socket_of(app, slot);
-    int fd = path != NULL ? bind_socket(app, path) : bind_port(app->ports[slot]);
-
-    return fd < 0 || listen(fd, BACKLOG) == 0 ? fd : give_up(fd);
-}
-
-bool abl_spawn_is_free(const abl_app_conf_t *app, int slot)
-{
-    const char *path = socket_of(app, slot);
-    struct sockaddr_un sun;
-    int fd;
-
-    if (path != NULL) {
-        return address_of(path, &sun) && clear_path(&sun);
-    }
-    fd = bind_port(app->ports[slot]);
-    return fd >= 0 && close(fd) == 0;
-}
-
-/* ---- what it writes --------------------------------------------------------------------------------- */
-
-int abl_spawn_pipe(int fds[2])
-{
-    char name[32];
-    int ends[2], error;
-
-    if (pipe2(ends, O_CLOEXEC) < 0) {
-        return errno;
-    }
-    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", ends[1]);
-    fds[0] = ends[0];
-    fds[1] = open(name, O_RDWR | O_CLOEXEC);
-    error = errno;
-    close(ends[1]);
-    if (fds[1] < 0) {
-        close(ends[0]);
-        return error;
-    }
-    if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0) {
-        error = errno;
-        close(fds[0]);
-        close(fds[1]);
-        return error;
-    }
-    return 0;
-}
-
-/* Ours is a pipe that is open for reading and writing. What the application has made itself, to a logger of
- * its own for instance, is not: to read from that would steal. */
-static bool is_ours(pid_t pid, const char *name, const char *info)
-{
-    char text[256], *flags;
-    struct stat st;
-    ssize_t len;
-    int fd = abl_proc_open(pid, name, O_PATH);
-    bool is_pipe = fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
-
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (!is_pipe) {
-        return false;
-    }
-    fd = abl_proc_open(pid, info, O_RDONLY);
-    if (fd < 0) {
-        return false;
-    }
-    len = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    text[len > 0 ? len : 0] = '\0';
-    flags = strstr(text, "flags:");
-    return flags != NULL && (strtol(flags + 6, NULL, 8) & O_ACCMODE) == O_RDWR;
-}
-
-int abl_spawn_reopen_output(pid_t pid)
-{
-    static const char *const names[][2] = {{"fd/1", "fdinfo/1"}, {"fd/2", "fdinfo/2"}};
-    int i;
-
-    for (i = 0; i < 2; i++) {
-        errno = 0;
-        if (is_ours(pid, names[i][0], names[i][1])) {
-            return abl_proc_open(pid, names[i][0], O_RDONLY | O_NONBLOCK);
-        }
-    }
-    errno = errno != 0 ? errno : ENXIO;
-    return -1;
 }

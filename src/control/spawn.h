@@ -34,6 +34,14 @@ typedef struct abl_spawn_t {
  * ends some time later. */
 pid_t abl_spawn(const abl_spawn_t *spawn, char why[ABL_SPAWN_WHY_MAX], apr_status_t *rv);
 
+/* The path of this slot's Unix socket; NULL: it has a port. */
+static inline const char *abl_spawn_socket(const abl_app_conf_t *app, int slot)
+{
+    return app->sockets != NULL ? app->sockets[slot] : NULL;
+}
+
+/* ---- place.c: where it listens ---------------------------------------------------------------------- */
+
 /* A listening socket for this slot, at 127.0.0.1 or, 0600 and of `app`'s user, on the file system; what is
  * left there of an earlier one is removed first, when nobody answers there. -1: errno tells. */
 int abl_spawn_listen(const abl_app_conf_t *app, int slot);
@@ -42,6 +50,8 @@ int abl_spawn_listen(const abl_app_conf_t *app, int slot);
  * answers. False: somebody else does, `errno` is EADDRINUSE; or something else is there, EEXIST or EISDIR; or
  * it is not allowed. */
 bool abl_spawn_is_free(const abl_app_conf_t *app, int slot);
+
+/* ---- pipe.c: what it writes ------------------------------------------------------------------------- */
 
 /* A pipe for an instance's output: [0] to be read, not blocking; [1] for the instance. Whoever has [1] does
  * not get SIGPIPE when the reader is gone, because [1] can be read from, too. 0, or errno. */
