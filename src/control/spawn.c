@@ -79,7 +79,7 @@ typedef struct plan_t {
 
 /* ---- the new process: no memory is asked for, no lock is taken -------------------------------------- */
 
-static void __attribute__((noreturn)) fail(const plan_t *plan, step_t step, int limit)
+static _Noreturn void fail(const plan_t *plan, step_t step, int limit)
 {
     report_t report = {step, errno, limit};
 
@@ -229,7 +229,7 @@ static void run_program(const plan_t *plan)
 
 /* As much as needs a right comes before it is another user; the folder comes after, because he has to have
  * the right to be there. All signals are blocked. */
-static void __attribute__((noreturn)) be_born(plan_t *plan)
+static _Noreturn void be_born(plan_t *plan)
 {
     const abl_app_conf_t *app = plan->app;
     int report = plan->report;
