@@ -2,44 +2,63 @@
  *
  * Making an instance's process: of its own process group and session, with a clean environment, as the user
  * it is to be, and with nothing of httpd's open.
+ *
+ * Its environment: PATH=/usr/local/bin:/usr/bin:/bin, LANG=C.UTF-8 (what it writes is taken as UTF-8), HOME,
+ * USER and LOGNAME of its user when he is known; over these `app->env`; over that ABL_INSTANCE_MARK and, with
+ * a listening socket, LISTEN_FDS, LISTEN_PID and SERVER_STARTER_PORT.
  */
 #ifndef ABL_CONTROL_SPAWN_H
 #define ABL_CONTROL_SPAWN_H
 
 #include "control/app.h"
 
+#include <apr_errno.h>
+
 #define ABL_SPAWN_WHY_MAX 256
-#define ABL_INSTANCE_MARK                                                                                    \
-    "APPBALANCE_INSTANCE" /* the environment variable by which descendants are found                         \
-                           */
+/* The environment variable by which descendants are found. */
+#define ABL_INSTANCE_MARK "APPBALANCE_INSTANCE"
 
 typedef struct abl_spawn_t {
     const abl_app_conf_t *app;
     int slot;
     const char *mark; /* value of ABL_INSTANCE_MARK: names this httpd, application and slot; no two at once */
     int listener;     /* ABL_PLACE_FD: the socket that becomes descriptor 3; else -1 */
-    int output;       /* becomes descriptors 1 and 2 */
+    int output;       /* becomes descriptors 1 and 2; a pipe becomes the user's, so that /dev/stdout works */
 } abl_spawn_t;
 
 /* Forks and executes. Returns the pid, which is also that of its process group, as soon as the program has
  * been executed; or -1, and `why` says in the user's words what did not work (no such program, folder or
  * user's right, …), *rv with which errno. The caller waits for the process. Signals are unblocked and have
- * their default action in the new process. The caller may have other threads. */
+ * their default action in the new process. The caller may have other threads. What takes longer than ten
+ * seconds until then (a folder on a dead file server) is given up: ETIMEDOUT, and a child that was killed
+ * ends some time later. */
 pid_t abl_spawn(const abl_spawn_t *spawn, char why[ABL_SPAWN_WHY_MAX], apr_status_t *rv);
+
+/* The path of this slot's Unix socket; NULL: it has a port. */
+static inline const char *abl_spawn_socket(const abl_app_conf_t *app, int slot)
+{
+    return app->sockets != NULL ? app->sockets[slot] : NULL;
+}
+
+/* ---- place.c: where it listens ---------------------------------------------------------------------- */
 
 /* A listening socket for this slot, at 127.0.0.1 or, 0600 and of `app`'s user, on the file system; what is
  * left there of an earlier one is removed first, when nobody answers there. -1: errno tells. */
 int abl_spawn_listen(const abl_app_conf_t *app, int slot);
 
-/* Could an instance listen at this slot's port or socket? False: somebody else does, `errno` is EADDRINUSE,
- * or it is not allowed. */
+/* Could an instance listen at this slot's port or socket? A socket that is left there is removed when nobody
+ * answers. False: somebody else does, `errno` is EADDRINUSE; or something else is there, EEXIST or EISDIR; or
+ * it is not allowed. */
 bool abl_spawn_is_free(const abl_app_conf_t *app, int slot);
+
+/* ---- pipe.c: what it writes ------------------------------------------------------------------------- */
 
 /* A pipe for an instance's output: [0] to be read, not blocking; [1] for the instance. Whoever has [1] does
  * not get SIGPIPE when the reader is gone, because [1] can be read from, too. 0, or errno. */
 int abl_spawn_pipe(int fds[2]);
 
-/* The reading end of a running instance's output, when the process that started it is gone. -1: errno. */
+/* The reading end of a running instance's output, when the process that started it is gone. -1: errno; it is
+ * ENXIO when neither its descriptor 1 nor 2 is such a pipe any more. */
 int abl_spawn_reopen_output(pid_t pid);
 
 #endif

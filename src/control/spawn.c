@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a line of the configuration to a process. Another thread may have held any lock at the moment of the
+ * fork, and the new process has no such thread any more: so everything that needs memory is prepared before
+ * it (plan_t), and between fork and exec there are only calls that are safe in a signal handler.
+ */
+#include "control/spawn.h"
+
+#include <apr_pools.h>
+#include <apr_strings.h>
+#include <apr_tables.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
+#define PATIENCE_MS 10000 /* for fork to exec */
+#define USER_BUFFER 16384 /* an entry of passwd */
+#define GROUPS_MAX 65536  /* the kernel's own limit */
+#define LISTENER_FD 3     /* where systemd and Server::Starter put the first socket */
+#define DIGITS_OF_PID "0000000000"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+
+/* What may go wrong in the new process, in the order of its life. */
+typedef enum step_t {
+    STEP_SESSION,
+    STEP_FILES,
+    STEP_CLOSE,
+    STEP_NICE,
+    STEP_LIMIT,
+    STEP_GROUPS,
+    STEP_GID,
+    STEP_UID,
+    STEP_DIR,
+    STEP_PROGRAM
+} step_t;
+
+typedef struct report_t {
+    step_t step;
+    int error;
+    int limit; /* STEP_LIMIT: which of them */
+} report_t;
+
+typedef struct plan_t {
+    const abl_app_conf_t *app;
+    apr_pool_t *pool;
+    uid_t uid; /* it will have */
+    const char *user;
+    const char *home; /* NULL: not known */
+    bool becomes;     /* another user, or another group */
+    gid_t *groups;
+    size_t ngroups;
+    char **argv;
+    char **env;
+    const char *path;
+    char *listen_pid;      /* where the digits of its pid are wanted; NULL: nowhere */
+    bool searched;         /* the program has no '/', it is looked for along the PATH */
+    const char **programs; /* its possible places; ends with NULL */
+    int listener, output;
+    int report; /* the writing end; closed by exec */
+} plan_t;
+
+/* ---- the new process: no memory is asked for, no lock is taken -------------------------------------- */
+
+static _Noreturn void fail(const plan_t *plan, step_t step, int limit)
+{
+    report_t report = {step, errno, limit};
+
+    /* less than PIPE_BUF: all or nothing */
+    _exit(write(plan->report, &report, sizeof(report)) == (ssize_t)sizeof(report) ? 127 : 126);
+}
+
+/* httpd ignores SIGPIPE, and what is ignored stays so after exec. */
+static void default_actions(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    int i;
+
+    sigemptyset(&action.sa_mask);
+    for (i = 1; i < NSIG; i++) {
+        (void)sigaction(i, &action, NULL); /* some cannot be changed, and have it anyway */
+    }
+}
+
+/* Out of the way of 0 to 3, and closed by exec. */
+static bool move_up(int *fd)
+{
+    *fd = fcntl(*fd, F_DUPFD_CLOEXEC, LISTENER_FD + 1);
+    return *fd >= 0;
+}
+
+static bool place_files(plan_t *plan)
+{
+    int null;
+
+    if (!move_up(&plan->output) || (plan->listener >= 0 && !move_up(&plan->listener))) {
+        return false;
+    }
+    null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null < 0 || !move_up(&null)) {
+        return false;
+    }
+    return dup2(null, 0) >= 0 && dup2(plan->output, 1) >= 0 && dup2(plan->output, 2) >= 0 &&
+           (plan->listener < 0 || dup2(plan->listener, LISTENER_FD) >= 0);
+}
+
+/* The number that a name of /proc/self/fd is; -1: it is none. */
+static int number(const char *name)
+{
+    int n = 0;
+
+    if (*name < '0' || *name > '9') {
+        return -1;
+    }
+    for (; *name >= '0' && *name <= '9'; name++) {
+        n = n * 10 + (*name - '0');
+    }
+    return n;
+}
+
+/* The same for kernels before 5.11. opendir() would ask for memory. */
+static bool close_listed(int first)
+{
+    char entries[4096] __attribute__((aligned(__alignof__(struct dirent64))));
+    int dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long n, at;
+
+    if (dir < 0) {
+        return false;
+    }
+    while ((n = syscall(SYS_getdents64, dir, entries, sizeof(entries))) > 0) {
+        for (at = 0; at < n; at += ((struct dirent64 *)(entries + at))->d_reclen) {
+            int fd = number(((struct dirent64 *)(entries + at))->d_name);
+            if (fd >= first && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+                return false;
+            }
+        }
+    }
+    return n == 0 && close(dir) == 0;
+}
+
+/* exec closes them: until then the report can be written. */
+static bool close_others(const plan_t *plan)
+{
+    int first = plan->listener >= 0 ? LISTENER_FD + 1 : LISTENER_FD;
+
+    return syscall(SYS_close_range, (unsigned)first, ~0U, CLOSE_RANGE_CLOEXEC) == 0 || close_listed(first);
+}
+
+static void set_limits(const plan_t *plan)
+{
+    int i;
+
+    for (i = 0; i < plan->app->nlimits; i++) {
+        const abl_app_limit_t *limit = &plan->app->limits[i];
+        struct rlimit value = {limit->value, limit->value};
+        if (setrlimit(limit->resource, &value) < 0) {
+            fail(plan, STEP_LIMIT, i);
+        }
+    }
+}
+
+static void become_user(const plan_t *plan)
+{
+    if (!plan->becomes) {
+        return;
+    }
+    if (setgroups(plan->ngroups, plan->groups) < 0) {
+        fail(plan, STEP_GROUPS, 0);
+    }
+    if (setgid(plan->app->gid) < 0) {
+        fail(plan, STEP_GID, 0);
+    }
+    if (setuid(plan->uid) < 0) {
+        fail(plan, STEP_UID, 0);
+    }
+}
+
+/* Its own pid is known to nobody before; right-aligned zeros would be octal to some. */
+static void write_pid(char *to)
+{
+    char digits[sizeof(DIGITS_OF_PID)];
+    char *first = digits + sizeof(digits) - 1;
+    pid_t pid = getpid();
+
+    *first = '\0';
+    do {
+        *--first = (char)('0' + pid % 10);
+        pid /= 10;
+    } while (pid > 0 && first > digits);
+    do {
+        *to++ = *first;
+    } while (*first++ != '\0');
+}
+
+/* As a shell looks for it; what may not be executed is named when nothing better is found. */
+static void run_program(const plan_t *plan)
+{
+    const char **program;
+    int error = ENOENT;
+
+    for (program = plan->programs; *program != NULL; program++) {
+        execve(*program, plan->argv, plan->env);
+        if (errno == EACCES) {
+            error = EACCES;
+        } else if (errno != ENOENT && !(errno == ENOTDIR && plan->searched)) {
+            return;
+        }
+    }
+    errno = error;
+}
+
+/* As much as needs a right comes before it is another user; the folder comes after, because he has to have
+ * the right to be there. All signals are blocked. */
+static _Noreturn void be_born(plan_t *plan)
+{
+    const abl_app_conf_t *app = plan->app;
+    int report = plan->report;
+    sigset_t none;
+
+    default_actions();
+    if (!move_up(&report)) {
+        fail(plan, STEP_FILES, 0);
+    }
+    plan->report = report;
+    if (setsid() < 0) {
+        fail(plan, STEP_SESSION, 0);
+    }
+    if (!place_files(plan)) {
+        fail(plan, STEP_FILES, 0);
+    }
+    if (!close_others(plan)) {
+        fail(plan, STEP_CLOSE, 0);
+    }
+    if (app->umask >= 0) {
+        (void)umask((mode_t)app->umask);
+    }
+    errno = 0;
+    if (app->nice != 0 && nice(app->nice) == -1 && errno != 0) {
+        fail(plan, STEP_NICE, 0);
+    }
+    set_limits(plan);
+    become_user(plan);
+    if (chdir(app->dir) < 0) {
+        fail(plan, STEP_DIR, 0);
+    }
+    if (plan->listen_pid != NULL) {
+        write_pid(plan->listen_pid);
+    }
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    run_program(plan);
+    fail(plan, STEP_PROGRAM, 0);
+}
+
+/* ---- before: everything that needs memory ----------------------------------------------------------- */
+
+/* The user by name, because several names may have one number and different groups; else by number. */
+static void find_user(plan_t *plan)
+{
+    char *buffer = apr_palloc(plan->pool, USER_BUFFER);
+    const char *name = plan->app->user;
+    struct passwd entry, *found = NULL;
+    bool is_root = geteuid() == 0;
+    int rv;
+
+    plan->uid = is_root ? plan->app->uid : geteuid();
+    plan->becomes = is_root && (plan->uid != 0 || plan->app->gid != getegid());
+    rv = is_root && name != NULL ? getpwnam_r(name, &entry, buffer, USER_BUFFER, &found)
+                                 : getpwuid_r(plan->uid, &entry, buffer, USER_BUFFER, &found);
+    if (rv == 0 && found != NULL) {
+        plan->user = found->pw_name;
+        plan->home = found->pw_dir;
+    } else {
+        plan->user = is_root ? name : NULL;
+    }
+}
+
+/* Those of the user; just his own group when he has no name. False: there are too many. */
+static bool find_groups(plan_t *plan)
+{
+    int n = 64;
+
+    plan->groups = apr_palloc(plan->pool, (apr_size_t)n * sizeof(gid_t));
+    plan->groups[0] = plan->app->gid;
+    plan->ngroups = 1;
+    if (!plan->becomes || plan->user == NULL) {
+        return true;
+    }
+    while (getgrouplist(plan->user, plan->app->gid, plan->groups, &n) < 0) {
+        if (n > GROUPS_MAX) {
+            return false;
+        }
+        plan->groups = apr_palloc(plan->pool, (apr_size_t)n * sizeof(gid_t));
+    }
+    plan->ngroups = (size_t)n;
+    return true;
+}
+
+/* One word of the command. What is no %{port}, %{socket} or %% stays. */
+static char *fill_in(const plan_t *plan, const char *word, const char *port, const char *socket)
+{
+    apr_array_header_t *parts = apr_array_make(plan->pool, 8, sizeof(const char *));
+    const char *percent;
+
+    while ((percent = strchr(word, '%')) != NULL) {
+        const char *value = "%";
+        size_t len = 1;
+
+        if (port != NULL && strncmp(percent, "%{port}", 7) == 0) {
+            value = port;
+            len = 7;
+        } else if (socket != NULL && strncmp(percent, "%{socket}", 9) == 0) {
+            value = socket;
+            len = 9;
+        } else if (percent[1] == '%') {
+            len = 2;
+        }
+        APR_ARRAY_PUSH(parts, const char *) = apr_pstrmemdup(plan->pool, word, (apr_size_t)(percent - word));
+        APR_ARRAY_PUSH(parts, const char *) = value;
+        word = percent + len;
+    }
+    APR_ARRAY_PUSH(parts, const char *) = word;
+    return apr_array_pstrcat(plan->pool, parts, '\0');
+}
+
+static void make_argv(plan_t *plan, int slot)
+{
+    const abl_app_conf_t *app = plan->app;
+    const char *socket = abl_spawn_socket(app, slot);
+    const char *port = socket == NULL ? apr_itoa(plan->pool, app->ports[slot]) : NULL;
+    size_t n = 0;
+
+    while (app->argv[n] != NULL) {
+        n++;
+    }
+    plan->argv = apr_pcalloc(plan->pool, (n + 1) * sizeof(char *));
+    while (n-- > 0) {
+        plan->argv[n] = fill_in(plan, app->argv[n], port, socket);
+    }
+}
+
+/* NAME=value; in the place of the one that has this name. */
+static char **set_env(apr_array_header_t *env, const char *setting)
+{
+    size_t name = strcspn(setting, "=") + 1;
+    int i;
+
+    for (i = 0; i < env->nelts; i++) {
+        if (strncmp(APR_ARRAY_IDX(env, i, char *), setting, name) == 0) {
+            break;
+        }
+    }
+    if (i == env->nelts) {
+        (void)apr_array_push(env);
+    }
+    APR_ARRAY_IDX(env, i, char *) = apr_pstrdup(env->pool, setting);
+    return &APR_ARRAY_IDX(env, i, char *);
+}
+
+static void set_env_of_user(const plan_t *plan, apr_array_header_t *env)
+{
+    if (plan->home != NULL) {
+        set_env(env, apr_pstrcat(plan->pool, "HOME=", plan->home, NULL));
+    }
+    if (plan->user != NULL) {
+        set_env(env, apr_pstrcat(plan->pool, "USER=", plan->user, NULL));
+        set_env(env, apr_pstrcat(plan->pool, "LOGNAME=", plan->user, NULL));
+    }
+}
+
+/* What systemd and Server::Starter say about a socket that they pass on. */
+static void set_env_of_listener(plan_t *plan, apr_array_header_t *env, int slot)
+{
+    const char *socket = abl_spawn_socket(plan->app, slot);
+
+    set_env(env, "LISTEN_FDS=1");
+    plan->listen_pid = *set_env(env, "LISTEN_PID=" DIGITS_OF_PID) + sizeof("LISTEN_PID=") - 1;
+    if (socket != NULL) {
+        set_env(env, apr_psprintf(plan->pool, "SERVER_STARTER_PORT=%s=%d", socket, LISTENER_FD));
+    } else {
+        set_env(env, apr_psprintf(plan->pool, "SERVER_STARTER_PORT=127.0.0.1:%d=%d", plan->app->ports[slot],
+                                  LISTENER_FD));
+    }
+}
+
+static void make_env(plan_t *plan, const abl_spawn_t *spawn)
+{
+    apr_array_header_t *env = apr_array_make(plan->pool, 16, sizeof(char *));
+    const char *const *setting;
+    int i;
+
+    set_env(env, "PATH=" PATH_DEFAULT);
+    set_env(env, "LANG=C.UTF-8");
+    set_env_of_user(plan, env);
+    for (setting = plan->app->env; setting != NULL && *setting != NULL; setting++) {
+        set_env(env, *setting);
+    }
+    set_env(env, apr_pstrcat(plan->pool, ABL_INSTANCE_MARK "=", spawn->mark, NULL));
+    if (spawn->listener >= 0) {
+        set_env_of_listener(plan, env, spawn->slot);
+    }
+    for (i = 0; i < env->nelts; i++) {
+        if (strncmp(APR_ARRAY_IDX(env, i, char *), "PATH=", 5) == 0) {
+            plan->path = APR_ARRAY_IDX(env, i, char *) + 5;
+        }
+    }
+    APR_ARRAY_PUSH(env, char *) = NULL;
+    plan->env = (char **)env->elts;
+}
+
+/* Relative places are tried when the process is in its folder. */
+static void find_programs(plan_t *plan)
+{
+    apr_array_header_t *programs = apr_array_make(plan->pool, 8, sizeof(const char *));
+    const char *name = plan->argv[0];
+    const char *at = plan->path;
+
+    plan->searched = strchr(name, '/') == NULL;
+    if (!plan->searched || *name == '\0') {
+        APR_ARRAY_PUSH(programs, const char *) = name;
+    } else {
+        for (;;) {
+            size_t len = strcspn(at, ":");
+            const char *folder = len > 0 ? apr_pstrmemdup(plan->pool, at, len) : ".";
+            APR_ARRAY_PUSH(programs, const char *) = apr_pstrcat(plan->pool, folder, "/", name, NULL);
+            if (at[len] == '\0') {
+                break;
+            }
+            at += len + 1;
+        }
+    }
+    APR_ARRAY_PUSH(programs, const char *) = NULL;
+    plan->programs = (const char **)programs->elts;
+}
+
+/* ---- what did not work ------------------------------------------------------------------------------ */
+
+static const char *limit_name(int resource)
+{
+    static const struct {
+        int resource;
+        const char *name;
+    } names[] = {{RLIMIT_AS, "as"},         {RLIMIT_CORE, "core"},
+                 {RLIMIT_CPU, "cpu"},       {RLIMIT_DATA, "data"},
+                 {RLIMIT_FSIZE, "fsize"},   {RLIMIT_MEMLOCK, "memlock"},
+                 {RLIMIT_NOFILE, "nofile"}, {RLIMIT_NPROC, "nproc"},
+                 {RLIMIT_STACK, "stack"},   {RLIMIT_RTPRIO, "rtprio"},
+                 {RLIMIT_NICE, "nice"},     {RLIMIT_MSGQUEUE, "msgqueue"},
+                 {RLIMIT_LOCKS, "locks"},   {RLIMIT_RSS, "rss"},
+                 {RLIMIT_RTTIME, "rttime"}, {RLIMIT_SIGPENDING, "sigpending"}};
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (names[i].resource == resource) {
+            return names[i].name;
+        }
+    }
+    return "?";
+}
+
+static const char *user_of(const plan_t *plan)
+{
+    return plan->user != NULL ? plan->user : apr_psprintf(plan->pool, "%lu", (unsigned long)plan->uid);
+}
+
+/* Is there a file, so that "not found" must mean what executes it? */
+static bool is_there(const plan_t *plan)
+{
+    const char **program;
+
+    for (program = plan->programs; *program != NULL; program++) {
+        const char *path =
+            **program == '/' ? *program : apr_pstrcat(plan->pool, plan->app->dir, "/", *program, NULL);
+        if (access(path, F_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *what_about_program(const plan_t *plan, int error, const char *text)
+{
+    const char *name = plan->argv[0];
+
+    if (error == ENOEXEC) {
+        return apr_psprintf(plan->pool,
+                            "the program %.99s: neither a program nor a script with #! in its "
+                            "first line",
+                            name);
+    }
+    if (error == EACCES) {
+        return apr_psprintf(plan->pool, "the program %.99s: the user %s may not execute it: %s", name,
+                            user_of(plan), text);
+    }
+    if (error != ENOENT) {
+        return apr_psprintf(plan->pool, "the program %.99s: %s", name, text);
+    }
+    if (is_there(plan)) {
+        return apr_psprintf(plan->pool,
+                            "the program %.99s: what its first line says executes it was not found", name);
+    }
+    return apr_psprintf(plan->pool, "the program %.99s: not found in %s%.99s", name,
+                        plan->searched ? "PATH=" : "", plan->searched ? plan->path : plan->app->dir);
+}
+
+static const char *what_failed(const plan_t *plan, const report_t *report)
+{
+    const abl_app_conf_t *app = plan->app;
+    char text[128];
+
+    (void)apr_strerror(report->error, text, sizeof(text));
+    switch (report->step) {
+    case STEP_SESSION:
+        return apr_psprintf(plan->pool, "cannot begin a session: %s", text);
+    case STEP_FILES:
+        return apr_psprintf(plan->pool, "cannot open its input and output: %s", text);
+    case STEP_CLOSE:
+        return apr_psprintf(plan->pool, "cannot close what httpd has open: %s", text);
+    case STEP_NICE:
+        return apr_psprintf(plan->pool, "cannot set nice=%d: %s", app->nice, text);
+    case STEP_LIMIT:
+        return apr_psprintf(plan->pool, "cannot set limit:%s=%" APR_UINT64_T_FMT ": %s",
+                            limit_name(app->limits[report->limit].resource),
+                            (apr_uint64_t)app->limits[report->limit].value, text);
+    case STEP_GROUPS:
+    case STEP_GID:
+        return apr_psprintf(plan->pool, "cannot have the groups of the user %s (%lu): %s", user_of(plan),
+                            (unsigned long)app->gid, text);
+    case STEP_UID:
+        return apr_psprintf(plan->pool, "cannot become the user %s: %s", user_of(plan), text);
+    case STEP_DIR:
+        return apr_psprintf(plan->pool, "cannot change to the folder %.150s%s%s: %s", app->dir,
+                            report->error == EACCES ? " as the user " : "",
+                            report->error == EACCES ? user_of(plan) : "", text);
+    case STEP_PROGRAM:
+        return what_about_program(plan, report->error, text);
+    }
+    return "something unknown";
+}
+
+static pid_t did_not_work(const char *what, int error, char why[ABL_SPAWN_WHY_MAX], apr_status_t *rv)
+{
+    apr_cpystrn(why, what, ABL_SPAWN_WHY_MAX);
+    *rv = error;
+    return -1;
+}
+
+/* ---- abl_spawn -------------------------------------------------------------------------------------- */
+
+/* Waits for the end of the pipe: exec has closed it, or something has gone wrong. False: neither, in time. */
+static bool hear(int fd, report_t *report, bool *failed)
+{
+    struct pollfd pfd = {fd, POLLIN, 0};
+    ssize_t n;
+    int rc;
+
+    do {
+        rc = poll(&pfd, 1, PATIENCE_MS);
+    } while (rc < 0 && errno == EINTR);
+    if (rc == 0) {
+        return false;
+    }
+    do {
+        n = read(fd, report, sizeof(*report));
+    } while (n < 0 && errno == EINTR);
+    *failed = n == (ssize_t)sizeof(*report);
+    return true;
+}
+
+static void reap(pid_t pid)
+{
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+}
+
+/* With all signals blocked, so that no handler of httpd's runs in the new process. */
+static pid_t make_process(plan_t *plan)
+{
+    sigset_t all, before;
+    int error;
+    pid_t pid;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid = fork();
+    error = errno;
+    if (pid == 0) {
+        be_born(plan);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return pid;
+}
+
+static pid_t carry_out(plan_t *plan, char why[ABL_SPAWN_WHY_MAX], apr_status_t *rv)
+{
+    report_t report;
+    bool failed = false, heard;
+    int fds[2], error;
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC) < 0) {
+        error = errno;
+        return did_not_work("cannot make a pipe", error, why, rv);
+    }
+    plan->report = fds[1];
+    pid = make_process(plan);
+    error = errno;
+    close(fds[1]);
+    if (pid < 0) {
+        close(fds[0]);
+        return did_not_work("cannot make a process", error, why, rv);
+    }
+    heard = hear(fds[0], &report, &failed);
+    close(fds[0]);
+    if (!heard) {
+        kill(pid, SIGKILL);
+        return did_not_work("it takes too long to execute the program", ETIMEDOUT, why, rv);
+    }
+    if (failed) {
+        reap(pid);
+        return did_not_work(what_failed(plan, &report), report.error, why, rv);
+    }
+    *rv = APR_SUCCESS;
+    return pid;
+}
+
+/* The application may open what it writes to by name (/dev/stdout), and is not root. */
+static void give_output(const plan_t *plan)
+{
+    struct stat st;
+
+    if (plan->becomes && fstat(plan->output, &st) == 0 && S_ISFIFO(st.st_mode)) {
+        (void)!fchown(plan->output, plan->uid, plan->app->gid);
+    }
+}
+
+pid_t abl_spawn(const abl_spawn_t *spawn, char why[ABL_SPAWN_WHY_MAX], apr_status_t *rv)
+{
+    plan_t plan = {.app = spawn->app, .listener = spawn->listener, .output = spawn->output};
+    pid_t pid;
+
+    why[0] = '\0';
+    *rv = apr_pool_create_unmanaged_ex(&plan.pool, NULL, NULL);
+    if (*rv != APR_SUCCESS) {
+        return did_not_work("no memory", *rv, why, rv);
+    }
+    find_user(&plan);
+    make_argv(&plan, spawn->slot);
+    make_env(&plan, spawn);
+    find_programs(&plan);
+    give_output(&plan);
+    pid = find_groups(&plan) ? carry_out(&plan, why, rv)
+                             : did_not_work("its user has too many groups", E2BIG, why, rv);
+    apr_pool_destroy(plan.pool);
+    return pid;
+}
