@@ -41,6 +41,7 @@ typedef struct abl_app_conf_t {
         *env;  /* "NAME=value", what the instance has besides the few that it always has; ends with NULL */
     uid_t uid; /* only where the process that starts it is root */
     gid_t gid;
+    uid_t client;     /* of httpd's children, who connect to its sockets */
     const char *user; /* its name, for initgroups(); NULL: that of `uid` is not known */
     int umask;        /* below 0: as it is */
     int nice;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #define EVENTS 64
+#define ORPHAN_ROUNDS 100 /* each may uncover children of those before */
 #define LAST_WORDS_MS 100 /* beyond the patience, until what was killed is gone */
 
 /* What an event is about. */
@@ -463,6 +465,30 @@ static bool hear_nothing_old(office_t *office)
     return add(office, abl_board_bell(office->control->board), mark_of(ABOUT_BELL, 0, 0));
 }
 
+/* Instances have ended; what they have left behind without a sign of whose it is has become this process's
+ * child. */
+static void end_children(void)
+{
+    char list[4096];
+    int rounds = ORPHAN_ROUNDS;
+    size_t n = 1;
+
+    while (n > 0 && rounds-- > 0) {
+        FILE *file = fopen("/proc/thread-self/children", "re");
+        char *at = list, *end;
+        n = file != NULL ? fread(list, 1, sizeof(list) - 1, file) : 0;
+        list[n] = '\0';
+        if (file != NULL) {
+            fclose(file);
+        }
+        for (long pid = strtol(at, &end, 10); end != at; pid = strtol(at, &end, 10)) {
+            at = end;
+            (void)kill((pid_t)pid, SIGKILL);
+            (void)waitpid((pid_t)pid, NULL, 0);
+        }
+    }
+}
+
 static void take_over(office_t *office)
 {
     int i, running = 0;
@@ -502,5 +528,6 @@ void abl_control_run(const abl_control_t *control)
     take_over(&office);
     apply_conf(&office);
     live(&office);
+    end_children();
     (void)abl_proc_signal_marked(abl_board_mark(control->board), true, SIGKILL);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -87,7 +88,7 @@ static bool clear_path(const struct sockaddr_un *sun)
     return is_stale(sun) && (unlink(sun->sun_path) == 0 || errno == ENOENT);
 }
 
-static bool is_new_socket(int fd)
+static bool is_only_socket(int fd, uid_t owner)
 {
     struct stat st;
 
@@ -95,20 +96,23 @@ static bool is_new_socket(int fd)
         return false;
     }
     errno = EEXIST;
-    return S_ISSOCK(st.st_mode) && st.st_nlink == 1 && st.st_uid == geteuid();
+    return S_ISSOCK(st.st_mode) && st.st_nlink == 1 && st.st_uid == owner;
 }
 
 /* The path may lead elsewhere by now, where others may write to the folder: so the owner is changed of what
  * has been looked at, and that is a socket that has no other name. */
-static bool give_socket(const char *path, uid_t uid, gid_t gid)
+static bool give_socket(const char *path, uid_t owner, uid_t uid, gid_t gid)
 {
+    char name[64];
     int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     bool given;
 
     if (fd < 0) {
         return false;
     }
-    given = is_new_socket(fd) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0;
+    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    given =
+        is_only_socket(fd, owner) && chmod(name, 0600) == 0 && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0;
     (void)give_up(fd);
     return given;
 }
@@ -124,10 +128,18 @@ static int bind_socket(const abl_app_conf_t *app, const char *path)
     }
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-                    (geteuid() == 0 && !give_socket(path, app->uid, app->gid)))) {
+                    (geteuid() == 0 && !give_socket(path, geteuid(), app->client, app->gid)))) {
         return give_up(fd);
     }
     return fd;
+}
+
+bool abl_spawn_hand_over(const abl_app_conf_t *app, int slot)
+{
+    const char *path = abl_spawn_socket(app, slot);
+
+    return path == NULL || geteuid() != 0 || app->place == ABL_PLACE_FD ||
+           give_socket(path, app->uid, app->client, app->gid);
 }
 
 int abl_spawn_listen(const abl_app_conf_t *app, int slot)

@@ -314,7 +314,7 @@ static bool find_groups(plan_t *plan)
     return true;
 }
 
-/* One word of the command. What is no %{port}, %{socket} or %% stays. */
+/* One word of the command, or a setting of the environment. What is no %{port}, %{socket} or %% stays. */
 static char *fill_in(const plan_t *plan, const char *word, const char *port, const char *socket)
 {
     apr_array_header_t *parts = apr_array_make(plan->pool, 8, sizeof(const char *));
@@ -341,11 +341,16 @@ static char *fill_in(const plan_t *plan, const char *word, const char *port, con
     return apr_array_pstrcat(plan->pool, parts, '\0');
 }
 
+static char *fill_in_place(const plan_t *plan, const char *word, int slot)
+{
+    const char *socket = abl_spawn_socket(plan->app, slot);
+
+    return fill_in(plan, word, socket == NULL ? apr_itoa(plan->pool, plan->app->ports[slot]) : NULL, socket);
+}
+
 static void make_argv(plan_t *plan, int slot)
 {
     const abl_app_conf_t *app = plan->app;
-    const char *socket = abl_spawn_socket(app, slot);
-    const char *port = socket == NULL ? apr_itoa(plan->pool, app->ports[slot]) : NULL;
     size_t n = 0;
 
     while (app->argv[n] != NULL) {
@@ -353,7 +358,7 @@ static void make_argv(plan_t *plan, int slot)
     }
     plan->argv = apr_pcalloc(plan->pool, (n + 1) * sizeof(char *));
     while (n-- > 0) {
-        plan->argv[n] = fill_in(plan, app->argv[n], port, socket);
+        plan->argv[n] = fill_in_place(plan, app->argv[n], slot);
     }
 }
 
@@ -411,7 +416,7 @@ static void make_env(plan_t *plan, const abl_spawn_t *spawn)
     set_env(env, "LANG=C.UTF-8");
     set_env_of_user(plan, env);
     for (setting = plan->app->env; setting != NULL && *setting != NULL; setting++) {
-        set_env(env, *setting);
+        set_env(env, fill_in_place(plan, *setting, spawn->slot));
     }
     set_env(env, apr_pstrcat(plan->pool, ABL_INSTANCE_MARK "=", spawn->mark, NULL));
     if (spawn->listener >= 0) {

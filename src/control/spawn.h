@@ -42,9 +42,13 @@ static inline const char *abl_spawn_socket(const abl_app_conf_t *app, int slot)
 
 /* ---- place.c: where it listens ---------------------------------------------------------------------- */
 
-/* A listening socket for this slot, at 127.0.0.1 or, 0600 and of `app`'s user, on the file system; what is
+/* A listening socket for this slot, at 127.0.0.1 or, for httpd's children only, on the file system; what is
  * left there of an earlier one is removed first, when nobody answers there. -1: errno tells. */
 int abl_spawn_listen(const abl_app_conf_t *app, int slot);
+
+/* Lets httpd's children connect to the socket that an instance has made at its slot's path, and nobody else.
+ * False: errno; it is not there, or no socket of the instance's user. Does nothing where there is a port. */
+bool abl_spawn_hand_over(const abl_app_conf_t *app, int slot);
 
 /* Could an instance listen at this slot's port or socket? A socket that is left there is removed when nobody
  * answers. False: somebody else does, `errno` is EADDRINUSE; or something else is there, EEXIST or EISDIR; or

@@ -219,7 +219,7 @@ static void send_signal(const abl_team_t *team, int slot, int signal, bool group
     const abl_board_slot_t *s = slot_of(team, slot);
 
     if (s->pid > 1 && (team->hands[slot].ours || abl_proc_began(s->pid) == s->began)) {
-        (void)kill(group ? -s->pid : s->pid, signal);
+        (void)(group ? abl_proc_signal_group(s->pid, signal) : kill(s->pid, signal));
     }
 }
 
@@ -229,7 +229,7 @@ static void sweep(abl_team_t *team, int slot)
     char mark[MARK_MAX];
 
     if (slot_of(team, slot)->pid > 1) {
-        (void)kill(-slot_of(team, slot)->pid, SIGKILL);
+        (void)abl_proc_signal_group(slot_of(team, slot)->pid, SIGKILL);
     }
     (void)abl_proc_signal_marked(mark_of(team, slot, mark), false, SIGKILL);
     abl_probe_end(&team->hands[slot].probe);
@@ -238,10 +238,25 @@ static void sweep(abl_team_t *team, int slot)
 
 /* ---- actions ---------------------------------------------------------------------------------------- */
 
+static void measure_memory(abl_team_t *team, int slot, uint64_t done, int64_t now)
+{
+    abl_board_slot_t *s = slot_of(team, slot);
+    uint64_t memory = 0;
+
+    abl_proc_memory(&s->pid, 1, &memory);
+    if (memory != 0) {
+        abl_wear_measure(&s->wear, memory, done, now);
+    }
+}
+
+/* What it has before its first request is known before it gets one. */
 static void open_gate(abl_team_t *team, int slot)
 {
     const abl_board_slot_t *s = slot_of(team, slot);
 
+    if (team->conf->wear.memory != 0) {
+        measure_memory(team, slot, 0, abl_clock_now());
+    }
     (void)abl_gate_open(team->segment, team->child, team->row->balancer, s->address,
                         abl_wear_most(&s->wear, &team->conf->wear));
 }
@@ -430,6 +445,9 @@ static int64_t look_at_starting(abl_team_t *team, int slot, int64_t now)
     switch (abl_probe_look(&team->hands[slot].probe, team->conf, slot, slot_of(team, slot)->pid, now)) {
     case ABL_PROBE_READY:
         abl_probe_end(&team->hands[slot].probe);
+        if (!abl_spawn_hand_over(team->conf, slot)) {
+            return now + PROBE_EVERY;
+        }
         tell(team, slot, ABL_EVENT_READY, ABL_LEAVE_NOT);
         abl_say(ABL_SAY_INFO, 0,
                 "ABL0036: balancer %s: application %s: instance %d (pid %ld) is ready after %d ms",
@@ -445,35 +463,25 @@ static int64_t look_at_starting(abl_team_t *team, int slot, int64_t now)
     }
 }
 
-static void measure_memory(abl_team_t *team, int slot, int64_t now)
-{
-    abl_board_slot_t *s = slot_of(team, slot);
-    uint64_t memory = 0;
-
-    abl_proc_memory(&s->pid, 1, &memory);
-    if (memory != 0) {
-        abl_wear_measure(&s->wear, memory, s->served, now);
-    }
-}
-
 static void wear_out(abl_team_t *team, int slot, const abl_gate_view_t *view, int64_t now)
 {
     abl_board_slot_t *s = slot_of(team, slot);
     const abl_wear_conf_t *conf = &team->conf->wear;
+    uint64_t done = view->requests - view->busy; /* what the others cost is still to come */
     abl_leave_t why;
     uint64_t most;
 
     s->served = view->requests;
-    if (now >= abl_wear_due(&s->wear, conf, s->served, now)) {
-        measure_memory(team, slot, now);
+    if (now >= abl_wear_due(&s->wear, conf, done, now)) {
+        measure_memory(team, slot, done, now);
     }
     why = abl_wear_judge(&s->wear, conf, s->served, instance_of(team, slot)->ready_at, now);
     if (why != ABL_LEAVE_NOT && team->row->crowd.slots[slot].worn == ABL_LEAVE_NOT) {
         team->row->crowd.slots[slot].worn = why;
     }
     most = abl_wear_most(&s->wear, conf);
+    abl_gate_ration(team->segment, team->child, team->row->balancer, s->address, most);
     if (most > s->served) {
-        abl_gate_ration(team->segment, team->child, team->row->balancer, s->address, most);
         return;
     }
     if (conf->memory != 0 && s->wear.served_then != s->served) {

@@ -31,10 +31,10 @@ typedef struct abl_wear_t {
 /* An instance begins. `random`: any number. `lead`: how long the last one took to become ready, µs. */
 void abl_wear_begin(abl_wear_t *wear, const abl_wear_conf_t *conf, uint32_t random, int64_t lead);
 
-/* It has this much memory, after so many requests. */
+/* It has this much memory, after so many requests that are over. */
 void abl_wear_measure(abl_wear_t *wear, uint64_t memory, uint64_t served, int64_t now);
 
-/* When it has to be measured again, if nothing more happens; `served`: by now. */
+/* When it has to be measured again, if nothing more happens; `served`: those that are over by now. */
 int64_t abl_wear_due(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served, int64_t now);
 
 /* How many requests it may be given in all. When it has had them it has served its time. UINT64_MAX: any

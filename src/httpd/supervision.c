@@ -218,6 +218,7 @@ static void complete(abl_app_conf_t *app)
 {
     app->uid = app->uid == (uid_t)-1 ? (geteuid() == 0 ? ap_unixd_config.user_id : geteuid()) : app->uid;
     app->gid = app->gid == (gid_t)-1 ? (geteuid() == 0 ? ap_unixd_config.group_id : getegid()) : app->gid;
+    app->client = geteuid() == 0 ? ap_unixd_config.user_id : geteuid();
     if (app->user == NULL && geteuid() == 0) {
         app->user = ap_unixd_config.user_name;
     }

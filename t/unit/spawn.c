@@ -670,7 +670,7 @@ START_TEST(a_socket)
     (void)snprintf(path, sizeof(path), "%s/socket", app.dir);
     child_app_socket(&app, path);
     if (geteuid() == 0) {
-        app.conf.uid = 54321;
+        app.conf.client = 54321;
         app.conf.gid = 54322;
     }
     ck_assert(abl_spawn_is_free(&app.conf, 0));
@@ -679,7 +679,7 @@ START_TEST(a_socket)
     ck_assert_int_eq(stat(path, &st), 0);
     ck_assert(S_ISSOCK(st.st_mode));
     ck_assert_uint_eq(st.st_mode & 07777, 0600);
-    ck_assert_uint_eq(st.st_uid, app.conf.uid);
+    ck_assert_uint_eq(st.st_uid, geteuid() == 0 ? app.conf.client : app.conf.uid);
     ck_assert_uint_eq(st.st_gid, app.conf.gid);
     ck_assert(!abl_spawn_is_free(&app.conf, 0)); /* somebody accepts */
     ck_assert_int_eq(errno, EADDRINUSE);
