@@ -185,24 +185,6 @@ static const char *set_time(const char *value, int64_t *to)
                : NULL;
 }
 
-/* The keys that are times. */
-#define TIME_KEY(name, field)                                                                                \
-    static const char *set_##name(reader_t *r, const char *value)                                            \
-    {                                                                                                        \
-        return set_time(value, &r->app->field);                                                              \
-    }
-
-TIME_KEY(age, wear.age)
-TIME_KEY(check, wear.check)
-TIME_KEY(stuck, stuck)
-TIME_KEY(start_timeout, crowd.times.start)
-TIME_KEY(drain_timeout, crowd.times.drain)
-TIME_KEY(stop_timeout, crowd.times.stop)
-TIME_KEY(grow, crowd.grow)
-TIME_KEY(idle, crowd.idle)
-TIME_KEY(within, crowd.within)
-TIME_KEY(retry, crowd.retry)
-
 static const char *set_surge(reader_t *r, const char *value)
 {
     return read_count(value, 0, ABL_SLOTS_OF_APP_MAX, &r->app->crowd.surge) != NULL
@@ -263,22 +245,28 @@ static const struct {
             {"concurrency", set_concurrency},
             {"memory", set_memory},
             {"requests", set_requests},
-            {"age", set_age},
-            {"stuck", set_stuck},
-            {"check", set_check},
             {"ready-uri", set_ready_uri},
-            {"start-timeout", set_start_timeout},
-            {"drain-timeout", set_drain_timeout},
-            {"stop-timeout", set_stop_timeout},
             {"surge", set_surge},
             {"starts", set_starts},
-            {"grow", set_grow},
-            {"idle", set_idle},
             {"failures", set_failures},
-            {"within", set_within},
-            {"retry", set_retry},
             {"restart-file", set_restart_file},
             {"log", set_log}};
+
+static const struct {
+    const char *key;
+    apr_size_t where; /* in the application's configuration */
+} time_keys[] = {{"age", offsetof(abl_app_conf_t, wear.age)},
+                 {"check", offsetof(abl_app_conf_t, wear.check)},
+                 {"stuck", offsetof(abl_app_conf_t, stuck)},
+                 {"start-timeout", offsetof(abl_app_conf_t, crowd.times.start)},
+                 {"drain-timeout", offsetof(abl_app_conf_t, crowd.times.drain)},
+                 {"stop-timeout", offsetof(abl_app_conf_t, crowd.times.stop)},
+                 {"grow", offsetof(abl_app_conf_t, crowd.grow)},
+                 {"idle", offsetof(abl_app_conf_t, crowd.idle)},
+                 {"within", offsetof(abl_app_conf_t, crowd.within)},
+                 {"retry", offsetof(abl_app_conf_t, crowd.retry)}};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Those of BalancerMember that make sense for all of an application's members together. */
 static const char *const member_keys[] = {"weight",  "keepalive", "idle-max", "idle-timeout",
@@ -333,7 +321,7 @@ static const char *add_limit(reader_t *r, const char *setting)
         "nproc, memlock";
     apr_size_t i;
 
-    for (i = 0; value != NULL && i < sizeof(limits) / sizeof(limits[0]); i++) {
+    for (i = 0; value != NULL && i < COUNT(limits); i++) {
         if (strlen(limits[i].name) == (size_t)(value - setting) &&
             strncmp(setting, limits[i].name, (size_t)(value - setting)) == 0) {
             abl_app_limit_t *limit = &r->app->limits[r->app->nlimits];
@@ -355,10 +343,13 @@ static const char *unknown_key(apr_pool_t *p, const char *key)
     const char *known = "env:NAME=, limit:NAME=";
     apr_size_t i;
 
-    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+    for (i = 0; i < COUNT(keys); i++) {
         known = apr_pstrcat(p, known, ", ", keys[i].key, "=", NULL);
     }
-    for (i = 0; i < sizeof(member_keys) / sizeof(member_keys[0]); i++) {
+    for (i = 0; i < COUNT(time_keys); i++) {
+        known = apr_pstrcat(p, known, ", ", time_keys[i].key, "=", NULL);
+    }
+    for (i = 0; i < COUNT(member_keys); i++) {
         known = apr_pstrcat(p, known, ", ", member_keys[i], "=", NULL);
     }
     return ABL_CONFIG_ERROR(p, "ABL0202", "unknown key '%s='; known are %s", key, known);
@@ -368,34 +359,51 @@ static bool is_members(const char *key)
 {
     apr_size_t i = 0;
 
-    while (i < sizeof(member_keys) / sizeof(member_keys[0]) && ap_cstr_casecmp(member_keys[i], key) != 0) {
+    while (i < COUNT(member_keys) && ap_cstr_casecmp(member_keys[i], key) != 0) {
         i++;
     }
-    return i < sizeof(member_keys) / sizeof(member_keys[0]);
+    return i < COUNT(member_keys);
+}
+
+/* NULL, or what was expected. *known: there is such a key. */
+static const char *set_value(reader_t *r, const char *key, const char *value, bool *known)
+{
+    apr_size_t i;
+
+    *known = true;
+    for (i = 0; i < COUNT(keys); i++) {
+        if (ap_cstr_casecmp(keys[i].key, key) == 0) {
+            return keys[i].set(r, value);
+        }
+    }
+    for (i = 0; i < COUNT(time_keys); i++) {
+        if (ap_cstr_casecmp(time_keys[i].key, key) == 0) {
+            return set_time(value, (int64_t *)(void *)((char *)r->app + time_keys[i].where));
+        }
+    }
+    *known = false;
+    return NULL;
 }
 
 static const char *set_key(reader_t *r, const char *key, const char *value)
 {
     const char *mark = apr_pstrcat(r->p, " ", key, " ", NULL);
-    apr_size_t i;
+    const char *error;
+    bool known;
 
     if (is_members(key)) {
-        r->rest = apr_pstrcat(r->p, r->rest, " ", key, "=\"", value, "\"", NULL);
+        r->rest = apr_pstrcat(r->p, r->rest, " \"", key, "=", value, "\"", NULL);
         return NULL;
     }
-    for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        const char *error;
-        if (ap_cstr_casecmp(keys[i].key, key) != 0) {
-            continue;
-        }
-        if (ap_strcasestr(r->seen, mark) != NULL) {
-            return ABL_CONFIG_ERROR(r->p, "ABL0203", "%s= is there twice", key);
-        }
-        r->seen = apr_pstrcat(r->p, r->seen, mark, NULL);
-        error = keys[i].set(r, value);
-        return error != NULL ? ABL_CONFIG_ERROR(r->p, "ABL0204", "%s=%s: %s", key, value, error) : NULL;
+    if (ap_strcasestr(r->seen, mark) != NULL) {
+        return ABL_CONFIG_ERROR(r->p, "ABL0203", "%s= is there twice", key);
     }
-    return unknown_key(r->p, key);
+    r->seen = apr_pstrcat(r->p, r->seen, mark, NULL);
+    error = set_value(r, key, value, &known);
+    if (!known) {
+        return unknown_key(r->p, key);
+    }
+    return error != NULL ? ABL_CONFIG_ERROR(r->p, "ABL0204", "%s=%s: %s", key, value, error) : NULL;
 }
 
 static const char *read_word(reader_t *r, char *word)
@@ -460,11 +468,36 @@ static bool mentions(const reader_t *r, const char *what)
     return false;
 }
 
+/* A placeholder that is none would be passed on as it stands. */
+static const char *find_unknown_placeholder(const reader_t *r)
+{
+    int i;
+
+    for (i = 0; r->app->argv[i] != NULL; i++) {
+        const char *at = r->app->argv[i];
+        while ((at = strstr(at, "%{")) != NULL) {
+            if (strncmp(at, "%{port}", 7) != 0 && strncmp(at, "%{socket}", 9) != 0 &&
+                (at == r->app->argv[i] || at[-1] != '%')) {
+                return apr_pstrmemdup(r->p, at, strcspn(at, "} ") + 1);
+            }
+            at += 2;
+        }
+    }
+    return NULL;
+}
+
 /* Does it hear where it is to listen, and in one way only? */
 static const char *choose_place(reader_t *r)
 {
     bool port = mentions(r, "%{port}"), socket = mentions(r, "%{socket}");
+    const char *unknown = find_unknown_placeholder(r);
 
+    if (unknown != NULL) {
+        return ABL_CONFIG_ERROR(r->p, "ABL0216",
+                                "%s: there are %%{port} and %%{socket} only; a plain %%{ is written "
+                                "%%%%{",
+                                unknown);
+    }
     if (port + socket + r->listens != 1) {
         return ABL_CONFIG_ERROR(
             r->p, "ABL0208",

@@ -335,12 +335,49 @@ static int complain(server_rec *s, const abl_app_conf_t *app, int error, const c
     return 1;
 }
 
+static bool is_program(apr_pool_t *p, const char *path)
+{
+    apr_finfo_t info;
+
+    return apr_stat(&info, path, APR_FINFO_TYPE, p) == APR_SUCCESS && info.filetype == APR_REG &&
+           access(path, X_OK) == 0;
+}
+
+/* As the process itself will look for it. */
+static bool finds_program(apr_pool_t *p, const abl_app_conf_t *app)
+{
+    const char *name = app->argv[0];
+    const char *path = "/usr/local/bin:/usr/bin:/bin";
+    char *last, *folder;
+    int i;
+
+    if (strchr(name, '/') != NULL) {
+        return is_program(p, *name == '/' ? name : apr_pstrcat(p, app->dir, "/", name, NULL));
+    }
+    for (i = 0; app->env[i] != NULL; i++) {
+        path = strncmp(app->env[i], "PATH=", 5) == 0 ? app->env[i] + 5 : path;
+    }
+    for (folder = apr_strtok(apr_pstrdup(p, path), ":", &last); folder != NULL;
+         folder = apr_strtok(NULL, ":", &last)) {
+        if (is_program(p, apr_pstrcat(p, folder, "/", name, NULL))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int check_app(apr_pool_t *p, server_rec *s, const abl_app_conf_t *app)
 {
     apr_finfo_t info;
 
     if (geteuid() != 0 && app->user != NULL && app->uid != geteuid()) {
         return complain(s, app, 0, "user= can only be obeyed where httpd is started by root");
+    }
+    if (!finds_program(p, app)) {
+        return complain(s, app, 0,
+                        apr_pstrcat(p, "its program ", app->argv[0],
+                                    " is not there, or cannot be executed (looked for in dir= or along PATH)",
+                                    NULL));
     }
     if (apr_stat(&info, app->restart_file, APR_FINFO_TYPE, p) == APR_SUCCESS && info.filetype == APR_DIR) {
         return complain(s, app, 0,
