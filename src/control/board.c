@@ -199,11 +199,10 @@ static void prepare(ring_t *ring)
 void abl_board_ring(const abl_board_t *board, int log)
 {
     ring_t ring;
-    struct cmsghdr *header;
 
     prepare(&ring);
     if (log >= 0) {
-        header = CMSG_FIRSTHDR(&ring.msg);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&ring.msg);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(sizeof(int));

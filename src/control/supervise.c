@@ -33,6 +33,11 @@
 
 static void tell(abl_team_t *team, int slot, abl_instance_event_t event, abl_leave_t why);
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static abl_instance_t *instance_of(const abl_team_t *team, int slot)
 {
     return &team->row->crowd.slots[slot].instance;
@@ -565,8 +570,7 @@ static int64_t work_on(abl_team_t *team, int slot, int64_t now)
     if (now >= hand->look_at) {
         hand->look_at = look_at(team, slot, now);
     }
-    return instance->state == ABL_INSTANCE_NONE || instance->deadline > hand->look_at ? hand->look_at
-                                                                                      : instance->deadline;
+    return earlier(instance->deadline, hand->look_at);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------ */
@@ -625,11 +629,6 @@ static int64_t decide(abl_team_t *team)
             tell(team, decision.slot, ABL_EVENT_START, ABL_LEAVE_NOT);
         }
     }
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 int64_t abl_team_work(abl_team_t *team, int64_t now)
