@@ -116,7 +116,7 @@ demo:
 	@conf/demo/demo
 
 # All of them, or BENCH='queue ledger'. Each has more knobs (BENCH_ROUNDS=5 …): see its first lines.
-BENCH ?= $(notdir $(wildcard t/bench/bench t/bench/queue t/bench/parked t/bench/ledger))
+BENCH ?= $(notdir $(wildcard t/bench/bench t/bench/queue t/bench/parked t/bench/applications t/bench/ledger))
 bench:
 	@$(MAKE) --no-print-directory deps FOR=bench
 	@$(MAKE) -s --no-print-directory all build/bench/openloop

@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define COPIES 3           /* the one in use, the one that was published, and one to write in */
-#define ROOM (4 * 1048576) /* bytes of a copy */
+#define COPIES 3                   /* the one in use, the one that was published, and one to write in */
+#define ROOM ((size_t)4 * 1048576) /* bytes of a copy */
 #define NOBODY COPIES
 
 typedef struct copy_t {

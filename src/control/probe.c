@@ -67,7 +67,10 @@ void abl_probe_end(abl_probe_t *probe)
         close(probe->fd_plus_one - 1);
     }
     free(probe->answer);
-    *probe = (abl_probe_t){0};
+    probe->answer = NULL;
+    probe->fd_plus_one = 0;
+    probe->sent = false;
+    probe->len = 0;
 }
 
 /* Connected? Below 0: it failed. */

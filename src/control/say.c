@@ -21,6 +21,7 @@ void abl_say(abl_say_t level, int error, const char *format, ...)
     va_list args;
 
     va_start(args, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): the line above has begun it */
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     if (sink != NULL) {

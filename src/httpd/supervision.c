@@ -78,7 +78,8 @@ static bool find_arguments(char **begin, size_t *room)
 {
     char stat[2048];
     const char *at;
-    unsigned long first = 0, last = 0;
+    unsigned long first, last;
+    char *end;
     FILE *file = fopen("/proc/self/stat", "r");
     size_t n = file != NULL ? fread(stat, 1, sizeof(stat) - 1, file) : 0;
     int field;
@@ -91,7 +92,12 @@ static bool find_arguments(char **begin, size_t *room)
     for (field = 2; at != NULL && field < 48; field++) {
         at = strchr(at + 1, ' ');
     }
-    if (at == NULL || sscanf(at, "%lu %lu", &first, &last) != 2 || first == 0 || last <= first) {
+    if (at == NULL) {
+        return false;
+    }
+    first = strtoul(at, &end, 10);
+    last = strtoul(end, NULL, 10);
+    if (first == 0 || last <= first) {
         return false;
     }
     *begin = (char *)(uintptr_t)first;
