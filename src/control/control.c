@@ -10,7 +10,6 @@
 #include "control/supervise.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,7 +143,6 @@ static abl_team_t *hire(office_t *office, int i)
     team->child = office->child;
     team->watch = &office->watch;
     team->row = abl_board_app(team->board, i);
-    team->log_fd = -1;
     office->teams[i] = team;
     return team;
 }
@@ -158,9 +156,7 @@ static void dismiss(office_t *office, int i)
     for (slot = 0; slot < ABL_SLOTS_OF_APP_MAX; slot++) {
         free(team->hands[slot].output);
     }
-    if (team->log_fd >= 0) {
-        close(team->log_fd);
-    }
+    abl_log_close(&team->log);
     memset(team->row, 0, sizeof(*team->row));
     free(team);
     office->teams[i] = NULL;
@@ -169,6 +165,7 @@ static void dismiss(office_t *office, int i)
 static void remove_team(abl_team_t *team)
 {
     team->conf = NULL;
+    (void)abl_log_open(&team->log, NULL);
     if (!team->row->gone) {
         team->row->gone = true;
         abl_team_stop(team, ABL_LEAVE_REMOVED, INT64_MAX);
@@ -210,16 +207,10 @@ static abl_team_t *new_team(office_t *office, const abl_app_conf_t *app)
 
 static void open_log(abl_team_t *team)
 {
-    if (team->log_fd >= 0) {
-        close(team->log_fd);
-        team->log_fd = -1;
-    }
-    if (team->conf->log == NULL) {
-        return;
-    }
-    team->log_fd = open(team->conf->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    if (team->log_fd < 0) {
-        abl_say(ABL_SAY_ERROR, errno,
+    apr_status_t rv = abl_log_open(&team->log, team->conf->log);
+
+    if (rv != APR_SUCCESS) {
+        abl_say(ABL_SAY_ERROR, rv,
                 "ABL0041: application %s: log=%s cannot be opened; what it says goes to the error log",
                 team->row->name, team->conf->log);
     }

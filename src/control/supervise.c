@@ -28,6 +28,8 @@
 #define CROWD_EVERY (100 * ABL_MS)
 #define STRANGER_PAUSE (10 * ABL_SECOND) /* before an address that somebody else has is tried again */
 #define OUTPUT_AT_ONCE 65536             /* bytes; then it is the others' turn */
+#define LINES_AT_ONCE 1000               /* of one instance, to the error log */
+#define LINES_A_SECOND 100
 #define MARK_MAX 256
 #define FEW_REQUESTS 5 /* memory= used up by fewer than so many: it is too small */
 
@@ -58,24 +60,38 @@ static const char *mark_of(const abl_team_t *team, int slot, char mark[MARK_MAX]
 /* ---- what it says ----------------------------------------------------------------------------------- */
 
 typedef struct speaker_t {
-    const abl_team_t *team;
+    abl_team_t *team;
     int slot;
 } speaker_t;
+
+/* May one more line go to the error log? Who writes without end must not fill it. */
+static bool may_say(abl_hand_t *hand, int64_t now)
+{
+    int64_t more = (now - hand->lines_at) / (ABL_SECOND / LINES_A_SECOND);
+
+    if (more > 0) {
+        hand->lines = hand->lines + more < LINES_AT_ONCE ? hand->lines + (int)more : LINES_AT_ONCE;
+        hand->lines_at = now;
+    }
+    hand->left_out += hand->lines == 0;
+    return hand->lines > 0 && hand->lines-- > 0;
+}
 
 static void on_line(void *ctx, const char *line, size_t len)
 {
     const speaker_t *speaker = ctx;
-    const abl_team_t *team = speaker->team;
+    abl_team_t *team = speaker->team;
+    abl_hand_t *hand = &team->hands[speaker->slot];
     long pid = slot_of(team, speaker->slot)->pid;
+    int64_t now = abl_clock_now();
 
-    if (team->log_fd >= 0) {
-        char text[ABL_LINE_MAX + 2];
-        ssize_t n;
-        memcpy(text, line, len);
-        text[len] = '\n';
-        n = write(team->log_fd, text, len + 1);
-        (void)n;
+    if ((team->log.to != NULL && abl_log_line(&team->log, line, len, now)) || !may_say(hand, now)) {
         return;
+    }
+    if (hand->left_out > 0) {
+        abl_say(ABL_SAY_WARNING, 0, "ABL0049: %s[%d] %ld: %llu lines were left out", team->row->name,
+                speaker->slot + 1, pid, (unsigned long long)hand->left_out);
+        hand->left_out = 0;
     }
     abl_say(ABL_SAY_OUTPUT, 0, "ABL0030: %s[%d] %ld: %.*s", team->row->name, speaker->slot + 1, pid, (int)len,
             line);

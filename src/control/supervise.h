@@ -7,6 +7,7 @@
 #define ABL_CONTROL_SUPERVISE_H
 
 #include "control/board.h"
+#include "control/log.h"
 #include "control/probe.h"
 
 /* What the control process has in its hands of one instance. All zero: nothing. */
@@ -15,6 +16,9 @@ typedef struct abl_hand_t {
     int pidfd_plus_one;  /* of one that is not; 0: there is none */
     int output_plus_one; /* what it writes is read there; 0: nowhere */
     abl_output_t *output;
+    int lines;         /* that may go to the error log just now */
+    int64_t lines_at;  /* when that was true */
+    uint64_t left_out; /* lines that did not */
     abl_probe_t probe;
     int64_t look_at; /* when it has to be looked at again; 0: at once */
     bool told;       /* of a stranger at its address */
@@ -37,7 +41,7 @@ typedef struct abl_team_t {
     const abl_watch_fns_t *watch;
     abl_board_app_t *row;
     const abl_app_conf_t *conf; /* NULL: it is gone from the configuration */
-    int log_fd;                 /* log=; below 0: the error log */
+    abl_log_t log;              /* log= */
     int64_t file_at;            /* the restart file is looked at again then */
     int64_t crowd_at;           /* the crowd is measured again then */
     abl_hand_t hands[ABL_SLOTS_OF_APP_MAX];

@@ -227,8 +227,10 @@ static const char *set_restart_file(reader_t *r, const char *value)
 
 static const char *set_log(reader_t *r, const char *value)
 {
-    r->app->log = ap_server_root_relative(r->p, value);
-    return r->app->log == NULL || *value == '\0' ? "expected a file's name" : NULL;
+    r->app->log = *value == '|' ? value : ap_server_root_relative(r->p, value);
+    return r->app->log == NULL || *value == '\0' || strcmp(value, "|") == 0
+               ? "expected a file's name, or | and a command"
+               : NULL;
 }
 
 static const struct {

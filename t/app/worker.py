@@ -9,7 +9,8 @@
         deaf         never listens
         stubborn     ignores SIGTERM
         family       has a child in its process group, and one that has left it
-        chatty       writes without end
+        chatty       writes without end, and does nothing else
+        talks        writes without end, and serves
         pidfile=F    adds its pid to F when it begins
         broken=F     ends at once with status 3 while F exists
 
@@ -103,6 +104,9 @@ if 'family' in habits:
     family()
 while 'chatty' in habits:
     print('x' * 1000)
+if 'talks' in habits and os.fork() == 0:
+    while os.getppid() != 1:
+        print('y' * 200)
 time.sleep(float(habits.get('start', 0)))
 while 'deaf' in habits:
     time.sleep(1000)

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * An application's own log.
+ */
+#include "control/log.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define RETRY_EVERY ABL_SECOND
+
+/* In the forked copy of a process with other threads: only what is safe in a signal handler. */
+__attribute__((noreturn)) static void be_program(const char *command, int input)
+{
+    sigset_t none;
+
+    (void)signal(SIGPIPE, SIG_DFL);
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)setsid();
+    if (dup2(input, STDIN_FILENO) == STDIN_FILENO) {
+        (void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+    }
+    _exit(127);
+}
+
+/* The program ends when it meets the end of its input. Its end is noticed when it is written to; its parent
+ * reaps it with all others. */
+static int start_program(const char *command)
+{
+    int fds[2];
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC) != 0) {
+        return -1;
+    }
+    pid = fork();
+    if (pid == 0) {
+        be_program(command, fds[0]);
+    }
+    close(fds[0]);
+    if (pid < 0 || fcntl(fds[1], F_SETFL, O_NONBLOCK) != 0) {
+        close(fds[1]);
+        return -1;
+    }
+    return fds[1];
+}
+
+void abl_log_close(abl_log_t *log)
+{
+    if (log->fd_plus_one != 0) {
+        close(log->fd_plus_one - 1);
+        log->fd_plus_one = 0;
+    }
+}
+
+apr_status_t abl_log_open(abl_log_t *log, const char *to)
+{
+    int fd;
+
+    abl_log_close(log);
+    log->to = to;
+    log->retry_at = 0;
+    if (to == NULL) {
+        return APR_SUCCESS;
+    }
+    fd = *to == '|' ? start_program(to + 1) : open(to, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    log->fd_plus_one = fd + 1;
+    return fd < 0 ? errno : APR_SUCCESS;
+}
+
+bool abl_log_line(abl_log_t *log, const char *line, size_t len, int64_t now)
+{
+    struct iovec parts[2] = {{(void *)(uintptr_t)line, len}, {(void *)(uintptr_t) "\n", 1}};
+
+    if (log->fd_plus_one == 0 && (now < log->retry_at || abl_log_open(log, log->to) != APR_SUCCESS)) {
+        return false;
+    }
+    if (writev(log->fd_plus_one - 1, parts, 2) == (ssize_t)len + 1) {
+        return true;
+    }
+    if (errno == EPIPE) { /* the program has ended */
+        abl_log_close(log);
+        log->retry_at = now + RETRY_EVERY;
+    }
+    return false;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where an application's words go: log=, a file or a program that reads them.
+ */
+#ifndef ABL_CONTROL_LOG_H
+#define ABL_CONTROL_LOG_H
+
+#include <apr_errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct abl_log_t {
+    const char *to;   /* a file's name, or "|command"; NULL: there is no log of its own */
+    int fd_plus_one;  /* 0: it is not open */
+    int64_t retry_at; /* a program that has ended is started again then */
+} abl_log_t;
+
+/* Opens it, anew if it is open. `to` must stay readable until the next call. Errno's reason. */
+apr_status_t abl_log_open(abl_log_t *log, const char *to);
+
+void abl_log_close(abl_log_t *log);
+
+/* Adds a line. It does not wait: what a program does not take at once is lost. False: it does not work, and
+ * the line is not there. */
+bool abl_log_line(abl_log_t *log, const char *line, size_t len, int64_t now);
+
+#endif
