@@ -488,7 +488,7 @@ static void prepare(abl_drive_t *drive)
     }
     if (drive->enough > 0) {
         bool limited = drive->respond.section->balancer.limited;
-        set_limits(&drive->body.spool, limited ? buffer->request : 2 * ABL_BODY_PIECE, drive);
+        set_limits(&drive->body.spool, limited ? buffer->request : UINT64_C(2) * ABL_BODY_PIECE, drive);
     }
     apr_pool_cleanup_register(pool, drive, clear_spools, apr_pool_cleanup_null);
     drive->client_until = INT64_MAX;
