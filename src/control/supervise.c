@@ -22,7 +22,7 @@
 
 #define PROBE_EVERY (10 * ABL_MS)  /* while it starts */
 #define DRAIN_EVERY (10 * ABL_MS)  /* while it drains */
-#define RATION_EVERY (20 * ABL_MS) /* while it serves by ration */
+#define RATION_EVERY (20 * ABL_MS) /* while it works by ration */
 #define READY_EVERY (100 * ABL_MS)
 #define FILE_EVERY ABL_SECOND
 #define CROWD_EVERY (100 * ABL_MS)
@@ -520,6 +520,7 @@ static int64_t look_at_ready(abl_team_t *team, int slot, int64_t now)
 {
     const abl_board_slot_t *s = slot_of(team, slot);
     abl_gate_view_t view;
+    bool works;
 
     abl_crowd_praise(&team->row->crowd, instance_of(team, slot), now);
     if (team->conf == NULL ||
@@ -539,8 +540,9 @@ static int64_t look_at_ready(abl_team_t *team, int slot, int64_t now)
         tell(team, slot, ABL_EVENT_STUCK, ABL_LEAVE_STUCK);
         return now;
     }
+    works = view.requests != s->served;
     wear_out(team, slot, &view, now);
-    return now + (team->conf->wear.memory != 0 ? RATION_EVERY : READY_EVERY);
+    return now + (works && team->conf->wear.memory != 0 ? RATION_EVERY : READY_EVERY);
 }
 
 static int64_t look_at_draining(abl_team_t *team, int slot, int64_t now)
