@@ -42,7 +42,7 @@ typedef struct abl_board_death_t {
 typedef struct abl_board_app_t {
     char balancer[ABL_NAME_MAX + 1];
     char name[ABL_NAME_MAX + 1]; /* empty: the row is free */
-    bool gone;                   /* not in the configuration any more: its instances are ending */
+    int64_t gone_at;             /* since then it is not in the configuration any more; 0: it is */
     uint64_t made_like;          /* hash of what its instances are made by */
     abl_crowd_conf_t conf;       /* a copy, for when it is gone */
     abl_crowd_t crowd;

@@ -94,7 +94,7 @@ static uint64_t likeness(const abl_app_conf_t *app)
 
 static bool is_called(const abl_board_app_t *row, const abl_app_conf_t *app)
 {
-    return !row->gone && strcmp(row->name, app->name) == 0 && strcmp(row->balancer, app->balancer) == 0;
+    return strcmp(row->name, app->name) == 0 && strcmp(row->balancer, app->balancer) == 0;
 }
 
 static bool has_same_slots(const abl_board_app_t *row, const abl_app_conf_t *app)
@@ -166,13 +166,12 @@ static void remove_team(abl_team_t *team)
 {
     team->conf = NULL;
     (void)abl_log_open(&team->log, NULL);
-    if (!team->row->gone) {
-        team->row->gone = true;
-        abl_team_stop(team, ABL_LEAVE_REMOVED, INT64_MAX);
-    }
+    team->row->gone_at = team->row->gone_at != 0 ? team->row->gone_at : abl_clock_now();
+    abl_team_look(team);
 }
 
-/* The team that this line is about; NULL: there is none yet. One whose addresses have changed is another. */
+/* The team that this line is about; NULL: there is none yet. One whose addresses have changed is another; one
+ * that was about to go stays. */
 static abl_team_t *find_team(office_t *office, const abl_app_conf_t *app)
 {
     int i;
@@ -180,6 +179,7 @@ static abl_team_t *find_team(office_t *office, const abl_app_conf_t *app)
     for (i = 0; i < ABL_APPS_MAX; i++) {
         if (office->teams[i] != NULL && is_called(office->teams[i]->row, app)) {
             if (has_same_slots(office->teams[i]->row, app)) {
+                office->teams[i]->row->gone_at = 0;
                 return office->teams[i];
             }
             remove_team(office->teams[i]);
@@ -268,7 +268,7 @@ static void begin_to_end(office_t *office)
     office->end_at = abl_clock_now() + (ABL_CONTROL_PATIENCE_MS + LAST_WORDS_MS) * ABL_MS;
     for (i = 0; i < ABL_APPS_MAX; i++) {
         if (office->teams[i] != NULL) {
-            abl_team_stop(office->teams[i], ABL_LEAVE_STOP, ABL_CONTROL_PATIENCE_MS * ABL_MS);
+            abl_team_stop(office->teams[i], ABL_CONTROL_PATIENCE_MS * ABL_MS);
         }
     }
 }
@@ -370,7 +370,7 @@ static int64_t work(office_t *office)
         if (office->teams[i] != NULL) {
             int64_t at = abl_team_work(office->teams[i], abl_clock_now());
             again = at < again ? at : again;
-            if (office->teams[i]->row->gone && !abl_team_is_alive(office->teams[i])) {
+            if (office->teams[i]->row->gone_at != 0 && !abl_team_is_alive(office->teams[i])) {
                 dismiss(office, i);
             }
         }

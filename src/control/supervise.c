@@ -516,6 +516,29 @@ static void wear_out(abl_team_t *team, int slot, const abl_gate_view_t *view, in
     }
 }
 
+/* The ledger has no such member: no room for it, or nobody is left who knew it. */
+static int64_t nobody_asks(abl_team_t *team, int slot, int64_t now)
+{
+    if (team->conf == NULL) {
+        tell(team, slot, ABL_EVENT_RETIRE, ABL_LEAVE_REMOVED);
+        return now;
+    }
+    return now + READY_EVERY;
+}
+
+/* It is not in the configuration any more: children that end may still have requests for it, and nobody else.
+ */
+static int64_t look_at_gone(abl_team_t *team, int slot, int64_t now)
+{
+    int64_t until = team->row->gone_at + team->row->conf.times.drain;
+
+    if (now >= until) {
+        tell(team, slot, ABL_EVENT_RETIRE, ABL_LEAVE_REMOVED);
+        return now;
+    }
+    return earlier(until, now + READY_EVERY);
+}
+
 static int64_t look_at_ready(abl_team_t *team, int slot, int64_t now)
 {
     const abl_board_slot_t *s = slot_of(team, slot);
@@ -523,9 +546,11 @@ static int64_t look_at_ready(abl_team_t *team, int slot, int64_t now)
     bool works;
 
     abl_crowd_praise(&team->row->crowd, instance_of(team, slot), now);
-    if (team->conf == NULL ||
-        !abl_gate_look(team->segment, team->child, team->row->balancer, s->address, &view)) {
-        return now + READY_EVERY;
+    if (!abl_gate_look(team->segment, team->child, team->row->balancer, s->address, &view)) {
+        return nobody_asks(team, slot, now);
+    }
+    if (team->conf == NULL) {
+        return look_at_gone(team, slot, now);
     }
     if (!view.is_open) { /* the configuration has begun to look after this address: it has to be told */
         open_gate(team, slot);
@@ -684,20 +709,25 @@ void abl_team_roll(abl_team_t *team, const char *why)
     abl_crowd_roll(&team->row->crowd);
 }
 
-void abl_team_stop(abl_team_t *team, abl_leave_t why, int64_t patience)
+void abl_team_stop(abl_team_t *team, int64_t patience)
 {
     abl_instance_times_t *times = &team->row->conf.times;
     int i;
 
     team->row->crowd.stops = true;
-    times->stop = times->stop < patience ? times->stop : patience;
+    times->stop = earlier(times->stop, patience);
     for (i = 0; i < team->row->crowd.n; i++) {
-        tell(team, i, why == ABL_LEAVE_STOP ? ABL_EVENT_STOP : ABL_EVENT_RETIRE, why);
+        tell(team, i, ABL_EVENT_STOP, ABL_LEAVE_STOP);
+        instance_of(team, i)->deadline = earlier(instance_of(team, i)->deadline, abl_clock_now() + patience);
+    }
+}
+
+void abl_team_look(abl_team_t *team)
+{
+    int i;
+
+    for (i = 0; i < team->row->crowd.n; i++) {
         team->hands[i].look_at = 0;
-        if (why == ABL_LEAVE_STOP) {
-            instance_of(team, i)->deadline =
-                earlier(instance_of(team, i)->deadline, abl_clock_now() + patience);
-        }
     }
 }
 

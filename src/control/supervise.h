@@ -62,8 +62,11 @@ void abl_team_on_pidfd(abl_team_t *team, int slot);
 /* Everything new is made like the configuration of now; what runs is replaced, one by one. */
 void abl_team_roll(abl_team_t *team, const char *why);
 
-/* All its instances end, because of `why`, within `patience` µs. */
-void abl_team_stop(abl_team_t *team, abl_leave_t why, int64_t patience);
+/* httpd ends: all its instances do, within `patience` µs. */
+void abl_team_stop(abl_team_t *team, int64_t patience);
+
+/* What it is looked at for has changed: all its instances are due. */
+void abl_team_look(abl_team_t *team);
 
 /* Is any process left? */
 bool abl_team_is_alive(const abl_team_t *team);

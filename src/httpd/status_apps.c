@@ -95,7 +95,7 @@ static void write_app(abl_json_t *json, const abl_board_app_t *row, int64_t now)
     abl_json_open(json, '{');
     text(json, "balancer", row->balancer, sizeof(row->balancer));
     text(json, "name", row->name, sizeof(row->name));
-    flag(json, "removed", row->gone);
+    flag(json, "removed", row->gone_at != 0);
     flag(json, "failed", row->crowd.failed);
     flag(json, "rolling", n >= 0 && n <= ABL_SLOTS_OF_APP_MAX && abl_crowd_is_rolling(&row->crowd));
     number(json, "wanted",
