@@ -19,8 +19,9 @@ sub catalyst {
     return $made;
 }
 
-# needs; what Abl::Team needs; page => [path, what it says], asked for under load as well.
-# processes: of each instance.
+# needs; what Abl::Team needs; page => [path, what it says], asked for under load as well; processes: of each instance.
+# killed => [path, status]: what is asked for while one is killed. These servers write head and body of an answer apart, and who is killed
+# between the two has half an answer at the client, which nobody can take back. So it is an answer without a body.
 my %kind = (
     catalyst => {
         needs   => [qw(Catalyst::Helper Catalyst::Devel Catalyst::Runtime)],
@@ -28,6 +29,7 @@ my %kind = (
         place   => 'port',
         command => "$^X script/seed_server.pl --host 127.0.0.1 --port %{port}",
         page    => [ '/hello', qr/\Ahello from \d+\n\z/ ],
+        killed  => [ '/empty', 200 ],
         # the default of restart-file=
         touch   => 'tmp/restart.txt',
     },
@@ -39,6 +41,7 @@ my %kind = (
         command   => "starman --workers 2 $apps/app.psgi",
         keys      => 'concurrency=2 ready-uri=/hello env:PLACK_ENV=deployment',
         page      => [ '/hello', qr/\Ahello from \d+\n\z/ ],
+        killed    => [ '/empty', 200 ],
         processes => 3,
     },
     node => {
@@ -54,7 +57,6 @@ my %kind = (
         command => 'python3 -m http.server --bind 127.0.0.1 %{port}',
         files   => { 'page.txt' => "hello from a file\n" },
         page    => [ '/page.txt', qr/\Ahello from a file\n\z/ ],
-        # It writes head and body apart, and if it is killed between the two nobody can help. An answer in one piece: where the folder is.
         killed  => [ '/folder', 301 ],
     },
 );
