@@ -1,4 +1,4 @@
-// The Node server of the tests, plain http: pages, streaming both ways, trailers.
+// The Node server of the tests, plain http: pages, streaming both ways, trailers. Its word is a port, or a Unix socket's path.
 // SPDX-License-Identifier: Apache-2.0
 'use strict';
 const http = require('http');
@@ -68,4 +68,6 @@ const server = http.createServer((req, res) => {
   else text(res, 404, 'no such page\n');
 });
 server.keepAliveTimeout = 2000;
-server.listen(Number(process.argv[2]), '127.0.0.1');
+const where = process.argv[2];
+if (where.startsWith('/')) server.listen(where);
+else server.listen(Number(where), '127.0.0.1');

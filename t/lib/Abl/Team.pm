@@ -1,9 +1,10 @@
-# A server whose application is looked after, for one test: t/app/worker.py in one BalancerApp line.
+# A server whose application is looked after, for one test: t/app/worker.py, or another command, in one BalancerApp line.
 #
 #   my $t = Abl::Team->start(keys => 'instances=2', habits => 'start=0.2', place => 'port');
 #   $t->instances;  $t->app;  $t->await_ready(2);  $t->server->...
 #
-# place: port, socket or fd. ports: how many. queue: its timeout. conf: more lines; section: more lines in <Balancer>.
+# place: port, socket, fd, or "fd port": a socket with a port. ports: how many. queue: its timeout. conf: more lines; section: more
+# lines in <Balancer>. command: instead of the worker's; dir: a folder that is there, else a new one.
 # SPDX-License-Identifier: Apache-2.0
 package Abl::Team;
 use strict;
@@ -32,8 +33,8 @@ sub free_ports {
 
 sub start {
     my ($class, %o) = @_;
-    my $self = bless { place => $o{place} || 'port', nports => $o{ports} || 8, n => 0 }, $class;
-    $self->{dir} = File::Temp::tempdir('abl-team-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    my $self = bless { place => $o{place} || 'port', nports => $o{ports} || 8, n => 0, command => $o{command} }, $class;
+    $self->{dir} = $o{dir} || File::Temp::tempdir('abl-team-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     chmod 01777, $self->{dir};    # the instances are another user when root starts httpd
     $self->{first} = free_ports($self->{nports});
     $self->{server} = Abl::Server->start(
@@ -46,12 +47,17 @@ sub start {
 # The section that start() or a later configuration has.
 sub section {
     my ($self, %o) = @_;
-    my ($where, $ports) = $self->{place} eq 'port' ? ('%{port}', $self->ports) : $self->{place} eq 'fd' ? ('fd', 'listen=fd') : ('%{socket}', '');
-    my $habits = ($o{habits} || '') =~ s/\@DIR\@/$self->{dir}/gr;
-    my $keys   = ($o{keys} || '') =~ s/\@DIR\@/$self->{dir}/gr;
+    my %place = (
+        port => [ '%{port}', $self->ports ], socket => [ '%{socket}', '' ], fd => [ 'fd', 'listen=fd' ],
+        'fd port' => [ 'fd', 'listen=fd ' . $self->ports ],
+    );
+    my ($where, $key) = @{ $place{ $self->{place} } };
+    my $command = $self->{command} || "python3 $worker $where " . ($o{habits} || '');
+    my $keys    = $o{keys} || '';
+    s/\@DIR\@/$self->{dir}/g for $command, $keys;
     return <<"END";
 <Balancer app>
-    BalancerApp web "python3 $worker $where $habits" $ports dir=$self->{dir} $keys
+    BalancerApp web "$command" $key dir=$self->{dir} $keys
     BalancerQueue timeout=@{[$o{queue} || '20s']}
 @{[$o{section} || '']}
 </Balancer>
@@ -79,13 +85,15 @@ sub await_ready {
 
 sub control { my ($self) = @_; return $self->{server}->status_json->{control} }
 
-# Processes of this server's applications, wherever they are: what they have from their first parent tells.
+# Processes of this server's applications, wherever they are: what they have from their first parent tells, their environment, or,
+# where that is overwritten by a title (Perl's $0), their folder.
 sub processes {
     my ($self) = @_;
     my @found;
-    for my $file (glob '/proc/[0-9]*/environ') {
-        my $text = eval { slurp($file) } // next;
-        push @found, $file =~ m{/(\d+)/} if $text =~ /(?:\A|\0)APPBALANCE_INSTANCE=/ && $text =~ m{(?:\A|\0)ABL_TEST_DIR=\Q$self->{dir}\E\0};
+    for my $process (glob '/proc/[0-9]*') {
+        my $text = eval { slurp("$process/environ") } // next;
+        my $mine = $text =~ /(?:\A|\0)APPBALANCE_INSTANCE=/ && $text =~ m{(?:\A|\0)ABL_TEST_DIR=\Q$self->{dir}\E\0};
+        push @found, $process =~ m{(\d+)\z} if $mine || (readlink("$process/cwd") // '') eq $self->{dir};
     }
     return @found;
 }
