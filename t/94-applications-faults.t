@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 use Abl::Test bound => 200;
 use Abl::Team;
+use File::Temp ();
 
 needs(qw(python3));
 
@@ -22,6 +23,51 @@ subtest 'other ports, while the former instance has a request' => sub {
     ok((wait_until { !grep { $_->{removed} } @{ $s->status_json->{applications} } } 5), 'and is forgotten');
     is_deeply([ $t->pids, $t->app->{starts} ], [ $new, 1 ], 'and the new one is left alone');
     $s->log_ok;
+};
+
+subtest 'the control process is killed while httpd ends' => sub {
+    my $t = Abl::Team->start(keys => 'instances=2 env:ABL_TEST_DIR=@DIR@', habits => 'stubborn family');
+    ok($t->await_ready(2), 'two are ready');
+    my $control = $t->control;
+    my $proc    = $t->server->{proc};
+    $t->server->{judged} = 1;
+    kill TERM => $t->server->pid;
+    ok((wait_until { my @left = $t->server->children; @left == 1 && $left[0] == $control } 10), 'only the control process is left');
+    kill KILL => $control;
+    ok((wait_until { !$proc->alive } 10), 'httpd ends');
+    is_deeply([ $t->processes ], [], 'and nothing survives it') or kill KILL => $t->processes;
+};
+
+subtest 'there can be no new process for a while' => sub {
+    my $dir = File::Temp::tempdir('abl-nofork-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    spew("$dir/nofork.c", <<"END");
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <sys/types.h>
+#include <unistd.h>
+pid_t fork(void)
+{
+    pid_t (*real)(void) = (pid_t (*)(void))dlsym(RTLD_NEXT, "fork");
+    if (access("$dir/no", F_OK) == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return real();
+}
+END
+    plan skip_all => 'no compiler' if system "cc -shared -fPIC -o $dir/nofork.so $dir/nofork.c -ldl 2>/dev/null";
+    my $t = Abl::Team->start(server => { env => { LD_PRELOAD => join ' ', "$dir/nofork.so", $ENV{ABL_PRELOAD} || () } });
+    ok($t->await_ready(1), 'it is ready');
+    my ($pid, $control) = ($t->pids, $t->control);
+    spew("$dir/no", '');
+    kill KILL => $control;
+    ok($t->server->await_log(qr/ABL0044/), 'the control process cannot be replaced');
+    is($t->server->get('/pid')->{content}, $pid, 'requests go on');
+    unlink "$dir/no";
+    ok((wait_until { $t->control != $control } 30), 'another one takes its place when it can');
+    is_deeply([ $t->pids ], [$pid], 'the instance is the same');
+    $t->server->log_ok(allow => [qr/ABL004[45]|AH00052|AH00159/]);
 };
 
 done_testing;
