@@ -45,6 +45,7 @@ says('web "/bin/sleep %{port}" ports=0-3', qr/ABL0204/);
 says('web "/bin/sleep %{port}" ports=65535-65536', qr/ABL0204/);
 says("$ok $_", qr/ABL0204: \Q$_\E: /) for 'instances=0', 'instances=3-2', 'instances=65', 'surge=-1', 'starts=0', 'failures=33', 'concurrency=x', 'memory=0', 'memory=lots', 'requests=0',
     'age=5', 'stuck=0', 'umask=9', 'umask=1777', 'nice=21', 'listen=port', 'ready-uri=health', "dir=$dir/none", 'user=nobody-of-this-name', 'group=nobody-of-this-name', 'start-timeout=0';
+says("$ok \"log=|/bin/cat\"", qr/ABL0204: log=.*expected the name of a file or of a named pipe/);
 says("$ok dir=/etc/passwd", qr/ABL0204: .*expected a folder that exists/);
 says("$ok $_", qr/ABL0200: /) for 'env:=x', 'env:1A=x', 'env:A', 'env:A-B=x';
 says("$ok $_", qr/ABL0201: .*nofile, core/) for 'limit:none=1', 'limit:nofile';

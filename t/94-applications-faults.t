@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 use Abl::Test bound => 200;
 use Abl::Team;
+use Fcntl qw(O_RDONLY O_NONBLOCK);
 use File::Temp ();
+use POSIX qw(mkfifo);
 
 needs(qw(python3));
 
@@ -68,6 +70,26 @@ END
     ok((wait_until { $t->control != $control } 30), 'another one takes its place when it can');
     is_deeply([ $t->pids ], [$pid], 'the instance is the same');
     $t->server->log_ok(allow => [qr/ABL004[45]|AH00052|AH00159/]);
+};
+
+subtest 'log= is a named pipe' => sub {
+    my $dir = File::Temp::tempdir('abl-fifo-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    mkfifo("$dir/fifo", 0666) or die "$dir/fifo: $!\n";
+    my $t = Abl::Team->start(keys => "log=$dir/fifo");
+    ok($t->await_ready(1), 'nobody reads it: it is ready all the same');
+    ok($t->server->await_log(qr/ABL0041/), 'which is said');
+    $t->server->log_ok(allow => [qr/ABL00(30|41)/]);
+    sysopen my $reader, "$dir/fifo", O_RDONLY | O_NONBLOCK or die "$dir/fifo: $!\n";
+    $t = Abl::Team->start(keys => "log=$dir/fifo instances=2");
+    ok($t->await_ready(2), 'somebody has it open');
+    $t->server->get('/say/into-a-pipe');
+    my $text = '';
+    ok((wait_until { sysread $reader, $text, 4096, length $text; $text =~ /^into-a-pipe$/m } 5), 'he reads what they say');
+    my $longest = 'x' x 1900;
+    $t->server->get("/say/$longest") for 1 .. 60;
+    kill KILL => ($t->pids)[0];
+    ok($t->await_ready(2), 'and when he is too slow nobody waits for him');
+    $t->server->log_ok(allow => [qr/ABL0035/]);
 };
 
 done_testing;

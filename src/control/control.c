@@ -217,7 +217,9 @@ static void open_log(abl_team_t *team)
     if (team->conf->log == NULL) {
         return;
     }
-    team->log_fd = open(team->conf->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    /* Not blocking: a named pipe that nobody reads, or not fast enough, must not hold all applications up. */
+    team->log_fd =
+        open(team->conf->log, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
     if (team->log_fd < 0) {
         abl_say(ABL_SAY_ERROR, errno,
                 "ABL0041: application %s: log=%s cannot be opened; what it says goes to the error log",

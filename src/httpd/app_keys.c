@@ -227,6 +227,9 @@ static const char *set_restart_file(reader_t *r, const char *value)
 
 static const char *set_log(reader_t *r, const char *value)
 {
+    if (*value == '|') {
+        return "expected the name of a file or of a named pipe; no program is started for it";
+    }
     r->app->log = ap_server_root_relative(r->p, value);
     return r->app->log == NULL || *value == '\0' ? "expected a file's name" : NULL;
 }
