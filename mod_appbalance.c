@@ -16,6 +16,7 @@
 #include "httpd/park.h"
 #include "httpd/route.h"
 #include "httpd/status.h"
+#include "httpd/supervision.h"
 #include "httpd/trailers.h"
 #include "httpd/unblock.h"
 
@@ -61,6 +62,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(abl_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(abl_lifecycle_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_monitor(abl_supervision_watch, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(abl_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_status(abl_lifecycle_child_status, NULL, NULL, APR_HOOK_MIDDLE);
 

@@ -49,7 +49,7 @@ typedef struct abl_app_conf_t {
     int nlimits;
     const char *ready_uri;    /* NULL: it is ready when it accepts */
     const char *restart_file; /* absolute */
-    const char *log;          /* file, or "|command"; NULL: the error log */
+    const char *log;          /* a file or named pipe, or "|command"; NULL: the error log */
     uint32_t concurrency;     /* requests at an instance at once; 0: no limit */
     int64_t stuck;            /* a request may take so long, µs; 0: for ever */
     abl_crowd_conf_t crowd;

@@ -480,6 +480,25 @@ static void end_children(void)
     }
 }
 
+/* By their groups first: what has written over its environment has no mark any more. Then by their marks, and
+ * again, because who forks meanwhile may have a child that was not seen. */
+void abl_control_end_instances(abl_board_t *board)
+{
+    int rounds = ORPHAN_ROUNDS;
+    int i, slot;
+
+    for (i = 0; i < ABL_APPS_MAX; i++) {
+        for (slot = 0; slot < ABL_SLOTS_OF_APP_MAX; slot++) {
+            const abl_board_slot_t *s = &abl_board_app(board, i)->slots[slot];
+            if (s->pid > 1 && s->began != 0 && abl_proc_began(s->pid) == s->began) {
+                (void)abl_proc_signal_group(s->pid, SIGKILL);
+            }
+        }
+    }
+    while (abl_proc_signal_marked(abl_board_mark(board), true, SIGKILL) > 0 && rounds-- > 0) {
+    }
+}
+
 static void take_over(office_t *office)
 {
     int i, running = 0;
@@ -497,7 +516,7 @@ static void take_over(office_t *office)
     }
 }
 
-void abl_control_run(const abl_control_t *control)
+bool abl_control_run(const abl_control_t *control)
 {
     office_t office = {.control = control, .epoll = epoll_create1(EPOLL_CLOEXEC)};
     apr_status_t rv;
@@ -508,17 +527,21 @@ void abl_control_run(const abl_control_t *control)
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (office.epoll < 0 || !take_signals(&office) || !watch_parent(&office) || !hear_nothing_old(&office)) {
         abl_say(ABL_SAY_ERROR, errno, "ABL0042: the control process cannot begin its work");
-        return;
+        if (getppid() != control->parent) { /* httpd has ended meanwhile */
+            abl_control_end_instances(control->board);
+        }
+        return false;
     }
     rv = abl_segment_join(control->segment, &office.child);
     if (rv != APR_SUCCESS) {
         abl_say(ABL_SAY_ERROR, rv, "ABL0043: the control process has no seat in the ledger");
-        return;
+        return false;
     }
     atomic_store(abl_board_control(control->board), getpid());
     take_over(&office);
     apply_conf(&office);
     live(&office);
     end_children();
-    (void)abl_proc_signal_marked(abl_board_mark(control->board), true, SIGKILL);
+    abl_control_end_instances(control->board);
+    return true;
 }

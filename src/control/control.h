@@ -20,7 +20,12 @@ typedef struct abl_control_t {
     void (*use_log)(int log); /* messages go to this descriptor from now on; closes it */
 } abl_control_t;
 
-/* All of its life. Returns when httpd ends, or no application is left; then the process ends. */
-void abl_control_run(const abl_control_t *control);
+/* Parent, when the control process has not ended as it should: kills all instances, with what they have
+ * begun. */
+void abl_control_end_instances(abl_board_t *board);
+
+/* All of its life. Returns when httpd ends, or no application is left; then the process ends. False: it could
+ * not begin. */
+bool abl_control_run(const abl_control_t *control);
 
 #endif

@@ -69,7 +69,9 @@ apr_status_t abl_log_open(abl_log_t *log, const char *to)
     if (to == NULL) {
         return APR_SUCCESS;
     }
-    fd = *to == '|' ? start_program(to + 1) : open(to, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    /* Not blocking: a named pipe that nobody reads, or not fast enough, must not hold all applications up. */
+    fd = *to == '|' ? start_program(to + 1)
+                    : open(to, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
     log->fd_plus_one = fd + 1;
     return fd < 0 ? errno : APR_SUCCESS;
 }
@@ -78,15 +80,21 @@ bool abl_log_line(abl_log_t *log, const char *line, size_t len, int64_t now)
 {
     struct iovec parts[2] = {{(void *)(uintptr_t)line, len}, {(void *)(uintptr_t) "\n", 1}};
 
-    if (log->fd_plus_one == 0 && (now < log->retry_at || abl_log_open(log, log->to) != APR_SUCCESS)) {
-        return false;
+    if (log->fd_plus_one == 0) {
+        if (now < log->retry_at) {
+            return false;
+        }
+        if (abl_log_open(log, log->to) != APR_SUCCESS) {
+            log->retry_at = now + RETRY_EVERY;
+            return false;
+        }
     }
     if (writev(log->fd_plus_one - 1, parts, 2) == (ssize_t)len + 1) {
         return true;
     }
-    if (errno == EPIPE) { /* the program has ended */
+    if (errno == EPIPE) { /* whoever read it has ended */
         abl_log_close(log);
         log->retry_at = now + RETRY_EVERY;
     }
-    return false;
+    return log->fd_plus_one != 0;
 }

@@ -21,8 +21,8 @@ apr_status_t abl_log_open(abl_log_t *log, const char *to);
 
 void abl_log_close(abl_log_t *log);
 
-/* Adds a line. It does not wait: what a program does not take at once is lost. False: it does not work, and
- * the line is not there. */
+/* Adds a line. It does not wait: what a reader does not take at once is lost. False: there is no reader, or
+ * no file. */
 bool abl_log_line(abl_log_t *log, const char *line, size_t len, int64_t now);
 
 #endif

@@ -50,10 +50,12 @@ static abl_board_slot_t *slot_of(const abl_team_t *team, int slot)
     return &team->row->slots[slot];
 }
 
+/* With the row's number: an application whose addresses have changed is there twice, until the instances of
+ * the former one have ended, and what is killed then are theirs. */
 static const char *mark_of(const abl_team_t *team, int slot, char mark[MARK_MAX])
 {
-    (void)snprintf(mark, MARK_MAX, "%s%s/%s/%d", abl_board_mark(team->board), team->row->balancer,
-                   team->row->name, slot);
+    (void)snprintf(mark, MARK_MAX, "%s%d/%s/%s/%d", abl_board_mark(team->board), team->index,
+                   team->row->balancer, team->row->name, slot);
     return mark;
 }
 

@@ -5,7 +5,6 @@
 #include "httpd/supervision.h"
 
 #include "control/control.h"
-#include "control/proc.h"
 
 #include "ap_listen.h"
 #include "http_core.h"
@@ -16,6 +15,7 @@
 #include "apr_thread_proc.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -125,25 +125,44 @@ __attribute__((noreturn)) static void be_control(pid_t parent)
 
     ap_close_listeners(); /* whoever comes after httpd must find its ports free */
     set_title();
-    abl_control_run(&control);
-    _exit(0);
+    _exit(abl_control_run(&control) ? 0 : 1);
 }
 
 /* ---- in the parent ---------------------------------------------------------------------------------- */
 
 static void watch_control(void);
 
-static bool start_control(void)
+/* With all signals blocked: one that comes before the new process takes them itself (control.c) waits, and is
+ * not lost to a handler of httpd's. */
+static pid_t fork_control(void)
 {
     pid_t parent = getpid();
-    pid_t pid = fork();
+    sigset_t all, before;
+    int error;
+    pid_t pid;
 
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid = fork();
+    error = errno;
     if (pid == 0) {
         be_control(parent);
     }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return pid;
+}
+
+/* False: abl_supervision_watch() tries again. */
+static bool start_control(void)
+{
+    pid_t pid = fork_control();
+
     if (pid < 0) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, errno, main_server,
-                     "ABL0044: the control process cannot be started: applications are not looked after");
+        ap_log_error(
+            APLOG_MARK, APLOG_CRIT, errno, main_server,
+            "ABL0044: the control process cannot be started: applications are not looked after until "
+            "it can; another try follows within seconds");
         return false;
     }
     kept->control = pid;
@@ -196,23 +215,37 @@ static bool control_lives(void)
     return true;
 }
 
-/* httpd ends: the instances first. */
-static apr_status_t stop_control(void *unused)
+/* True: it has ended by itself, and the instances before it. */
+static bool wait_for_control(void)
 {
-    int waited = 0;
+    int waited = 0, status = 0;
+    pid_t pid;
 
-    (void)unused;
-    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_EXITING || kept->control == 0) {
-        return APR_SUCCESS;
-    }
-    (void)kill(kept->control, SIGTERM);
-    while (waitpid(kept->control, NULL, WNOHANG) == 0 && waited < STOP_PATIENCE) {
+    while ((pid = waitpid(kept->control, &status, WNOHANG)) == 0 && waited < STOP_PATIENCE) {
         apr_sleep(apr_time_from_msec(LOOK_EVERY));
         waited += LOOK_EVERY;
     }
-    if (waited >= STOP_PATIENCE) {
+    if (pid == 0) {
         (void)kill(kept->control, SIGKILL);
-        (void)abl_proc_signal_marked(abl_board_mark(kept->board), true, SIGKILL);
+    }
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* httpd ends: the instances first, whatever has become of who looks after them. */
+static apr_status_t stop_control(void *unused)
+{
+    bool ended = false;
+
+    (void)unused;
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_EXITING) {
+        return APR_SUCCESS;
+    }
+    if (kept->control != 0) {
+        (void)kill(kept->control, SIGTERM);
+        ended = wait_for_control();
+    }
+    if (!ended) {
+        abl_control_end_instances(kept->board);
     }
     kept->control = 0;
     return APR_SUCCESS;
@@ -326,10 +359,21 @@ int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *s
     if (control_lives()) {
         watch_control();
         ring(s);
-    } else if (n_apps > 0 && !start_control()) {
-        return HTTP_INTERNAL_SERVER_ERROR;
+    } else if (n_apps > 0) {
+        (void)start_control(); /* without it requests wait: no reason to end httpd as a whole */
     }
     return OK;
+}
+
+int abl_supervision_watch(apr_pool_t *p, server_rec *s)
+{
+    (void)p;
+    (void)s;
+    if (kept != NULL && kept->control == 0 && n_apps > 0 &&
+        ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_RUN_MPM) {
+        (void)start_control();
+    }
+    return DECLINED;
 }
 
 /* ---- configtest ------------------------------------------------------------------------------------- */

@@ -13,6 +13,9 @@
  * HTTP_INTERNAL_SERVER_ERROR, and the log says why. */
 int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *segment);
 
+/* httpd's monitor hook, every few seconds: a control process that could not be started is tried again. */
+int abl_supervision_watch(apr_pool_t *p, server_rec *s);
+
 /* What is known to be wrong without starting anything: configtest's. Returns the number of mistakes, each of
  * which is in the log. Parent. */
 int abl_supervision_check(apr_pool_t *p, server_rec *s);

@@ -14,7 +14,7 @@ use File::Basename qw(dirname);
 use File::Temp ();
 use IO::Socket::INET;
 use Abl::Server;
-use Abl::Util qw(slurp wait_until);
+use Abl::Util qw(slurp spew wait_until);
 
 my $worker = Cwd::abs_path(dirname(__FILE__) . '/../../app') . '/worker.py';
 
@@ -81,6 +81,21 @@ sub pids { my ($self, $state) = @_; return sort { $a <=> $b } map { $_->{pid} } 
 sub await_ready {
     my ($self, $n, $seconds) = @_;
     return wait_until { my @all = $self->instances('any'); @all == $n && !grep { $_->{state} ne 'ready' } @all } $seconds || 20;
+}
+
+# Changes the configuration's text, in $_, and restarts gracefully.
+sub reconfigure {
+    my ($self, $change) = @_;
+    my $s    = $self->{server};
+    my $file = $s->dir . '/httpd.conf';
+    my $n    = () = $s->log =~ /resuming normal operations/g;
+    local $_ = slurp($file);
+    my $before = $_;
+    $change->();
+    die "the configuration has not changed\n" if $_ eq $before;
+    spew($file, $_);
+    $s->signal('USR1');
+    return wait_until { (() = $s->log =~ /resuming normal operations/g) > $n } 10;
 }
 
 sub control { my ($self) = @_; return $self->{server}->status_json->{control} }

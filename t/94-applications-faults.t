@@ -1,0 +1,95 @@
+# Applications are looked after: what may go wrong with those who look after them.
+# SPDX-License-Identifier: Apache-2.0
+use Abl::Test bound => 200;
+use Abl::Team;
+use Fcntl qw(O_RDONLY O_NONBLOCK);
+use File::Temp ();
+use POSIX qw(mkfifo);
+
+needs(qw(python3));
+
+subtest 'other ports, while the former instance has a request' => sub {
+    my $t = Abl::Team->start(ports => 4);
+    my $s = $t->server;
+    ok($t->await_ready(1), 'it is ready');
+    my ($old) = $t->pids;
+    my $c = $s->client;
+    $c->request('GET', '/sleep/1500');
+    ok((wait_until { grep { $_->{busy} } @{ $s->status_balancer->{members} } } 5), 'a request is there');
+    my $first = Abl::Team::free_ports(4);
+    ok($t->reconfigure(sub { s/ports=\d+-\d+/ports=$first-@{[$first + 3]}/ }), 'it has other ports');
+    ok($t->await_ready(1), 'a new one is ready');
+    my ($new) = $t->pids;
+    is($c->response->{status}, 200, 'the request is answered by the old one');
+    ok((wait_until { !kill 0, $old } 5), 'which ends then');
+    ok((wait_until { !grep { $_->{removed} } @{ $s->status_json->{applications} } } 5), 'and is forgotten');
+    is_deeply([ $t->pids, $t->app->{starts} ], [ $new, 1 ], 'and the new one is left alone');
+    $s->log_ok;
+};
+
+subtest 'the control process is killed while httpd ends' => sub {
+    my $t = Abl::Team->start(keys => 'instances=2 env:ABL_TEST_DIR=@DIR@', habits => 'stubborn family');
+    ok($t->await_ready(2), 'two are ready');
+    my $control = $t->control;
+    my $proc    = $t->server->{proc};
+    $t->server->{judged} = 1;
+    kill TERM => $t->server->pid;
+    ok((wait_until { my @left = $t->server->children; @left == 1 && $left[0] == $control } 10), 'only the control process is left');
+    kill KILL => $control;
+    ok((wait_until { !$proc->alive } 10), 'httpd ends');
+    is_deeply([ $t->processes ], [], 'and nothing survives it') or kill KILL => $t->processes;
+};
+
+subtest 'there can be no new process for a while' => sub {
+    my $dir = File::Temp::tempdir('abl-nofork-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    spew("$dir/nofork.c", <<"END");
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <sys/types.h>
+#include <unistd.h>
+pid_t fork(void)
+{
+    pid_t (*real)(void) = (pid_t (*)(void))dlsym(RTLD_NEXT, "fork");
+    if (access("$dir/no", F_OK) == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return real();
+}
+END
+    plan skip_all => 'no compiler' if system "cc -shared -fPIC -o $dir/nofork.so $dir/nofork.c -ldl 2>/dev/null";
+    my $t = Abl::Team->start(server => { env => { LD_PRELOAD => join ' ', "$dir/nofork.so", $ENV{ABL_PRELOAD} || () } });
+    ok($t->await_ready(1), 'it is ready');
+    my ($pid, $control) = ($t->pids, $t->control);
+    spew("$dir/no", '');
+    kill KILL => $control;
+    ok($t->server->await_log(qr/ABL0044/), 'the control process cannot be replaced');
+    is($t->server->get('/pid')->{content}, $pid, 'requests go on');
+    unlink "$dir/no";
+    ok((wait_until { $t->control != $control } 30), 'another one takes its place when it can');
+    is_deeply([ $t->pids ], [$pid], 'the instance is the same');
+    $t->server->log_ok(allow => [qr/ABL004[45]|AH00052|AH00159/]);
+};
+
+subtest 'log= is a named pipe' => sub {
+    my $dir = File::Temp::tempdir('abl-fifo-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    mkfifo("$dir/fifo", 0666) or die "$dir/fifo: $!\n";
+    my $t = Abl::Team->start(keys => "log=$dir/fifo");
+    ok($t->await_ready(1), 'nobody reads it: it is ready all the same');
+    ok($t->server->await_log(qr/ABL0041/), 'which is said');
+    $t->server->log_ok(allow => [qr/ABL00(30|41)/]);
+    sysopen my $reader, "$dir/fifo", O_RDONLY | O_NONBLOCK or die "$dir/fifo: $!\n";
+    $t = Abl::Team->start(keys => "log=$dir/fifo instances=2");
+    ok($t->await_ready(2), 'somebody has it open');
+    $t->server->get('/say/into-a-pipe');
+    my $text = '';
+    ok((wait_until { sysread $reader, $text, 4096, length $text; $text =~ /^into-a-pipe$/m } 5), 'he reads what they say');
+    my $longest = 'x' x 1900;
+    $t->server->get("/say/$longest") for 1 .. 60;
+    kill KILL => ($t->pids)[0];
+    ok($t->await_ready(2), 'and when he is too slow nobody waits for him');
+    $t->server->log_ok(allow => [qr/ABL0035/]);
+};
+
+done_testing;
