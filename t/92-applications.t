@@ -141,18 +141,6 @@ subtest 'graceful restarts' => sub {
     $s->log_ok;
 };
 
-# Rewrites the configuration's text, and restarts gracefully.
-sub reconfigure {
-    my ($t, $change) = @_;
-    my $file = $t->server->dir . '/httpd.conf';
-    local $_ = slurp($file);
-    my $n = () = $t->server->log =~ /resuming normal operations/g;
-    $change->();
-    spew($file, $_);
-    $t->server->signal('USR1');
-    return wait_until { (() = $t->server->log =~ /resuming normal operations/g) > $n } 10;
-}
-
 subtest 'the configuration changes' => sub {
     my $t = Abl::Team->start(keys => 'instances=2 env:COLOUR=blue env:ABL_TEST_DIR=@DIR@');
     my $s = $t->server;
@@ -160,26 +148,26 @@ subtest 'the configuration changes' => sub {
     my $load    = Abl::Load->start(port => $s->port, clients => 4, path => '/sleep/20');
     my @before  = $t->pids;
     my $control = $t->control;
-    ok(reconfigure($t, sub { s/instances=2/instances=3/ }), 'one more');
+    ok($t->reconfigure(sub { s/instances=2/instances=3/ }), 'one more');
     ok($t->await_ready(3), 'comes');
     my %now = map { $_ => 1 } $t->pids;
     is(scalar(grep { $now{$_} } @before), 2, 'and the others stay');
-    ok(reconfigure($t, sub { s/instances=3/instances=1/ }), 'two fewer');
+    ok($t->reconfigure(sub { s/instances=3/instances=1/ }), 'two fewer');
     ok($t->await_ready(1), 'go');
-    ok(reconfigure($t, sub { s/COLOUR=blue/COLOUR=red/ }), 'made differently');
+    ok($t->reconfigure(sub { s/COLOUR=blue/COLOUR=red/ }), 'made differently');
     ok((wait_until { $s->get('/env/COLOUR')->{content} eq 'red' } 10), 'they are replaced');
     ok($t->await_ready(1), 'each');
     my $old = $t->{first};
     $t->{first} = Abl::Team::free_ports($t->{nports});
-    ok(reconfigure($t, sub { my $ports = $t->ports; s/ports=$old-\d+/$ports/ }), 'other ports');
+    ok($t->reconfigure(sub { my $ports = $t->ports; s/ports=$old-\d+/$ports/ }), 'other ports');
     ok((wait_until { my @i = $t->instances('any'); @i == 1 && $i[0]{address} !~ /:$old/ } 10), 'are used');
     unharmed($load, 'meanwhile');
     is($t->control, $control, 'the control process is the same');
-    ok(reconfigure($t, sub { s/^( *)BalancerApp web.*$/$1BalancerMember http:\/\/127.0.0.1:1/m }), 'no application any more');
+    ok($t->reconfigure(sub { s/^( *)BalancerApp web.*$/$1BalancerMember http:\/\/127.0.0.1:1/m }), 'no application any more');
     ok((wait_until { !$t->processes } 10), 'nothing of it is left') or diag(join ' ', $t->processes);
     ok((wait_until { !kill 0, $control } 10), 'and no control process');
     my $line = $t->section(keys => 'instances=1 env:ABL_TEST_DIR=@DIR@') =~ /^( *BalancerApp.*)$/m ? $1 : die;
-    ok(reconfigure($t, sub { s/^ *BalancerMember .*$/$line/m }), 'and one again');
+    ok($t->reconfigure(sub { s/^ *BalancerMember .*$/$line/m }), 'and one again');
     is($s->get('/pid')->{status}, 200, 'which serves');
     $s->log_ok(allow => [qr/ABL0002/]);
     is_deeply([ $t->processes ], [], 'until httpd ends');

@@ -68,8 +68,12 @@ sub ports  { my ($self) = @_; return "ports=$self->{first}-" . ($self->{first} +
 sub server { return $_[0]{server} }
 sub dir    { return $_[0]{dir} }
 
-# What the status says of the application, and of those of its instances that are in this state (all: 'any').
-sub app { my ($self) = @_; my ($app) = grep { !$_->{removed} } @{ $self->{server}->status_json->{applications} }; return $app }
+# What the status says of the application, which is there soon after httpd is, and of those of its instances that are in this
+# state (all: 'any').
+sub app {
+    my ($self) = @_;
+    return wait_until { (grep { !$_->{removed} } @{ $self->{server}->status_json->{applications} })[0] } 10;
+}
 
 sub instances {
     my ($self, $state) = @_;
