@@ -118,8 +118,9 @@ for my $mpm ($ENV{ABL_MPM} || qw(event worker prefork)) {
         my $http = HTTP::Tiny->new(max_redirect => 0, timeout => 20, keep_alive => 1);
         $_->($s, $http) for \&pages, \&forms, \&redirects_and_cookies, \&static_files;
         like(slurp($s->dir . '/common.log'), qr{"GET /hello HTTP/1\.1" 200 \d+}, 'the access log of the seed');
-        # what they say, "on purpose" of /failing among it
-        $s->log_ok(allow => [ qr/ABL0030: myapp/, @taken ? 'ABL0031' : () ]);
+        # What they say, "on purpose" of /failing among it. And the seed's ports are among those that the kernel gives to clients:
+        # one may be taken at any time, and another one is used then.
+        $s->log_ok(allow => [qr/ABL0030: myapp|ABL0031: .* is in use by somebody else/]);
         is_deeply([ servers() ], [], 'no server is left');
     };
 }
