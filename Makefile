@@ -63,7 +63,7 @@ clean:
 
 # ---- check
 
-# ABL_ALL: a tool that is missing is a failure, not a reason to skip. Only one test may use fixed ports (39564, 39565).
+# ABL_ALL: a tool that is missing is a failure, not a reason to skip. Only one test may use fixed ports (39564 to 39567).
 PROVE = ABL_ALL=1 prove -It/lib -j2
 
 check:

@@ -1,35 +1,32 @@
 # The demo's application server, with nothing but Perl: one process, one request at a time, like the
 # development server of a web framework. Not for anything else.
+#   perl app.pl SOCKET      listens at this Unix socket
 # SPDX-License-Identifier: Apache-2.0
-package Demo::App;
 use strict;
 use warnings;
 use IO::Select;
+use IO::Socket::UNIX;
 use Time::HiRes qw(sleep time);
 
-my %page = (
+my $count = 0;
+my %page  = (
     '/'         => \&home,
-    '/whoami'   => sub { my ($app) = @_; return text("$app->{name}, pid $$, its request number $app->{count}\n") },
+    '/whoami'   => sub { return text("pid $$, its request number $count\n") },
+    '/pid'      => sub { return text("$$\n") },
     '/form'     => \&form,
     '/slow'     => \&slow,
-    '/redirect' => sub { my ($app, $request) = @_; return (302, [ Location => "http://$request->{host}/whoami" ], "Found\n") },
+    '/redirect' => sub { my ($request) = @_; return (302, [ Location => "http://$request->{host}/whoami" ], "Found\n") },
     '/counter'  => \&counter,
 );
 
-# Serves until the other end of `lifeline` is gone.
-sub serve {
-    my ($class, $name, $listener, $lifeline) = @_;
-    my $app    = bless { name => $name, count => 0 }, $class;
-    my $select = IO::Select->new($listener, $lifeline);
-    local $SIG{PIPE} = 'IGNORE';
-    while (1) {
-        my @ready = $select->can_read or next;
-        return if grep { $_ == $lifeline } @ready;
-        my $client = $listener->accept or next;
-        my $request = read_request($client);
-        $app->answer($client, $request) if $request;
-        close $client;
-    }
+my $path = shift or die "usage: $0 SOCKET\n";
+my $listener = IO::Socket::UNIX->new(Local => $path, Listen => 128) or die "$path: $!\n";
+$SIG{PIPE} = 'IGNORE';
+while (1) {
+    my $client  = $listener->accept or next;
+    my $request = read_request($client);
+    answer($client, $request) if $request;
+    close $client;
 }
 
 # ---- HTTP, as much as is needed
@@ -62,11 +59,11 @@ sub pairs {
 }
 
 sub answer {
-    my ($app, $client, $request) = @_;
-    $app->{count}++;
+    my ($client, $request) = @_;
+    $count++;
     my $code = $page{ $request->{path} };
-    my ($status, $fields, $body) = $code ? $code->($app, $request) : (404, [], "No such page.\n");
-    my %field = ('Content-Type' => 'text/plain; charset=utf-8', 'X-Member' => $app->{name}, @$fields);
+    my ($status, $fields, $body) = $code ? $code->($request) : (404, [], "No such page.\n");
+    my %field = ('Content-Type' => 'text/plain; charset=utf-8', 'X-Member' => $$, @$fields);
     my $out = "HTTP/1.1 $status Demo\r\nConnection: close\r\nContent-Length: " . length($body) . "\r\n";
     $out .= "$_: $field{$_}\r\n" for sort keys %field;
     $out .= "\r\n" . ($request->{method} eq 'HEAD' ? '' : $body);
@@ -79,10 +76,10 @@ sub answer {
 sub text { my ($body) = @_; return (200, [], $body) }
 
 sub html {
-    my ($app, $body) = @_;
+    my ($body) = @_;
     return (200, [ 'Content-Type' => 'text/html; charset=utf-8' ],
         "<!DOCTYPE html>\n<title>mod_appbalance demo</title>\n<link rel=\"stylesheet\" href=\"/static/demo.css\">\n"
-            . "<h1>mod_appbalance demo</h1>\n$body<p class=\"who\">answered by $app->{name}, pid $$\n");
+            . "<h1>mod_appbalance demo</h1>\n$body<p class=\"who\">answered by pid $$\n");
 }
 
 sub escaped {
@@ -92,8 +89,7 @@ sub escaped {
 }
 
 sub home {
-    my ($app) = @_;
-    return html($app, <<'END');
+    return html(<<'END');
 <ul>
 <li><a href="/whoami">Who am I?</a> Ask again and again: the servers take turns.
 <li><a href="/form">A form</a>
@@ -106,26 +102,24 @@ END
 }
 
 sub form {
-    my ($app, $request) = @_;
+    my ($request) = @_;
     my $name = pairs($request->{body}, '&')->{name};
-    return html($app, '<p>Hello, ' . escaped($name) . "!\n") if $request->{method} eq 'POST' && defined $name;
-    return html($app, "<form method=\"post\"><label>Your name <input name=\"name\"></label> <button>Send</button></form>\n");
+    return html('<p>Hello, ' . escaped($name) . "!\n") if $request->{method} eq 'POST' && defined $name;
+    return html("<form method=\"post\"><label>Your name <input name=\"name\"></label> <button>Send</button></form>\n");
 }
 
 sub slow {
-    my ($app, $request) = @_;
+    my ($request) = @_;
     my ($seconds) = ($request->{query}{seconds} || 5) =~ /\A(\d+(?:\.\d+)?)\z/;
     $seconds = 0  if !defined $seconds;
     $seconds = 30 if $seconds > 30;
     sleep $seconds;
-    return text("$app->{name} slept for $seconds s\n");
+    return text("$$ slept for $seconds s\n");
 }
 
 sub counter {
-    my ($app, $request) = @_;
+    my ($request) = @_;
     my ($visits) = (pairs($request->{field}{cookie}, ';')->{visits} || 0) =~ /\A(\d{1,9})\z/;
     $visits = ($visits || 0) + 1;
     return (200, [ 'Set-Cookie' => "visits=$visits; Path=/; HttpOnly" ], "visit $visits\n");
 }
-
-1;

@@ -1,24 +1,25 @@
 # Generates a real Catalyst application with Catalyst's own helper and gives it the pages of the tests.
-#   perl make-catalyst.pl FOLDER      creates FOLDER/Seed and prints its path
+#   perl make-catalyst.pl FOLDER [NAME]      creates FOLDER/NAME and prints its path; NAME: Seed
 # SPDX-License-Identifier: Apache-2.0
 use strict;
 use warnings;
 use Catalyst::Helper;
 use Cwd ();
 
-my $folder = shift or die "usage: $0 FOLDER\n";
+my $folder = shift or die "usage: $0 FOLDER [NAME]\n";
+my $name   = shift || 'Seed';
 chdir $folder or die "$folder: $!\n";
 {
     open my $keep, '>&', \*STDOUT or die "dup: $!\n";    # the helper lists what it creates
     open STDOUT, '>', '/dev/null' or die "/dev/null: $!\n";
-    my $helper = Catalyst::Helper->new({ '.newfiles' => 1, makefile => 0, scripts => 0, name => 'Seed' });
-    $helper->mk_app('Seed') or die "Catalyst::Helper made no application\n";
+    my $helper = Catalyst::Helper->new({ '.newfiles' => 1, makefile => 0, scripts => 0, name => $name });
+    $helper->mk_app($name) or die "Catalyst::Helper made no application\n";
     open STDOUT, '>&', $keep or die "dup: $!\n";
 }
-my $app = Cwd::abs_path('Seed');
+my $app = Cwd::abs_path($name);
 
 # as its author would before going live
-edit("$app/lib/Seed.pm", sub { s/^\s*-Debug\n//m });
+edit("$app/lib/$name.pm", sub { s/^\s*-Debug\n//m });
 controller(Pages => <<'END');
 # these pages write their answers themselves: there is no view to hand over to
 sub end :Private { }
@@ -94,10 +95,10 @@ sub edit {
 }
 
 sub controller {
-    my ($name, $actions) = @_;
-    my $path = "$app/lib/Seed/Controller/$name.pm";
+    my ($controller, $actions) = @_;
+    my $path = "$app/lib/$name/Controller/$controller.pm";
     open my $out, '>', $path or die "$path: $!\n";
-    print {$out} "package Seed::Controller::$name;\nuse Moose;\nuse Digest::SHA qw(sha1_hex);\n"
+    print {$out} "package ${name}::Controller::$controller;\nuse Moose;\nuse Digest::SHA qw(sha1_hex);\n"
         . "BEGIN { extends 'Catalyst::Controller' }\n\n$actions\n1;\n";
     close $out or die "$path: $!\n";
     return;

@@ -1,7 +1,7 @@
 # Starts the real application servers the tests run behind httpd, waits until they accept, and ends them.
 #
 #   my $app = Abl::App->psgi;              $app->url, $app->port, $app->stop
-#   Abl::App->starman(workers => 2)   ->node('server.js')   ->python   ->catalyst($folder, port => 39564)
+#   Abl::App->starman(workers => 2)   ->node('server.js')   ->python
 #
 # A port that is not given is a free one.
 # SPDX-License-Identifier: Apache-2.0
@@ -84,15 +84,6 @@ sub python {
     my ($class, %o) = @_;
     my $python = tool('python3') or die "python3 is missing\n";
     return $class->_start(python => sub { return ($python, "$apps/server.py", $_[0]) }, %o);
-}
-
-# The development server of a generated application (see make-catalyst.pl).
-sub catalyst {
-    my ($class, $folder, %o) = @_;
-    return $class->_start(
-        catalyst => sub { return ($^X, "$folder/script/seed_server.pl", '--host', '127.0.0.1', '--port', $_[0]) },
-        %o, dir => $folder,
-    );
 }
 
 1;
