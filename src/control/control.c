@@ -229,8 +229,8 @@ static void apply_line(office_t *office, const abl_app_conf_t *app)
     team->row->conf = app->crowd;
     open_log(team);
     if (known && team->row->made_like != likeness(app)) {
-        team->row->made_like = likeness(app);
         abl_team_roll(team, "its line in the configuration has changed");
+        team->row->made_like = likeness(app); /* last: who is killed before that leaves it to do again */
     }
 }
 

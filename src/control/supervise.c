@@ -246,13 +246,16 @@ static void send_signal(const abl_team_t *team, int slot, int signal, bool group
     }
 }
 
-/* The instance has ended: what it has left of its group and of its mark is killed. */
+/* The instance has ended: what it has left of its group and of its mark is killed. When nobody has looked for
+ * a while, a process of this number may be somebody else, with a group of his own. */
 static void sweep(abl_team_t *team, int slot)
 {
+    const abl_board_slot_t *s = slot_of(team, slot);
+    uint64_t began = abl_proc_began(s->pid);
     char mark[MARK_MAX];
 
-    if (slot_of(team, slot)->pid > 1) {
-        (void)abl_proc_signal_group(slot_of(team, slot)->pid, SIGKILL);
+    if (s->pid > 1 && (began == 0 || began == s->began)) {
+        (void)abl_proc_signal_group(s->pid, SIGKILL);
     }
     (void)abl_proc_signal_marked(mark_of(team, slot, mark), false, SIGKILL);
     abl_probe_end(&team->hands[slot].probe);
@@ -443,17 +446,34 @@ static bool adopt(abl_team_t *team, int slot)
     return true;
 }
 
+/* The predecessor may have been killed between a step of the state machine and what it asks for: what can be
+ * done twice is done again. */
+static void take_over(abl_team_t *team, int slot)
+{
+    abl_instance_state_t state = instance_of(team, slot)->state;
+
+    if (state != ABL_INSTANCE_READY) {
+        abl_gate_shut(team->segment, team->child, team->row->balancer, slot_of(team, slot)->address);
+    }
+    if (state == ABL_INSTANCE_NONE) {
+        if (slot_of(team, slot)->pid != 0) {
+            sweep(team, slot);
+            slot_of(team, slot)->pid = 0;
+        }
+    } else if (slot_of(team, slot)->pid == 0 || !adopt(team, slot)) {
+        ended(team, slot, -1);
+    }
+}
+
 void abl_team_take_over(abl_team_t *team)
 {
     int i;
 
     for (i = 0; i < team->row->crowd.n; i++) {
-        if (instance_of(team, i)->state == ABL_INSTANCE_NONE) {
-            continue;
-        }
-        if (slot_of(team, i)->pid == 0 || !adopt(team, i)) {
-            ended(team, i, -1);
-        }
+        take_over(team, i);
+    }
+    if (team->row->gone) {
+        abl_team_stop(team, ABL_LEAVE_REMOVED, INT64_MAX);
     }
 }
 

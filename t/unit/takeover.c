@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A control process was killed, at any moment, and its successor takes over what it has left.
+ */
+#include "base/clock.h"
+#include "control/proc.h"
+#include "control/supervise.h"
+#include "ledger/gate.h"
+#include "ledger_world.h"
+
+#include <signal.h>
+
+static ledger_world_t w;
+static abl_team_t team;
+
+static void watch_nothing(void *ctx, int fd, int number, int slot)
+{
+    (void)ctx;
+    (void)fd;
+    (void)number;
+    (void)slot;
+}
+
+/* A team with slots at these addresses, each with nobody, and all of their gates open. */
+static void team_of(const char *addresses)
+{
+    static const abl_watch_fns_t watch = {watch_nothing, watch_nothing, NULL};
+
+    make_world(&w, addresses, 1);
+    for (int i = 0; i < w.conf.nmembers; i++) {
+        w.members[i].supervised = true;
+    }
+    configure(&w);
+    sit_down(&w);
+    team = (abl_team_t){.segment = w.segment, .child = w.child, .watch = &watch, .log_fd = -1};
+    team.board = abl_board_create();
+    ck_assert_ptr_nonnull(team.board);
+    team.row = abl_board_app(team.board, 0);
+    strcpy(team.row->balancer, "test");
+    strcpy(team.row->name, "web");
+    team.row->conf.times = (abl_instance_times_t){ABL_SECOND, ABL_SECOND, ABL_SECOND};
+    team.row->crowd.n = w.conf.nmembers;
+    for (int i = 0; i < w.conf.nmembers; i++) {
+        strcpy(team.row->slots[i].address, w.members[i].address);
+        team.row->crowd.slots[i].instance.deadline = INT64_MAX;
+        ck_assert(abl_gate_open(w.segment, w.child, "test", w.members[i].address, ABL_GATE_ANY));
+    }
+}
+
+static bool is_open(int slot)
+{
+    abl_gate_view_t view;
+
+    ck_assert(abl_gate_look(w.segment, w.child, "test", w.members[slot].address, &view));
+    return view.is_open;
+}
+
+/* A process that leads a group of its own, and waits. */
+static pid_t somebody(void)
+{
+    pid_t pid = fork();
+
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        setpgid(0, 0);
+        for (;;) {
+            pause();
+        }
+    }
+    setpgid(pid, pid);
+    return pid;
+}
+
+static bool is_there(pid_t pid)
+{
+    return waitpid(pid, NULL, WNOHANG) == 0;
+}
+
+static void end(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static void has(int slot, abl_instance_state_t state, pid_t pid)
+{
+    team.row->crowd.slots[slot].instance.state = state;
+    team.row->crowd.slots[slot].instance.ready_at = state > ABL_INSTANCE_STARTING ? abl_clock_now() : 0;
+    team.row->slots[slot].pid = pid;
+    team.row->slots[slot].began = abl_proc_began(pid);
+}
+
+static abl_instance_state_t state_of(int slot)
+{
+    return team.row->crowd.slots[slot].instance.state;
+}
+
+/* The state was written, and the gate was not shut yet. */
+START_TEST(only_who_is_ready_is_open)
+{
+    static const abl_instance_state_t states[] = {ABL_INSTANCE_NONE,     ABL_INSTANCE_STARTING,
+                                                  ABL_INSTANCE_READY,    ABL_INSTANCE_DRAINING,
+                                                  ABL_INSTANCE_STOPPING, ABL_INSTANCE_KILLED};
+    pid_t pids[COUNT(states)] = {0};
+
+    team_of("abcdef");
+    for (size_t i = 0; i < COUNT(states); i++) {
+        pids[i] = states[i] != ABL_INSTANCE_NONE ? somebody() : 0;
+        has((int)i, states[i], pids[i]);
+    }
+    abl_team_take_over(&team);
+    for (size_t i = 0; i < COUNT(states); i++) {
+        ck_assert_int_eq(state_of((int)i), states[i]);
+        ck_assert_msg(is_open((int)i) == (states[i] == ABL_INSTANCE_READY), "state %d", (int)states[i]);
+        if (pids[i] != 0) {
+            ck_assert(is_there(pids[i]));
+            end(pids[i]);
+        }
+    }
+    sound(&w);
+}
+END_TEST
+
+/* A process was to be made, and its number was not written down. */
+START_TEST(one_that_nobody_knows_of)
+{
+    team_of("a");
+    has(0, ABL_INSTANCE_STARTING, 0);
+    abl_team_take_over(&team);
+    ck_assert_int_eq(state_of(0), ABL_INSTANCE_NONE);
+    ck_assert(!is_open(0));
+}
+END_TEST
+
+/* The instance had ended, and its group was not swept. */
+START_TEST(what_an_instance_has_left)
+{
+    pid_t leader = somebody();
+    pid_t left = fork();
+
+    if (left == 0) {
+        for (;;) {
+            pause();
+        }
+    }
+    ck_assert_int_eq(setpgid(left, leader), 0);
+    team_of("a");
+    has(0, ABL_INSTANCE_NONE, leader);
+    end(leader);
+    abl_team_take_over(&team);
+    ck_assert_int_eq(waitpid(left, NULL, 0), left);
+    ck_assert_int_eq(team.row->slots[0].pid, 0);
+}
+END_TEST
+
+/* Its number is another process's by now. */
+START_TEST(somebody_else)
+{
+    pid_t pid = somebody();
+
+    team_of("ab");
+    has(0, ABL_INSTANCE_READY, pid);
+    has(1, ABL_INSTANCE_NONE, pid);
+    team.row->slots[0].began--;
+    team.row->slots[1].began--;
+    abl_team_take_over(&team);
+    ck_assert_int_eq(state_of(0), ABL_INSTANCE_NONE);
+    ck_assert(!is_open(0));
+    ck_assert(abl_proc_began(pid) != 0);
+    ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
+    end(pid);
+}
+END_TEST
+
+/* It was on its way out of the configuration, and its instances were not told. */
+START_TEST(who_is_gone_goes)
+{
+    pid_t pid = somebody();
+
+    team_of("a");
+    has(0, ABL_INSTANCE_READY, pid);
+    team.row->gone = true;
+    abl_team_take_over(&team);
+    ck_assert_int_eq(state_of(0), ABL_INSTANCE_DRAINING);
+    ck_assert(!is_open(0));
+    end(pid);
+}
+END_TEST
+
+UNIT_MAIN("takeover", only_who_is_ready_is_open, one_that_nobody_knows_of, what_an_instance_has_left,
+          somebody_else, who_is_gone_goes)
