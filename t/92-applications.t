@@ -56,6 +56,24 @@ subtest 'how it is made' => sub {
     $s->log_ok;
 };
 
+subtest 'as another user' => sub {
+    plan skip_all => 'httpd is not started by root here' if $> != 0;
+    my ($uid, $gid) = (getpwnam 'nobody')[ 2, 3 ];
+    for my $place (qw(port socket fd)) {
+        my $t = Abl::Team->start(place => $place, keys => 'user=nobody umask=077 ready-uri=/pid');
+        my $r = $t->server->get('/ids');
+        is($r->{status}, 200, "$place: httpd reaches it");
+        like($r->{content}, qr/\A$uid $gid 77 0\z/, 'and it is nobody');
+        my ($pid) = $t->pids;
+        like(slurp("/proc/$pid/status"), qr/^Groups:\s*(?:$gid)?\s*$/m, 'with no group but his');
+        if ($place ne 'port') {
+            my $socket = ($t->instances)[0]{address} =~ m{\Aunix:([^|]+)} ? $1 : die;
+            is(sprintf('%o', (stat $socket)[2] & 0777), '600', 'nobody else may connect');
+        }
+        $t->server->log_ok;
+    }
+};
+
 subtest 'what it says' => sub {
     my $t = Abl::Team->start;
     my $s = $t->server;

@@ -472,9 +472,6 @@ void abl_team_take_over(abl_team_t *team)
     for (i = 0; i < team->row->crowd.n; i++) {
         take_over(team, i);
     }
-    if (team->row->gone) {
-        abl_team_stop(team, ABL_LEAVE_REMOVED, INT64_MAX);
-    }
 }
 
 /* ---- looking at what runs --------------------------------------------------------------------------- */

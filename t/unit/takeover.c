@@ -32,7 +32,7 @@ static void team_of(const char *addresses)
     }
     configure(&w);
     sit_down(&w);
-    team = (abl_team_t){.segment = w.segment, .child = w.child, .watch = &watch, .log_fd = -1};
+    team = (abl_team_t){.segment = w.segment, .child = w.child, .watch = &watch};
     team.board = abl_board_create();
     ck_assert_ptr_nonnull(team.board);
     team.row = abl_board_app(team.board, 0);
@@ -172,15 +172,17 @@ START_TEST(somebody_else)
 }
 END_TEST
 
-/* It was on its way out of the configuration, and its instances were not told. */
+/* It was on its way out of the configuration. */
 START_TEST(who_is_gone_goes)
 {
     pid_t pid = somebody();
 
     team_of("a");
     has(0, ABL_INSTANCE_READY, pid);
-    team.row->gone = true;
+    team.row->gone_at = abl_clock_now() - 2 * ABL_SECOND; /* longer ago than drain-timeout= */
     abl_team_take_over(&team);
+    ck_assert_int_eq(state_of(0), ABL_INSTANCE_READY);
+    (void)abl_team_work(&team, abl_clock_now());
     ck_assert_int_eq(state_of(0), ABL_INSTANCE_DRAINING);
     ck_assert(!is_open(0));
     end(pid);
