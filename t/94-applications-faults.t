@@ -92,4 +92,15 @@ subtest 'log= is a named pipe' => sub {
     $t->server->log_ok(allow => [qr/ABL0035/]);
 };
 
+subtest 'memory= is less than what it has when it starts' => sub {
+    my $t = Abl::Team->start(keys => 'memory=1M instances=2 failures=3 retry=1h', queue => '300ms');
+    ok((wait_until { $t->app->{failed} } 15), 'it has failed') or diag(explain($t->app));
+    like($t->app->{last_failure}{why}, qr/memory= is too small: it had \d+ MB after \d requests/, 'and the status says why');
+    my $starts = $t->app->{starts};
+    cmp_ok($starts, '<=', 5, 'it was not started again and again');
+    $t->server->get('/pid') for 1 .. 3;
+    is($t->app->{starts}, $starts, 'nor is it now');
+    $t->server->log_ok(allow => [qr/ABL00(18|33|50)/]);
+};
+
 done_testing;

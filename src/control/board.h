@@ -25,6 +25,7 @@ typedef struct abl_board_slot_t {
     uint64_t began;     /* abl_proc_began() of it */
     int64_t spawned_at; /* abl_clock_now() */
     uint64_t served;    /* requests, since it became ready */
+    bool too_small;     /* memory= is, for this one: it has been counted as a failure */
     abl_wear_t wear;
 } abl_board_slot_t;
 

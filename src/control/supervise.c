@@ -188,6 +188,7 @@ static void born(abl_team_t *team, int slot, pid_t pid, int output)
     s->began = abl_proc_began(pid);
     s->pid = pid;
     s->served = 0;
+    s->too_small = false;
     s->spawned_at = abl_clock_now();
     abl_wear_begin(&s->wear, &team->conf->wear, (uint32_t)random(), team->row->start_time);
     team->row->starts++;
@@ -503,6 +504,24 @@ static int64_t look_at_starting(abl_team_t *team, int slot, int64_t now)
     }
 }
 
+/* Its memory was used up by hardly any request: replacing it at once would go on like that for ever. */
+static void charge_memory(abl_team_t *team, int slot)
+{
+    abl_board_slot_t *s = slot_of(team, slot);
+    char why[128];
+
+    if (s->too_small) {
+        return;
+    }
+    s->too_small = true;
+    (void)snprintf(why, sizeof(why), "memory= is too small: it had %d MB after %d requests",
+                   (int)(s->wear.memory >> 20), (int)s->served);
+    note_failure(team, slot, 0, why);
+    abl_say(ABL_SAY_WARNING, 0, "ABL0050: balancer %s: application %s: instance %d (pid %ld): %s",
+            team->row->balancer, team->row->name, slot + 1, (long)s->pid, why);
+    charge(team, 0);
+}
+
 static void wear_out(abl_team_t *team, int slot, const abl_gate_view_t *view, int64_t now)
 {
     abl_board_slot_t *s = slot_of(team, slot);
@@ -519,6 +538,9 @@ static void wear_out(abl_team_t *team, int slot, const abl_gate_view_t *view, in
     if (why != ABL_LEAVE_NOT && team->row->crowd.slots[slot].worn == ABL_LEAVE_NOT) {
         team->row->crowd.slots[slot].worn = why;
     }
+    if (why == ABL_LEAVE_MEMORY && s->served < FEW_REQUESTS && s->wear.memory >= conf->memory) {
+        charge_memory(team, slot);
+    }
     most = abl_wear_most(&s->wear, conf);
     abl_gate_ration(team->segment, team->child, team->row->balancer, s->address, most);
     if (most > s->served) {
@@ -528,7 +550,7 @@ static void wear_out(abl_team_t *team, int slot, const abl_gate_view_t *view, in
         return; /* what the last ones have cost is not known yet: there may be room for more */
     }
     if (why == ABL_LEAVE_MEMORY && s->served < FEW_REQUESTS) {
-        charge(team, 0); /* it would go on like that for ever */
+        charge_memory(team, slot);
     }
     if (why != ABL_LEAVE_NOT) {
         tell(team, slot, ABL_EVENT_RETIRE, why);
