@@ -112,7 +112,7 @@ subtest 'who never stops talking' => sub {
 subtest 'instances that die' => sub {
     my $t = Abl::Team->start(keys => 'instances=4', ports => 10);
     ok($t->await_ready(4), 'four are ready');
-    my $load = Abl::Load->start(port => $t->server->port, clients => 12, path => '/sleep/20');
+    my $load = Abl::Load->start(port => $t->server->port, clients => 8, path => '/sleep/20');
     for (1 .. 5) {
         my ($victim) = $t->pids;
         kill KILL => $victim;

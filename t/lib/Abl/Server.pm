@@ -181,7 +181,7 @@ sub start {
 sub _launch {
     my ($self, %o) = @_;
     my %env = %{ $o{env} || {} };
-    $env{LD_PRELOAD} = $ENV{ABL_PRELOAD} if $ENV{ABL_PRELOAD};
+    $env{LD_PRELOAD} = join ' ', $ENV{ABL_PRELOAD}, $env{LD_PRELOAD} || () if $ENV{ABL_PRELOAD};    # a sanitizer comes first
     my $proc = $self->{proc} = Abl::Proc->start(
         cmd   => [
             $o{descriptors} ? ('sh', '-c', "ulimit -n $o{descriptors} && exec \"\$0\" \"\$@\"") : (),
