@@ -69,7 +69,12 @@ sub server { return $_[0]{server} }
 sub dir    { return $_[0]{dir} }
 
 # What the status says of the application, and of those of its instances that are in this state (all: 'any').
-sub app { my ($self) = @_; my ($app) = grep { !$_->{removed} } @{ $self->{server}->status_json->{applications} }; return $app }
+# There is none before the control process has read what it has to look after.
+sub app {
+    my ($self) = @_;
+    my ($app) = grep { !$_->{removed} } @{ $self->{server}->status_json->{applications} };
+    return $app || { instances => [] };
+}
 
 sub instances {
     my ($self, $state) = @_;
