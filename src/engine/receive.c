@@ -216,6 +216,22 @@ static abl_receive_t final_head(abl_exchange_t *x)
     return ABL_RECEIVE_AGAIN;
 }
 
+/* Many servers write an answer's head and its body apart. Whoever is killed between the two has said nothing
+ * yet that another member could not say as well: so, for a moment, such a head is kept back where the request
+ * may be sent again. Not where the length is unknown: that may be a stream whose head is awaited. */
+static bool keep_back(abl_exchange_t *x)
+{
+    if (x->body.kind != ABL_H1_BODY_LENGTH || x->body.length == 0 || unread(x) > x->head.length ||
+        x->conn->end == ABL_CONN_BUFFER || x->interims > 0 || x->sent_at == 0 || !x->request->idempotent ||
+        x->body_begun) {
+        return false;
+    }
+    if (x->head_until == 0) {
+        x->head_until = x->now + ABL_HEAD_PAUSE;
+    }
+    return x->now < x->head_until;
+}
+
 static abl_receive_t receive_head(abl_exchange_t *x)
 {
     const char *bytes = x->conn->buffer + x->conn->start;
@@ -234,7 +250,14 @@ static abl_receive_t receive_head(abl_exchange_t *x)
     if (x->head.status == 101) {
         return upgrade(x);
     }
-    return x->head.status < 200 ? interim(x) : final_head(x);
+    if (x->head.status < 200) {
+        return interim(x);
+    }
+    if (keep_back(x)) {
+        abl_h1_head_init(&x->head); /* its bytes stay in the buffer */
+        return ABL_RECEIVE_MORE;
+    }
+    return final_head(x);
 }
 
 void abl_receive_begin(abl_exchange_t *x)
@@ -245,7 +268,13 @@ void abl_receive_begin(abl_exchange_t *x)
     x->unpassed = false;
     x->interims = 0;
     x->answered = false;
+    x->head_until = 0;
     x->first_byte_at = 0;
+}
+
+void abl_receive_let_go(abl_exchange_t *x)
+{
+    x->head_until = 1; /* long ago */
 }
 
 void abl_receive_drain(abl_exchange_t *x)
@@ -259,6 +288,7 @@ void abl_receive_resume(abl_exchange_t *x)
 {
     /* A parser that has been through its bytes begins again: they are still in the buffer. */
     if (x->receive == receive_head) {
+        abl_receive_let_go(x);
         abl_h1_head_init(&x->head);
     } else if (x->receive == receive_trailers) {
         abl_h1_head_init_trailers(&x->head);
@@ -267,7 +297,8 @@ void abl_receive_resume(abl_exchange_t *x)
 
 /* ---- from the socket -------------------------------------------------------------------------------- */
 
-/* The member has closed, or the connection broke. False: before any byte of an answer. */
+/* The member has closed, or the connection broke. False: before any byte of an answer that was passed on, and
+ * with no more than its head. */
 static bool member_closed(abl_exchange_t *x, apr_status_t rv)
 {
     bool clean = rv == APR_EOF;
@@ -276,6 +307,10 @@ static bool member_closed(abl_exchange_t *x, apr_status_t rv)
         complete(x);
     } else if (x->receive != receive_head) {
         abl_transfer_finish(x, ABL_END_SHORT, "the connection broke in the middle of the answer", rv);
+    } else if (x->head_until != 0) {
+        x->why = "closed the connection between the head and the body of its answer";
+        x->why_rv = clean ? APR_SUCCESS : rv;
+        return false;
     } else if (unread(x) == 0 && x->interims == 0) {
         x->why = clean ? "closed the connection without an answer" : "the connection broke before an answer";
         x->why_rv = clean ? APR_SUCCESS : rv;

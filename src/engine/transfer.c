@@ -40,6 +40,9 @@ static void set_deadline(abl_exchange_t *x)
     } else if (x->wants_client) {
         x->deadline_kind = ABL_DEADLINE_CLIENT;
         x->wait.deadline = x->quiet_since + x->client_timeout;
+    } else if (x->head_until != 0 && !x->head_done) {
+        x->deadline_kind = ABL_DEADLINE_HEAD;
+        x->wait.deadline = x->head_until;
     } else if (x->sent_at != 0 && !x->head_done) {
         x->deadline_kind = ABL_DEADLINE_RESPONSE;
         x->wait.deadline = x->sent_at + x->timeouts->response;
@@ -65,6 +68,9 @@ static void timed_out(abl_exchange_t *x)
     case ABL_DEADLINE_TUNNEL:
         abl_transfer_finish(x, ABL_END_OK, NULL, APR_SUCCESS);
         x->keep = false;
+        break;
+    case ABL_DEADLINE_HEAD:
+        abl_receive_let_go(x);
         break;
     case ABL_DEADLINE_RESPONSE:
         abl_transfer_finish(x, ABL_END_TIMEOUT, "no answer in time", APR_TIMEUP);

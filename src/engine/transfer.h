@@ -22,6 +22,7 @@ typedef enum abl_receive_t {
 typedef enum abl_deadline_t {
     ABL_DEADLINE_GAP,
     ABL_DEADLINE_RESPONSE,
+    ABL_DEADLINE_HEAD,
     ABL_DEADLINE_HOLD,
     ABL_DEADLINE_CLIENT,
     ABL_DEADLINE_TUNNEL,
@@ -83,6 +84,7 @@ struct abl_exchange_t {
     bool can_read;         /* the socket may have something */
     bool answered;         /* the answer is complete */
     bool unpassed;         /* on_data was called after the last on_pass */
+    int64_t head_until;    /* the final head is here and is kept back until then; 0: it is not */
     bool head_done;        /* on_head or on_upgrade was called */
     int head_status;       /* of the final head */
     bool tunnel;
@@ -149,6 +151,9 @@ void abl_receive_begin(abl_exchange_t *x);
 
 /* receive.c: the event that refused what came is replaced: what it has not taken comes again. */
 void abl_receive_resume(abl_exchange_t *x);
+
+/* receive.c: the head of an answer is kept back no longer. */
+void abl_receive_let_go(abl_exchange_t *x);
 
 /* receive.c: whatever comes is no answer any more: it is read until the member closes. */
 void abl_receive_drain(abl_exchange_t *x);

@@ -10,7 +10,6 @@ my $block = join '', map { sprintf "%07x\n", $_ * 8 } 0 .. 8191;
 my %page = (
     '/'      => sub { text(200, "hello from $$\n") },
     '/hello' => sub { text(200, "hello from $$\n") },
-    '/empty' => sub { text(200, '') },
     '/form'  => sub {
         my ($req) = @_;
         my $form = $req->body_parameters;

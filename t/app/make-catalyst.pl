@@ -26,12 +26,6 @@ sub end :Private { }
 
 sub hello :Path('/hello') { my ($self, $c) = @_; $c->res->body("hello from $$\n") }
 
-sub empty :Path('/empty') {
-    my ($self, $c) = @_;
-    $c->res->content_length(0);
-    $c->res->body('');
-}
-
 sub page :Path('/page') {
     my ($self, $c, @args) = @_;
     $c->res->content_type('text/html');

@@ -377,6 +377,80 @@ START_TEST(an_idempotent_request_is_sent_again)
 }
 END_TEST
 
+#define HEAD_OF_5 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+
+/* Nobody has seen anything of an answer whose body has not begun. */
+START_TEST(also_when_a_head_has_come)
+{
+    world_t w;
+    int fd;
+
+    begin(&w, 2);
+    start(&w);
+    fd = listener_accept(&w.listeners[0]);
+    say(fd, HEAD_OF_5);
+    ck_assert(drive(&w));
+    ck_assert_str_eq(w.seen, "");
+    ck_assert(abl_exchange_wait(w.x)->deadline <= abl_clock_now() + ABL_HEAD_PAUSE);
+    close(fd);
+    until_sent(&w, drive(&w));
+    fd = listener_accept(&w.listeners[1]);
+    say(fd, HEAD_OF_5);
+    ck_assert(drive(&w));
+    say(fd, "hello");
+    ck_assert_int_eq(finish(&w), ABL_END_OK);
+    ck_assert_str_eq(w.seen, "{200}hello.");
+    ck_assert_int_eq(w.retries, 1);
+    end(&w);
+}
+END_TEST
+
+/* A body that takes its time does not hold its head up for long; what follows is an answer that ends short.
+ */
+START_TEST(a_head_waits_a_moment_for_its_body)
+{
+    world_t w;
+    int fd;
+
+    begin(&w, 2);
+    start(&w);
+    fd = listener_accept(&w.listeners[0]);
+    say(fd, HEAD_OF_5);
+    ck_assert(drive(&w));
+    ck_assert_str_eq(w.seen, "");
+    ck_assert(run(&w, ABL_READY_TIMEOUT));
+    ck_assert_str_eq(w.seen, "{200}");
+    ck_assert(abl_exchange_wait(w.x)->deadline > abl_clock_now() + ABL_HEAD_PAUSE);
+    close(fd);
+    ck_assert_int_eq(finish(&w), ABL_END_SHORT);
+    ck_assert_int_eq(w.retries, 0);
+    end(&w);
+}
+END_TEST
+
+START_TEST(no_other_head_waits)
+{
+    static const struct {
+        const char *method, *answer, *seen;
+    } cases[] = {
+        {"GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "{200}"},
+        {"GET", "HTTP/1.1 200 OK\r\n\r\n", "{200}"},
+        {"POST", HEAD_OF_5, "{200}"},
+    };
+    world_t w;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        begin(&w, 1);
+        put(&w, cases[i].method, "", true);
+        start(&w);
+        say(listener_accept(&w.listeners[0]), cases[i].answer);
+        ck_assert(drive(&w));
+        ck_assert_str_eq(w.seen, cases[i].seen);
+        end(&w);
+    }
+}
+END_TEST
+
 START_TEST(but_not_without_end)
 {
     world_t w;
@@ -664,7 +738,8 @@ UNIT_MAIN("exchange", a_request_and_its_answer, answers_in_any_pieces, a_head_th
           the_body_waits_for_100, a_member_that_reads_nothing_gets_no_more_than_fits,
           refused_means_the_next_member, the_next_address_of_the_same_member, nobody_there,
           a_connect_that_takes_too_long, a_busy_unix_socket_is_waited_for,
-          an_idempotent_request_is_sent_again, but_not_without_end, a_post_is_sent_once,
+          an_idempotent_request_is_sent_again, also_when_a_head_has_come, a_head_waits_a_moment_for_its_body,
+          no_other_head_waits, but_not_without_end, a_post_is_sent_once,
           a_body_that_is_gone_cannot_be_sent_again, a_stale_connection_is_replaced_once,
           a_post_gets_a_fresh_connection, bad_and_broken_answers, too_many_interim_answers, silences,
           the_client_leaves, what_cannot_be_written_is_refused, a_tunnel, a_tunnel_is_what_was_asked_for)
