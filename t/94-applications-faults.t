@@ -103,4 +103,24 @@ subtest 'memory= is less than what it has when it starts' => sub {
     $t->server->log_ok(allow => [qr/ABL00(18|33|50)/]);
 };
 
+subtest 'more instances, and fewer' => sub {
+    for my $place (qw(socket fd port)) {
+        my $t = Abl::Team->start(place => $place, ports => 3, keys => 'env:N=1', habits => 'start=0.2');
+        my $s = $t->server;
+        ok($t->await_ready(1), "$place: one is ready");
+        my @first = $t->pids;
+        my $last  = $t->{first} + 5;
+        my $load  = Abl::Load->start(port => $s->port, clients => 4, path => '/sleep/10');
+        ok($t->reconfigure(sub { s/env:N=1/env:N=1 instances=3/; s/(ports=\d+)-\d+/$1-$last/ }), 'there are to be three');
+        ok($t->await_ready(3), 'there are');
+        ok((grep { $_ == $first[0] } $t->pids), 'and the first one is among them');
+        ok($t->reconfigure(sub { s/ instances=3//; s/(ports=\d+)-\d+/$1-@{[$last - 3]}/ }), 'there is to be one');
+        ok($t->await_ready(1), 'there is');
+        my $seen = $load->finish;
+        is_deeply([ $seen->{broken}, [ keys %{ $seen->{answers} } ] ], [ 0, [200] ], 'no request has failed') or diag(explain($seen));
+        is(scalar @{ $s->status_json->{applications} }, 1, 'it has been one application all the time');
+        $s->log_ok;
+    }
+};
+
 done_testing;
