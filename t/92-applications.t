@@ -234,7 +234,7 @@ subtest 'a rolling restart' => sub {
 subtest 'a stranger at its port' => sub {
     my $m = Abl::Member->start(name => 'stranger');
     my $port = $m->url =~ s/.*://r;
-    my $t = Abl::Team->start(section => qq(BalancerApp other "python3 @{[Abl::Team->worker]} %{port}" ports=$port-@{[$port + 1]}));
+    my $t = Abl::Team->start(section => qq(BalancerApp other "python3 @{[Abl::Team->worker]} %{port}" ports=$port-@{[$port + 9]}));
     ok($t->server->await_log(qr/ABL0031: .*:$port is in use by somebody else/), 'is noticed');
     ok((wait_until { (grep { $_->{name} eq 'other' && grep { $_->{state} eq 'ready' } @{ $_->{instances} } } @{ $t->server->status_json->{applications} }) } 10), 'another port is taken');
     is($t->server->get('/pid')->{status}, 200, 'all requests are answered') for 1 .. 4;
