@@ -123,4 +123,22 @@ subtest 'more instances, and fewer' => sub {
     }
 };
 
+subtest 'another build of the module' => sub {
+    my $dir   = File::Temp::tempdir('abl-build-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    my $bytes = slurp(Abl::Server::module_path());
+    spew("$dir/module.so", $bytes);
+    local $ENV{ABL_MODULE} = "$dir/module.so";
+    my $t = Abl::Team->start(queue => '10s');
+    ok($t->await_ready(1), 'it is ready');
+    my ($old, $control) = ($t->pids, $t->control);
+    my $changed = ($bytes =~ s/\0(\d+\.\d+\.\d+) \d\0/\0$1 x\0/g);    # what a build calls itself
+    ok($changed, 'there is another build') or return;
+    spew("$dir/other.so", $bytes);
+    rename "$dir/other.so", "$dir/module.so" or die "rename: $!\n";
+    ok($t->reconfigure(sub { s/^KeepAliveTimeout 10$/KeepAliveTimeout 9/m }), 'httpd takes it');
+    is($t->server->get('/pid')->{status}, 200, 'requests are answered');
+    ok(!kill(0, $old) && !kill(0, $control), 'nobody of the old build is left');
+    $t->server->log_ok;
+};
+
 done_testing;
