@@ -103,4 +103,42 @@ subtest 'memory= is less than what it has when it starts' => sub {
     $t->server->log_ok(allow => [qr/ABL00(18|33|50)/]);
 };
 
+subtest 'more instances, and fewer' => sub {
+    for my $place (qw(socket fd port)) {
+        my $t = Abl::Team->start(place => $place, ports => 3, keys => 'env:N=1', habits => 'start=0.2');
+        my $s = $t->server;
+        ok($t->await_ready(1), "$place: one is ready");
+        my @first = $t->pids;
+        my $last  = $t->{first} + 5;
+        my $load  = Abl::Load->start(port => $s->port, clients => 4, path => '/sleep/10');
+        ok($t->reconfigure(sub { s/env:N=1/env:N=1 instances=3/; s/(ports=\d+)-\d+/$1-$last/ }), 'there are to be three');
+        ok($t->await_ready(3), 'there are');
+        ok((grep { $_ == $first[0] } $t->pids), 'and the first one is among them');
+        ok($t->reconfigure(sub { s/ instances=3//; s/(ports=\d+)-\d+/$1-@{[$last - 3]}/ }), 'there is to be one');
+        ok($t->await_ready(1), 'there is');
+        my $seen = $load->finish;
+        is_deeply([ $seen->{broken}, [ keys %{ $seen->{answers} } ] ], [ 0, [200] ], 'no request has failed') or diag(explain($seen));
+        is(scalar @{ $s->status_json->{applications} }, 1, 'it has been one application all the time');
+        $s->log_ok;
+    }
+};
+
+subtest 'another build of the module' => sub {
+    my $dir   = File::Temp::tempdir('abl-build-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    my $bytes = slurp(Abl::Server::module_path());
+    spew("$dir/module.so", $bytes);
+    local $ENV{ABL_MODULE} = "$dir/module.so";
+    my $t = Abl::Team->start(queue => '10s');
+    ok($t->await_ready(1), 'it is ready');
+    my ($old, $control) = ($t->pids, $t->control);
+    my $changed = ($bytes =~ s/\0(\d+\.\d+\.\d+) \d\0/\0$1 x\0/g);    # what a build calls itself
+    ok($changed, 'there is another build') or return;
+    spew("$dir/other.so", $bytes);
+    rename "$dir/other.so", "$dir/module.so" or die "rename: $!\n";
+    ok($t->reconfigure(sub { s/^KeepAliveTimeout 10$/KeepAliveTimeout 9/m }), 'httpd takes it');
+    is($t->server->get('/pid')->{status}, 200, 'requests are answered');
+    ok(!kill(0, $old) && !kill(0, $control), 'nobody of the old build is left');
+    $t->server->log_ok;
+};
+
 done_testing;

@@ -97,6 +97,7 @@ static bool is_called(const abl_board_app_t *row, const abl_app_conf_t *app)
     return strcmp(row->name, app->name) == 0 && strcmp(row->balancer, app->balancer) == 0;
 }
 
+/* There may be more of them now, or fewer. */
 static bool has_same_slots(const abl_board_app_t *row, const abl_app_conf_t *app)
 {
     int i = 0;
@@ -104,7 +105,7 @@ static bool has_same_slots(const abl_board_app_t *row, const abl_app_conf_t *app
     while (i < row->crowd.n && i < app->nslots && strcmp(row->slots[i].address, app->addresses[i]) == 0) {
         i++;
     }
-    return i == row->crowd.n && i == app->nslots;
+    return i == row->crowd.n || i == app->nslots;
 }
 
 static void set_text(char *to, size_t room, const char *text)
@@ -116,15 +117,22 @@ static void set_text(char *to, size_t room, const char *text)
     to[len] = '\0';
 }
 
-static void begin_row(abl_board_app_t *row, const abl_app_conf_t *app)
+static void add_slots(abl_board_app_t *row, const abl_app_conf_t *app)
 {
     int i;
 
-    memset(row, 0, sizeof(*row));
-    row->crowd.n = app->nslots;
-    for (i = 0; i < app->nslots; i++) {
+    for (i = row->crowd.n; i < app->nslots; i++) {
+        memset(&row->crowd.slots[i], 0, sizeof(row->crowd.slots[i]));
+        memset(&row->slots[i], 0, sizeof(row->slots[i]));
         set_text(row->slots[i].address, sizeof(row->slots[i].address), app->addresses[i]);
     }
+    row->crowd.n = i; /* last: now they count */
+}
+
+static void begin_row(abl_board_app_t *row, const abl_app_conf_t *app)
+{
+    memset(row, 0, sizeof(*row));
+    add_slots(row, app);
     row->made_like = likeness(app);
     set_text(row->balancer, sizeof(row->balancer), app->balancer);
     set_text(row->name, sizeof(row->name), app->name); /* last: now it is not free any more */
@@ -227,6 +235,8 @@ static void apply_line(office_t *office, const abl_app_conf_t *app)
     }
     team->conf = app;
     team->row->conf = app->crowd;
+    add_slots(team->row, app);
+    abl_team_use(team, app->nslots);
     open_log(team);
     if (known && team->row->made_like != likeness(app)) {
         abl_team_roll(team, "its line in the configuration has changed");

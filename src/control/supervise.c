@@ -750,6 +750,22 @@ void abl_team_roll(abl_team_t *team, const char *why)
     abl_crowd_roll(&team->row->crowd);
 }
 
+void abl_team_use(abl_team_t *team, int n)
+{
+    int i;
+
+    for (i = 0; i < team->row->crowd.n; i++) {
+        int64_t *blocked = &team->row->crowd.slots[i].blocked_until;
+        if (i >= n) {
+            *blocked = INT64_MAX;
+            tell(team, i, ABL_EVENT_RETIRE, ABL_LEAVE_REMOVED);
+            team->hands[i].look_at = 0;
+        } else if (*blocked == INT64_MAX) {
+            *blocked = 0;
+        }
+    }
+}
+
 void abl_team_stop(abl_team_t *team, int64_t patience)
 {
     abl_instance_times_t *times = &team->row->conf.times;

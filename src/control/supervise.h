@@ -62,6 +62,9 @@ void abl_team_on_pidfd(abl_team_t *team, int slot);
 /* Everything new is made like the configuration of now; what runs is replaced, one by one. */
 void abl_team_roll(abl_team_t *team, const char *why);
 
+/* From now on only the first `n` slots are used: who is in another one leaves it. */
+void abl_team_use(abl_team_t *team, int n);
+
 /* httpd ends: all its instances do, within `patience` µs. */
 void abl_team_stop(abl_team_t *team, int64_t patience);
 

@@ -30,8 +30,8 @@
 /* What the parent keeps over restarts, which unload the module's code and data. */
 typedef struct kept_t {
     abl_board_t *board;
-    pid_t control; /* 0: there is none */
-    char made_by[64];
+    pid_t control;    /* 0: there is none */
+    char made_by[64]; /* another build may draw the board differently, and uses another segment */
 } kept_t;
 
 #define MADE_BY ABL_VERSION " " ABL_LEDGER_LAYOUT
@@ -309,12 +309,32 @@ static int make_folders(apr_pool_t *p, server_rec *s, const abl_app_conf_t *apps
     return OK;
 }
 
+/* The control process of another build cannot read what this one writes, and works on the ledger of before.
+ */
+static void leave_old_board(server_rec *s)
+{
+    if (kept->board == NULL || strcmp(kept->made_by, MADE_BY) == 0) {
+        return;
+    }
+    ap_log_error(
+        APLOG_MARK, APLOG_NOTICE, 0, s,
+        "ABL0051: the module was replaced by another version: all instances of applications are ended, "
+        "and begin anew");
+    if (kept->control != 0) {
+        (void)kill(kept->control, SIGTERM);
+        (void)wait_for_control();
+    }
+    kept->control = 0;
+    kept->board = NULL;
+}
+
 static bool get_board(server_rec *s)
 {
     kept = ap_retained_data_get("mod_appbalance.supervision");
     if (kept == NULL) {
         kept = ap_retained_data_create("mod_appbalance.supervision", sizeof(*kept));
     }
+    leave_old_board(s);
     if (kept->board == NULL) {
         kept->board = abl_board_create();
         apr_cpystrn(kept->made_by, MADE_BY, sizeof(kept->made_by));
