@@ -5,6 +5,7 @@ use Abl::Team;
 use Fcntl qw(O_RDONLY O_NONBLOCK);
 use File::Temp ();
 use POSIX qw(mkfifo);
+use Time::HiRes ();
 
 needs(qw(python3));
 
@@ -139,6 +140,20 @@ subtest 'another build of the module' => sub {
     is($t->server->get('/pid')->{status}, 200, 'requests are answered');
     ok(!kill(0, $old) && !kill(0, $control), 'nobody of the old build is left');
     $t->server->log_ok;
+};
+
+subtest 'a slow client is no stuck instance' => sub {
+    my $t = Abl::Team->start(keys => 'stuck=300ms', section => 'BalancerBuffer response=64K file=0');
+    my $s = $t->server;
+    ok($t->await_ready(1), 'it is ready');
+    my @before = $t->pids;
+    my $c      = $s->client(timeout => 20, buffer => 4096);
+    $c->request('GET', '/big/30');
+    my $since = Time::HiRes::time;
+    ok((wait_until { Time::HiRes::time > $since + 0.6 && $s->status_balancer->{members}[0] } 5), 'a client does not read for longer than stuck=');
+    is(length $c->response->{body}, 30 << 20, 'and gets all of the answer then');
+    is_deeply([ $t->pids ], \@before, 'the instance goes on');
+    $s->log_ok;
 };
 
 done_testing;

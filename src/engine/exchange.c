@@ -120,6 +120,7 @@ static bool got_member(abl_exchange_t *x)
     x->taken_at = x->now;
     x->stuck_at = x->balancer->members[x->member].stuck != 0 ? x->now + x->balancer->members[x->member].stuck
                                                              : INT64_MAX;
+    x->client_was_slow = false;
     x->first_byte_at = 0;
     x->address = 0;
     x->connect_until = 0;

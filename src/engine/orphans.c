@@ -238,6 +238,9 @@ static orphan_t *copy_of(const abl_exchange_t *x)
     orphan->x.events = &events;
     orphan->x.ctx = orphan;
     orphan->x.pool = NULL;
+    if (x->client_was_slow && x->stuck_at != INT64_MAX) { /* its own time begins now */
+        orphan->x.stuck_at = abl_clock_now() + x->balancer->members[x->member].stuck;
+    }
     return orphan;
 }
 

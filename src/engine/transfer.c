@@ -19,9 +19,21 @@ void abl_transfer_begin(abl_exchange_t *x)
 
 /* ---- deadlines -------------------------------------------------------------------------------------- */
 
+/* What the client takes of its time is not the member's fault: after that the clock of stuck= begins anew. */
+static void watch_member(abl_exchange_t *x)
+{
+    bool client_is_slow = x->wants_client || !abl_receive_may(x);
+
+    if (x->client_was_slow && !client_is_slow && x->stuck_at != INT64_MAX) {
+        x->stuck_at = abl_clock_now() + x->balancer->members[x->member].stuck;
+    }
+    x->client_was_slow = client_is_slow;
+}
+
 /* Which silence is being waited out, and until when. */
 static void set_deadline(abl_exchange_t *x)
 {
+    watch_member(x);
     if (x->moved) {
         x->moved = false;
         x->quiet_since = abl_clock_now();

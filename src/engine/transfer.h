@@ -59,6 +59,7 @@ struct abl_exchange_t {
     int last_member;       /* the last one a lease was held of; -1: none yet */
     int64_t taken_at;      /* when it was taken */
     int64_t stuck_at;      /* when the member is accused of being stuck with it; INT64_MAX: never */
+    bool client_was_slow;  /* the member had to wait for the client when it was last looked at */
     int64_t connect_until; /* of this address; 0: not begun */
     int address;           /* which of its addresses */
     int resends;           /* attempts that followed one which may have reached a member */

@@ -14,7 +14,7 @@
         pidfile=F    adds its pid to F when it begins
         broken=F     ends at once with status 3 while F exists
 
-    GET /pid  /sleep/MS  /leak/MB  /exit/N  /hang  /say/WORDS  /env/NAME  /cwd  /ids  /status/N
+    GET /pid  /sleep/MS  /leak/MB  /exit/N  /hang  /big/MB  /say/WORDS  /env/NAME  /cwd  /ids  /status/N
 """
 # SPDX-License-Identifier: Apache-2.0
 import os
@@ -65,6 +65,8 @@ def answer(path):
         time.sleep(1000)
     elif what == 'say':
         print(value, flush=True)
+    elif what == 'big':
+        return 200, 'x' * (int(value) << 20)
     elif what == 'env':
         return 200, os.environ.get(value, '(none)')
     elif what == 'cwd':

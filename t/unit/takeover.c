@@ -63,6 +63,7 @@ static pid_t somebody(void)
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
         setpgid(0, 0);
+        alarm(60); /* also when the test fails */
         for (;;) {
             pause();
         }
@@ -139,6 +140,7 @@ START_TEST(what_an_instance_has_left)
     pid_t left = fork();
 
     if (left == 0) {
+        alarm(60);
         for (;;) {
             pause();
         }
