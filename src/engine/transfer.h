@@ -55,14 +55,14 @@ struct abl_exchange_t {
 
     /* the attempt */
     int member;            /* the one that is tried; -1: none */
-    bool leased;           /* its lease is held */
     int last_member;       /* the last one a lease was held of; -1: none yet */
     int64_t taken_at;      /* when it was taken */
     int64_t stuck_at;      /* when the member is accused of being stuck with it; INT64_MAX: never */
-    bool client_was_slow;  /* the member had to wait for the client when it was last looked at */
     int64_t connect_until; /* of this address; 0: not begun */
     int address;           /* which of its addresses */
     int resends;           /* attempts that followed one which may have reached a member */
+    bool leased;           /* its lease is held */
+    bool client_was_slow;  /* the member had to wait for the client when it was last looked at */
     bool fresh_only;       /* no kept connection this time */
     bool sent_ever;        /* some member may have seen some of the request */
     bool body_begun;       /* read_body was called: the request cannot be repeated */
@@ -82,10 +82,10 @@ struct abl_exchange_t {
     /* receiving */
     abl_receive_t (*receive)(abl_exchange_t *x);
     int64_t first_byte_at; /* of the answer on this connection; 0: not yet */
+    int64_t head_until;    /* the final head is here and is kept back until then; 0: it is not */
     bool can_read;         /* the socket may have something */
     bool answered;         /* the answer is complete */
     bool unpassed;         /* on_data was called after the last on_pass */
-    int64_t head_until;    /* the final head is here and is kept back until then; 0: it is not */
     bool head_done;        /* on_head or on_upgrade was called */
     int head_status;       /* of the final head */
     bool tunnel;
