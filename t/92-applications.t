@@ -315,6 +315,28 @@ subtest 'a stranger at its port' => sub {
     $t->server->log_ok(allow => [qr/ABL0031/]);
 };
 
+# While nobody looks after it, whoever finds that an instance is gone keeps the others away from its port.
+subtest 'a stranger comes while nobody looks' => sub {
+    my $t = Abl::Team->start(keys => 'instances=2');
+    my $s = $t->server;
+    ok($t->await_ready(2), 'two are ready');
+    my ($gone) = $t->instances;
+    my $port = $gone->{address} =~ s/.*://r;
+    kill STOP => $t->control;
+    kill KILL => $gone->{pid};
+    ok((wait_until { !Abl::Util::accepts($port) } 5), 'one is killed');
+    is($s->get('/pid')->{status}, 200, 'requests are answered') for 1 .. 4;
+    my $stranger = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 5, Blocking => 0, ReuseAddr => 1) or die "port $port: $!\n";
+    is($s->get('/pid')->{status}, 200, 'and go on to be') for 1 .. 8;
+    ok(!$stranger->accept, 'none goes to the stranger who has taken its port');
+    kill CONT => $t->control;
+    ok((wait_until { my @now = $t->pids; @now == 2 && !grep { $_ == $gone->{pid} } @now } 10), 'then it is replaced, elsewhere');
+    is($s->get('/pid')->{status}, 200, 'and all is well') for 1 .. 4;
+    my $asked = $stranger->accept;    # to see whether somebody is there, before it is seen who
+    is($asked ? sysread($asked, my $text, 1000) : 0, 0, 'without a word to the stranger');
+    $s->log_ok(allow => [qr/ABL0035|ABL0031/]);
+};
+
 subtest 'who does not want to end' => sub {
     my $t = Abl::Team->start(habits => 'stubborn family', keys => 'instances=2 env:ABL_TEST_DIR=@DIR@');
     ok($t->await_ready(2), 'two are ready');

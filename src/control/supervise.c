@@ -580,6 +580,25 @@ static int64_t look_at_gone(abl_team_t *team, int slot, int64_t now)
     return earlier(until, now + READY_EVERY);
 }
 
+/* A child has found nobody at its address. */
+static int64_t look_at_suspect(abl_team_t *team, int slot, int64_t now)
+{
+    abl_probe_t *probe = &team->hands[slot].probe;
+
+    switch (abl_probe_look(probe, team->conf, slot, slot_of(team, slot)->pid, now)) {
+    case ABL_PROBE_READY:
+        abl_probe_end(probe);
+        abl_gate_clear(team->segment, team->child, team->row->balancer, slot_of(team, slot)->address);
+        return now + READY_EVERY;
+    case ABL_PROBE_STRANGER:
+        avoid(team, slot, now);
+        tell(team, slot, ABL_EVENT_STOP, ABL_LEAVE_SPARE);
+        return now;
+    default:
+        return now + PROBE_EVERY;
+    }
+}
+
 static int64_t look_at_ready(abl_team_t *team, int slot, int64_t now)
 {
     const abl_board_slot_t *s = slot_of(team, slot);
@@ -592,6 +611,9 @@ static int64_t look_at_ready(abl_team_t *team, int slot, int64_t now)
     }
     if (team->conf == NULL) {
         return look_at_gone(team, slot, now);
+    }
+    if (view.suspected) {
+        return look_at_suspect(team, slot, now);
     }
     if (!view.is_open) { /* the configuration has begun to look after this address: it has to be told */
         open_gate(team, slot);

@@ -15,7 +15,9 @@
 #include "engine/exchange.h"
 #include "engine/orphans.h"
 #include "engine/transfer.h"
+#include "ledger/gate.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -70,6 +72,9 @@ static void connect_failed(abl_exchange_t *x, apr_status_t rv)
         x->connect_until = 0;
         x->step = step_open;
         return;
+    }
+    if (x->balancer->members[x->member].supervised && (rv == ECONNREFUSED || rv == ENOENT)) {
+        abl_gate_suspect(x->balancer->ledger, x->member);
     }
     x->last_failure = x->sent_ever ? ABL_END_BROKEN : ABL_END_NO_MEMBER;
     try_next(x, "cannot connect", rv);

@@ -67,6 +67,7 @@ bool abl_gate_open(abl_segment_t *segment, const abl_child_t *child, const char 
     if (row != 0) {
         forget_tries(segment, row);
         segment->rows[row].accused = 0;
+        segment->rows[row].suspected = 0;
         segment->rows[row].opened = segment->rows[row].requests;
         set_most(&segment->rows[row], most);
         segment->rows[row].shut = 0;
@@ -74,6 +75,14 @@ bool abl_gate_open(abl_segment_t *segment, const abl_child_t *child, const char 
     }
     abl_leave(segment);
     return row != 0;
+}
+
+static void shut(abl_segment_t *segment, const abl_child_t *child, uint32_t row)
+{
+    if (!segment->rows[row].shut) {
+        segment->rows[row].shut = 1;
+        abl_grant_balancer(segment, child, segment->rows[row].balancer);
+    }
 }
 
 void abl_gate_shut(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
@@ -85,8 +94,25 @@ void abl_gate_shut(abl_segment_t *segment, const abl_child_t *child, const char 
         return;
     }
     row = find(segment, balancer, address);
-    if (row != 0 && !segment->rows[row].shut) {
-        segment->rows[row].shut = 1;
+    if (row != 0) {
+        segment->rows[row].suspected = 0;
+        shut(segment, child, row);
+    }
+    abl_leave(segment);
+}
+
+void abl_gate_clear(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
+                    const char *address)
+{
+    uint32_t row;
+
+    if (!abl_enter(segment, child)) {
+        return;
+    }
+    row = find(segment, balancer, address);
+    if (row != 0 && segment->rows[row].suspected) {
+        segment->rows[row].suspected = 0;
+        segment->rows[row].shut = 0;
         abl_grant_balancer(segment, child, segment->rows[row].balancer);
     }
     abl_leave(segment);
@@ -121,7 +147,7 @@ bool abl_gate_look(abl_segment_t *segment, const abl_child_t *child, const char 
     row = find(segment, balancer, address);
     if (row != 0) {
         const abl_row_t *r = &segment->rows[row];
-        *view = (abl_gate_view_t){!r->shut, r->accused, r->c.busy, r->requests - r->opened};
+        *view = (abl_gate_view_t){!r->shut, r->suspected, r->accused, r->c.busy, r->requests - r->opened};
     }
     abl_leave(segment);
     return row != 0;
@@ -141,6 +167,21 @@ int64_t abl_gate_head_age(abl_segment_t *segment, const abl_child_t *child, cons
     }
     abl_leave(segment);
     return age;
+}
+
+void abl_gate_suspect(abl_ledger_t *ledger, int member)
+{
+    uint32_t row = ledger->row_of[member];
+
+    if (row == 0 || !abl_enter(ledger->segment, ledger->child)) {
+        return;
+    }
+    if (ledger->segment->rows[row].supervised && !ledger->segment->rows[row].shut) {
+        ledger->segment->rows[row].suspected = 1;
+        abl_in_order();
+        shut(ledger->segment, ledger->child, row);
+    }
+    abl_leave(ledger->segment);
 }
 
 void abl_gate_accuse(abl_ledger_t *ledger, int member)

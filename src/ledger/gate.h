@@ -27,8 +27,13 @@ void abl_gate_ration(abl_segment_t *segment, const abl_child_t *child, const cha
 
 #define ABL_GATE_ANY UINT64_MAX /* any number of them */
 
+/* A suspicion (abl_gate_suspect) was wrong: it is open again, and what it has had counts on. */
+void abl_gate_clear(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
+                    const char *address);
+
 typedef struct abl_gate_view_t {
     bool is_open;
+    bool suspected;        /* that is why it is not open */
     bool accused;          /* abl_gate_accuse(), since it was opened */
     apr_uint32_t busy;     /* requests there now */
     apr_uint64_t requests; /* since it was opened */
@@ -40,6 +45,10 @@ bool abl_gate_look(abl_segment_t *segment, const abl_child_t *child, const char 
 
 /* Age of the request that waits longest in this balancer, µs; 0: nobody waits. */
 int64_t abl_gate_head_age(abl_segment_t *segment, const abl_child_t *child, const char *balancer);
+
+/* Nobody is at this member's address: it is shut until whoever looks after it has had a look. So no request
+ * goes to a stranger who comes there meanwhile. Child; any thread. */
+void abl_gate_suspect(abl_ledger_t *ledger, int member);
 
 /* A request has been at this member for longer than it may be. Child; any thread. */
 void abl_gate_accuse(abl_ledger_t *ledger, int member);

@@ -49,6 +49,7 @@ typedef struct abl_row_t {
     uint8_t set;                  /* truth */
     uint8_t supervised;           /* truth; of an application that is looked after (gate.h), */
     uint8_t shut;                 /* truth; and there is nobody at its address now */
+    uint8_t suspected;            /* truth; shut by a child, which has found nobody there */
     uint8_t accused;              /* truth; a request has been there for too long */
     uint32_t ceiling;  /* while more than `limit` are busy because the limit was lowered: how many at most */
     abl_list_t queue;  /* tickets that wait for this member only */

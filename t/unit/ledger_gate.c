@@ -200,6 +200,37 @@ START_TEST(the_first_in_the_queue)
 }
 END_TEST
 
+START_TEST(suspected)
+{
+    abl_ticket_t *ticket;
+
+    world_of("ab", 0, "a");
+    abl_gate_suspect(w.ledger, 1); /* nobody looks after that one */
+    abl_gate_suspect(w.ledger, 0); /* nor is this one open */
+    ck_assert(!look("a").suspected);
+    open_gate("a", 3);
+    w.members[1].status = ABL_STATUS_DISABLED;
+    configure(&w);
+    abl_segment_renew(w.child);
+    w.ledger = abl_ledger_join(w.ledger, w.child);
+    ck_assert_int_eq(take(w.ledger), 0);
+    ck_assert_int_eq(take(w.ledger), 0);
+    abl_gate_suspect(w.ledger, 0);
+    ck_assert(look("a").suspected && !look("a").is_open);
+    ticket = queue(w.ledger);
+    sound(&w);
+    abl_gate_clear(w.segment, w.child, "test", "a");
+    ck_assert_int_eq(collect(w.ledger, &ticket), 0);
+    ck_assert_uint_eq(look("a").requests, 3); /* what it has had counts on */
+    ticket = queue(w.ledger);
+    ck_assert(still_waits(w.ledger, &ticket));
+    shut_gate("a");
+    abl_gate_clear(w.segment, w.child, "test", "a"); /* that was no suspicion */
+    ck_assert(!look("a").is_open);
+    sound(&w);
+}
+END_TEST
+
 START_TEST(accused)
 {
     world_of("ab", 1, "a");
@@ -218,4 +249,4 @@ END_TEST
 UNIT_MAIN("ledger_gate", nobody_is_there_at_first, others_are_used_meanwhile,
           a_backup_serves_while_all_are_shut, rations, a_new_one_has_not_been_tried,
           who_waits_for_one_that_goes_waits_for_all, what_the_configuration_says, what_is_gone_is_not_kept,
-          the_first_in_the_queue, accused)
+          the_first_in_the_queue, suspected, accused)
