@@ -120,9 +120,14 @@ START_TEST(a_session_of_its_own)
 }
 END_TEST
 
+/* Signals 32 and 33 belong to the C library: whatever posix_spawn() begins, such as what make runs, ignores
+ * them, and sigaction() does not let anybody change that. */
+#define LIBCS_OWN 0x180000000ULL
+
 START_TEST(all_signals_are_as_at_birth)
 {
     static const char *const argv[] = {"sed", "-n", "/^Sig[BIC]/p", "/proc/self/status", NULL};
+    unsigned long long blocked, ignored, caught;
     sigset_t some, after;
     child_t child;
 
@@ -135,8 +140,9 @@ START_TEST(all_signals_are_as_at_birth)
     sigaddset(&some, SIGUSR2);
     sigprocmask(SIG_SETMASK, &some, NULL);
     child = child_start(&app, argv, -1);
-    ck_assert_str_eq(child_said(&child), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"
-                                         "SigCgt:\t0000000000000000\n");
+    ck_assert_int_eq(
+        sscanf(child_said(&child), "SigBlk: %llx SigIgn: %llx SigCgt: %llx", &blocked, &ignored, &caught), 3);
+    ck_assert_uint_eq(blocked | (ignored & ~LIBCS_OWN) | caught, 0);
     sigprocmask(SIG_SETMASK, NULL, &after); /* and here they are as they were */
     ck_assert(sigismember(&after, SIGTERM) && sigismember(&after, SIGUSR2) && !sigismember(&after, SIGHUP));
     child_app_end(&app);
