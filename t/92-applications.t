@@ -94,8 +94,8 @@ subtest 'what it says, to a program' => sub {
     chmod 0666, $file;
     $t->server->get('/say/to-a-program');
     ok((wait_until { slurp($file) =~ /^to-a-program$/m } 5), 'is read by it');
-    my ($cat) = grep { (eval { slurp("/proc/$_/cmdline") } // '') =~ /\Acat\0/ } map { m{/proc/(\d+)/} ? $1 : () } glob '/proc/[0-9]*/stat';
-    kill KILL => $cat if $cat;
+    my ($cat) = map { m{/proc/(\d+)/} } grep { (readlink || '') eq $file } glob '/proc/[0-9]*/fd/1';
+    kill KILL => $cat;
     ok((wait_until { $t->server->get('/say/once-more'); slurp($file) =~ /^once-more$/m } 10), 'and by another one, when it has died');
     $t->server->log_ok(allow => [qr/ABL0030/]);
 };
