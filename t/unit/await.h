@@ -27,10 +27,13 @@ static inline bool await_that(bool (*is_so)(void *), void *ctx, int ms)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
 
-    while (!is_so(ctx) && ms-- > 0) {
+    while (!is_so(ctx)) { /* once it was, it may cease to be */
+        if (ms-- <= 0) {
+            return false;
+        }
         nanosleep(&pause, NULL);
     }
-    return is_so(ctx);
+    return true;
 }
 
 #endif
