@@ -26,6 +26,7 @@ typedef struct abl_board_slot_t {
     int64_t spawned_at; /* abl_clock_now() */
     uint64_t served;    /* requests, since it became ready */
     bool too_small;     /* memory= is, for this one: it has been counted as a failure */
+    int blocked_by;     /* why nothing could be started there, an errno; see abl_slot_t.blocked_until */
     abl_wear_t wear;
 } abl_board_slot_t;
 
@@ -34,7 +35,6 @@ typedef struct abl_board_death_t {
     int64_t at; /* abl_clock_now(); 0: there was none */
     pid_t pid;
     int slot;
-    int status;    /* waitpid()'s; below 0: not known, because somebody else was its parent */
     char why[256]; /* "not ready within …", "exit status 3", … */
     char lines[ABL_LAST_LINES]
               [ABL_LAST_LINE_MAX + 1]; /* what it said last, the oldest first; empty: no more */
@@ -44,8 +44,8 @@ typedef struct abl_board_app_t {
     char balancer[ABL_NAME_MAX + 1];
     char name[ABL_NAME_MAX + 1]; /* empty: the row is free */
     int64_t gone_at;             /* since then it is not in the configuration any more; 0: it is */
-    uint64_t made_like;          /* hash of what its instances are made by */
-    abl_crowd_conf_t conf;       /* a copy, for when it is gone */
+    uint64_t fingerprint;        /* of what its instances are made by */
+    abl_crowd_conf_t conf;       /* the configuration's, and still there when that is gone */
     abl_crowd_t crowd;
     abl_board_slot_t slots[ABL_SLOTS_OF_APP_MAX];
     int64_t start_time; /* how long the last one took to become ready, µs */

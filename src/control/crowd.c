@@ -236,7 +236,6 @@ void abl_crowd_roll(abl_crowd_t *crowd)
 {
     int i;
 
-    crowd->round++;
     crowd->not_before = 0; /* somebody has just changed something: it may work now */
     for (i = 0; i < crowd->n; i++) {
         abl_instance_state_t state = crowd->slots[i].instance.state;

@@ -30,11 +30,10 @@ typedef struct abl_crowd_conf_t {
 typedef struct abl_slot_t {
     abl_instance_t instance;
     abl_leave_t worn;      /* why it should be replaced; ABL_LEAVE_NOT: it should not */
-    uint32_t round;        /* the rolling restart that it belongs to */
     int64_t blocked_until; /* somebody else has its address; 0: nobody */
 } abl_slot_t;
 
-/* All zero but for `n`, which is written once: nothing runs. */
+/* All zero but for `n`, the slots that there are (they become more, never fewer): nothing runs. */
 typedef struct abl_crowd_t {
     int n;
     abl_slot_t slots[ABL_SLOTS_OF_APP_MAX];
@@ -44,9 +43,8 @@ typedef struct abl_crowd_t {
     int in_a_row;                        /* failures since an instance was good */
     int64_t failed_at[ABL_FAILURES_MAX]; /* the last ones, in a ring */
     unsigned nfailed;
-    bool failed;    /* see `failures` */
-    uint32_t round; /* of rolling restarts */
-    bool stops;     /* nothing is started any more */
+    bool failed; /* see `failures` */
+    bool stops;  /* nothing is started any more */
 } abl_crowd_t;
 
 typedef enum abl_move_t {

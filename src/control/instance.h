@@ -31,6 +31,7 @@ typedef enum abl_instance_state_t {
 } abl_instance_state_t;
 
 typedef enum abl_instance_event_t {
+    ABL_EVENT_NONE = 0,
     ABL_EVENT_START,     /* one is wanted here */
     ABL_EVENT_NOT_BEGUN, /* the process could not be made */
     ABL_EVENT_READY,     /* it accepts connections, and answers as it should */
@@ -58,12 +59,13 @@ typedef enum abl_leave_t {
     ABL_LEAVE_MEMORY,
     ABL_LEAVE_REQUESTS,
     ABL_LEAVE_AGE,
-    ABL_LEAVE_ROLL,    /* a rolling restart */
-    ABL_LEAVE_SPARE,   /* there are more than are needed */
-    ABL_LEAVE_SLOW,    /* it did not become ready in time */
-    ABL_LEAVE_STUCK,   /* with a request */
-    ABL_LEAVE_REMOVED, /* out of the configuration */
-    ABL_LEAVE_STOP     /* httpd ends */
+    ABL_LEAVE_ROLL,     /* a rolling restart */
+    ABL_LEAVE_SPARE,    /* there are more than are needed */
+    ABL_LEAVE_SLOW,     /* it did not become ready in time */
+    ABL_LEAVE_STUCK,    /* with a request */
+    ABL_LEAVE_STRANGER, /* somebody else listens at its address */
+    ABL_LEAVE_REMOVED,  /* out of the configuration */
+    ABL_LEAVE_STOP      /* httpd ends */
 } abl_leave_t;
 
 /* Patience, µs. */

@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -31,7 +33,7 @@ __attribute__((noreturn)) static void be_program(const char *command, int input)
 
 /* The program ends when it meets the end of its input. Its end is noticed when it is written to; its parent
  * reaps it with all others. */
-static int start_program(const char *command)
+static int start_program(const char *command, int *ended)
 {
     int fds[2];
     pid_t pid;
@@ -48,6 +50,7 @@ static int start_program(const char *command)
         close(fds[1]);
         return -1;
     }
+    *ended = (int)syscall(SYS_pidfd_open, pid, 0) + 1;
     return fds[1];
 }
 
@@ -59,18 +62,39 @@ void abl_log_close(abl_log_t *log)
     }
 }
 
+/* Nobody waits for an earlier program any more. */
+static void forget_program(abl_log_t *log)
+{
+    if (log->ended != 0) {
+        close(log->ended - 1);
+        log->ended = 0;
+    }
+}
+
+void abl_log_await(abl_log_t *log, int64_t until)
+{
+    struct pollfd pfd = {.fd = log->ended - 1, .events = POLLIN};
+    int64_t left = until - abl_clock_now();
+
+    if (log->ended != 0 && left > 0) {
+        (void)poll(&pfd, 1, (int)(left / ABL_MS));
+    }
+    forget_program(log);
+}
+
 apr_status_t abl_log_open(abl_log_t *log, const char *to)
 {
     int fd;
 
     abl_log_close(log);
+    forget_program(log);
     log->to = to;
     log->retry_at = 0;
     if (to == NULL) {
         return APR_SUCCESS;
     }
     /* Not blocking: a named pipe that nobody reads, or not fast enough, must not hold all applications up. */
-    fd = *to == '|' ? start_program(to + 1)
+    fd = *to == '|' ? start_program(to + 1, &log->ended)
                     : open(to, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
     log->fd_plus_one = fd + 1;
     return fd < 0 ? errno : APR_SUCCESS;

@@ -13,13 +13,18 @@
 typedef struct abl_log_t {
     const char *to;   /* a file's name, or "|command"; NULL: there is no log of its own */
     int fd_plus_one;  /* 0: it is not open */
+    int ended;        /* of a program: a pidfd plus one, readable when it has ended; 0: there is none */
     int64_t retry_at; /* a program that has ended is started again then */
 } abl_log_t;
 
 /* Opens it, anew if it is open. `to` must stay readable until the next call. Errno's reason. */
 apr_status_t abl_log_open(abl_log_t *log, const char *to);
 
+/* A program meets the end of its input, and ends by itself. */
 void abl_log_close(abl_log_t *log);
+
+/* After abl_log_close(): waits until the program has ended, or until then (abl_clock_now()). */
+void abl_log_await(abl_log_t *log, int64_t until);
 
 /* Adds a line. It does not wait: what a reader does not take at once is lost. False: there is no reader, or
  * no file. */

@@ -12,6 +12,7 @@
 #define LITTLE 4096      /* bytes: what a request costs less does not count */
 #define LEAD_LEAST (500 * ABL_MS)
 #define LEAD_MOST (30 * ABL_SECOND)
+#define FEW_REQUESTS 5            /* whose memory is used up by fewer is too small for its limit */
 #define PAUSE_LEAST (20 * ABL_MS) /* between two measurements */
 
 /* Up to a tenth less. */
@@ -68,6 +69,17 @@ uint64_t abl_wear_most(const abl_wear_t *wear, const abl_wear_conf_t *conf)
         most = wear->served_then + ration(wear, conf);
     }
     return most;
+}
+
+bool abl_wear_is_out(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served)
+{
+    return abl_wear_most(wear, conf) <= served && (conf->memory == 0 || wear->served_then == served);
+}
+
+bool abl_wear_is_too_small(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served)
+{
+    return conf->memory != 0 && served < FEW_REQUESTS &&
+           (wear->memory >= conf->memory || abl_wear_is_out(wear, conf, served));
 }
 
 int64_t abl_wear_due(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served, int64_t now)

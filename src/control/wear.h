@@ -41,6 +41,12 @@ int64_t abl_wear_due(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64
  * number. */
 uint64_t abl_wear_most(const abl_wear_t *wear, const abl_wear_conf_t *conf);
 
+/* It has had all of these, and what the last ones have cost is known: there will be no more. */
+bool abl_wear_is_out(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served);
+
+/* Its memory was used up by hardly any request: memory= is too small for this application. */
+bool abl_wear_is_too_small(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served);
+
 /* Why it should be replaced, or soon; ABL_LEAVE_NOT: it should not. `ready_at`: since when it serves. */
 abl_leave_t abl_wear_judge(const abl_wear_t *wear, const abl_wear_conf_t *conf, uint64_t served,
                            int64_t ready_at, int64_t now);

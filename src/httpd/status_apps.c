@@ -9,6 +9,8 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
+
 static void number(abl_json_t *json, const char *name, uint64_t value)
 {
     abl_json_key(json, name);
@@ -64,6 +66,33 @@ static void write_instance(abl_json_t *json, const abl_board_app_t *row, int i, 
     abl_json_close(json, '}');
 }
 
+/* Addresses at which nothing can be started for now. */
+static void write_blocked(abl_json_t *json, const abl_board_app_t *row, int64_t now)
+{
+    char why[128];
+    int i;
+
+    abl_json_key(json, "blocked");
+    abl_json_open(json, '[');
+    for (i = 0; i < row->crowd.n && i < ABL_SLOTS_OF_APP_MAX; i++) {
+        const abl_slot_t *slot = &row->crowd.slots[i];
+        int error = row->slots[i].blocked_by;
+        if (slot->blocked_until <= now || slot->blocked_until == INT64_MAX ||
+            slot->instance.state != ABL_INSTANCE_NONE) {
+            continue;
+        }
+        abl_json_open(json, '{');
+        text(json, "address", row->slots[i].address, sizeof(row->slots[i].address));
+        abl_json_key(json, "why");
+        abl_json_text(json, error == EADDRINUSE ? "in use by somebody else"
+                                                : apr_strerror(error, why, sizeof(why)));
+        abl_json_key(json, "again_ms");
+        abl_json_millis(json, slot->blocked_until - now);
+        abl_json_close(json, '}');
+    }
+    abl_json_close(json, ']');
+}
+
 static void write_death(abl_json_t *json, const abl_board_death_t *death, int64_t now)
 {
     int i;
@@ -108,6 +137,7 @@ static void write_app(abl_json_t *json, const abl_board_app_t *row, int64_t now)
         write_instance(json, row, i, now);
     }
     abl_json_close(json, ']');
+    write_blocked(json, row, now);
     write_death(json, &row->death, now);
     abl_json_close(json, '}');
 }

@@ -22,13 +22,14 @@ static uint32_t find_balancer(const abl_segment_t *segment, const char *name)
 }
 
 /* The supervised member; 0: there is none. */
-static uint32_t find(const abl_segment_t *segment, const char *balancer, const char *address)
+static uint32_t find(const abl_gate_t *gate)
 {
-    uint32_t b = find_balancer(segment, balancer);
+    const abl_segment_t *segment = gate->segment;
+    uint32_t b = find_balancer(segment, gate->balancer);
     uint32_t row = b != 0 ? segment->shared->rows_used : 0;
 
     while (row > 0 && (segment->rows[row].balancer != b || !segment->rows[row].supervised ||
-                       strcmp(segment->names[row].address, address) != 0)) {
+                       strcmp(segment->names[row].address, gate->address) != 0)) {
         row--;
     }
     return row;
@@ -55,25 +56,25 @@ static void set_most(abl_row_t *row, uint64_t most)
     row->until = most < UINT64_MAX - row->opened ? row->opened + most : UINT64_MAX;
 }
 
-bool abl_gate_open(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
-                   const char *address, apr_uint64_t most)
+bool abl_gate_open(const abl_gate_t *gate, apr_uint64_t most)
 {
     uint32_t row;
 
-    if (!abl_enter(segment, child)) {
+    if (!abl_enter(gate->segment, gate->child)) {
         return false;
     }
-    row = find(segment, balancer, address);
+    row = find(gate);
     if (row != 0) {
-        forget_tries(segment, row);
-        segment->rows[row].accused = 0;
-        segment->rows[row].suspected = 0;
-        segment->rows[row].opened = segment->rows[row].requests;
-        set_most(&segment->rows[row], most);
-        segment->rows[row].shut = 0;
-        abl_grant_balancer(segment, child, segment->rows[row].balancer);
+        abl_row_t *r = &gate->segment->rows[row];
+        forget_tries(gate->segment, row);
+        r->accused = 0;
+        r->suspected = 0;
+        r->opened = r->requests;
+        set_most(r, most);
+        r->shut = 0;
+        abl_grant_balancer(gate->segment, gate->child, r->balancer);
     }
-    abl_leave(segment);
+    abl_leave(gate->segment);
     return row != 0;
 }
 
@@ -85,87 +86,83 @@ static void shut(abl_segment_t *segment, const abl_child_t *child, uint32_t row)
     }
 }
 
-void abl_gate_shut(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
-                   const char *address)
+void abl_gate_shut(const abl_gate_t *gate)
 {
     uint32_t row;
 
-    if (!abl_enter(segment, child)) {
+    if (!abl_enter(gate->segment, gate->child)) {
         return;
     }
-    row = find(segment, balancer, address);
+    row = find(gate);
     if (row != 0) {
-        segment->rows[row].suspected = 0;
-        shut(segment, child, row);
+        gate->segment->rows[row].suspected = 0;
+        shut(gate->segment, gate->child, row);
     }
-    abl_leave(segment);
+    abl_leave(gate->segment);
 }
 
-void abl_gate_clear(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
-                    const char *address)
+void abl_gate_clear(const abl_gate_t *gate)
 {
     uint32_t row;
 
-    if (!abl_enter(segment, child)) {
+    if (!abl_enter(gate->segment, gate->child)) {
         return;
     }
-    row = find(segment, balancer, address);
-    if (row != 0 && segment->rows[row].suspected) {
-        segment->rows[row].suspected = 0;
-        segment->rows[row].shut = 0;
-        abl_grant_balancer(segment, child, segment->rows[row].balancer);
+    row = find(gate);
+    if (row != 0 && gate->segment->rows[row].suspected) {
+        gate->segment->rows[row].suspected = 0;
+        gate->segment->rows[row].shut = 0;
+        abl_grant_balancer(gate->segment, gate->child, gate->segment->rows[row].balancer);
     }
-    abl_leave(segment);
+    abl_leave(gate->segment);
 }
 
-void abl_gate_ration(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
-                     const char *address, apr_uint64_t most)
+void abl_gate_ration(const abl_gate_t *gate, apr_uint64_t most)
 {
     uint32_t row;
 
-    if (!abl_enter(segment, child)) {
+    if (!abl_enter(gate->segment, gate->child)) {
         return;
     }
-    row = find(segment, balancer, address);
+    row = find(gate);
     if (row != 0) {
-        set_most(&segment->rows[row], most);
-        abl_grant_row(segment, child, row);
+        set_most(&gate->segment->rows[row], most);
+        abl_grant_row(gate->segment, gate->child, row);
     }
-    abl_leave(segment);
+    abl_leave(gate->segment);
 }
 
 /* ---- looking ---------------------------------------------------------------------------------------- */
 
-bool abl_gate_look(abl_segment_t *segment, const abl_child_t *child, const char *balancer,
-                   const char *address, abl_gate_view_t *view)
+bool abl_gate_look(const abl_gate_t *gate, abl_gate_view_t *view)
 {
     uint32_t row;
 
-    if (!abl_enter(segment, child)) {
+    if (!abl_enter(gate->segment, gate->child)) {
         return false;
     }
-    row = find(segment, balancer, address);
+    row = find(gate);
     if (row != 0) {
-        const abl_row_t *r = &segment->rows[row];
+        const abl_row_t *r = &gate->segment->rows[row];
         *view = (abl_gate_view_t){!r->shut, r->suspected, r->accused, r->c.busy, r->requests - r->opened};
     }
-    abl_leave(segment);
+    abl_leave(gate->segment);
     return row != 0;
 }
 
-int64_t abl_gate_head_age(abl_segment_t *segment, const abl_child_t *child, const char *balancer)
+int64_t abl_gate_head_age(const abl_gate_t *gate)
 {
     uint32_t b;
     int64_t age = 0;
 
-    if (!abl_enter(segment, child)) {
+    if (!abl_enter(gate->segment, gate->child)) {
         return 0;
     }
-    b = find_balancer(segment, balancer);
+    b = find_balancer(gate->segment, gate->balancer);
     if (b != 0) {
-        age = abl_queue_head_age(segment, b);
+        age = abl_queue_head_age(gate->segment, b);
     }
-    abl_leave(segment);
+    abl_leave(gate->segment);
     return age;
 }
 

@@ -7,6 +7,8 @@
 
 static ledger_world_t w;
 
+#define GATE(balancer, address) (&(abl_gate_t){w.segment, w.child, balancer, address})
+
 /* Members of which those in `supervised` are. */
 static void world_of(const char *addresses, int concurrency, const char *supervised)
 {
@@ -20,19 +22,19 @@ static void world_of(const char *addresses, int concurrency, const char *supervi
 
 static void open_gate(const char *address, uint64_t most)
 {
-    ck_assert(abl_gate_open(w.segment, w.child, "test", address, most));
+    ck_assert(abl_gate_open(GATE("test", address), most));
 }
 
 static void shut_gate(const char *address)
 {
-    abl_gate_shut(w.segment, w.child, "TEST", address);
+    abl_gate_shut(GATE("TEST", address));
 }
 
 static abl_gate_view_t look(const char *address)
 {
     abl_gate_view_t view;
 
-    ck_assert(abl_gate_look(w.segment, w.child, "test", address, &view));
+    ck_assert(abl_gate_look(GATE("test", address), &view));
     return view;
 }
 
@@ -44,7 +46,7 @@ START_TEST(nobody_is_there_at_first)
     ticket = queue(w.ledger);
     ck_assert(still_waits(w.ledger, &ticket));
     sound(&w);
-    open_gate("b", ABL_GATE_ANY);
+    open_gate("b", UINT64_MAX);
     ck_assert_int_eq(collect(w.ledger, &ticket), 1);
     ck_assert_int_eq(take(w.ledger), 1);
     ck_assert_uint_eq(look("b").busy, 2);
@@ -78,7 +80,7 @@ START_TEST(a_backup_serves_while_all_are_shut)
     configure(&w);
     sit_down(&w);
     ck_assert_str_eq(used(w.ledger, &ANY), "b");
-    open_gate("a", ABL_GATE_ANY);
+    open_gate("a", UINT64_MAX);
     ck_assert_str_eq(used(w.ledger, &ANY), "a");
     sound(&w);
 }
@@ -99,7 +101,7 @@ START_TEST(rations)
     ck_assert(still_waits(w.ledger, &ticket));
     ck_assert_uint_eq(look("a").requests, 3);
     sound(&w);
-    abl_gate_ration(w.segment, w.child, "test", "a", 4);
+    abl_gate_ration(GATE("test", "a"), 4);
     ck_assert_int_eq(collect(w.ledger, &ticket), 0);
     ck_assert_uint_eq(look("a").requests, 4);
     ticket = queue(w.ledger); /* a lease that is handed on is one, too */
@@ -122,7 +124,7 @@ START_TEST(a_new_one_has_not_been_tried)
     world_of("ab", 1, "ab");
     abl_tried_add(&want.tried, 0);
     ticket = queue_as(w.ledger, &want);
-    open_gate("a", ABL_GATE_ANY);
+    open_gate("a", UINT64_MAX);
     ck_assert_int_eq(collect(w.ledger, &ticket), 0);
     sound(&w);
 }
@@ -134,8 +136,8 @@ START_TEST(who_waits_for_one_that_goes_waits_for_all)
     abl_ticket_t *ticket;
 
     world_of("ab", 1, "ab");
-    open_gate("a", ABL_GATE_ANY);
-    open_gate("b", ABL_GATE_ANY);
+    open_gate("a", UINT64_MAX);
+    open_gate("b", UINT64_MAX);
     want.only = 0;
     ck_assert_int_eq(take(w.ledger) + take(w.ledger), 1);
     ticket = queue_as(w.ledger, &want);
@@ -154,17 +156,17 @@ START_TEST(what_the_configuration_says)
     abl_gate_view_t view;
 
     world_of("ab", 1, "a");
-    ck_assert(!abl_gate_open(w.segment, w.child, "test", "b", 1)); /* not supervised */
-    ck_assert(!abl_gate_open(w.segment, w.child, "test", "c", 1));
-    ck_assert(!abl_gate_open(w.segment, w.child, "other", "a", 1));
-    ck_assert(!abl_gate_look(w.segment, w.child, "test", "b", &view));
+    ck_assert(!abl_gate_open(GATE("test", "b"), 1)); /* not supervised */
+    ck_assert(!abl_gate_open(GATE("test", "c"), 1));
+    ck_assert(!abl_gate_open(GATE("other", "a"), 1));
+    ck_assert(!abl_gate_look(GATE("test", "b"), &view));
     open_gate("a", 7);
     configure(&w);
     ck_assert(look("a").is_open); /* the same application: what runs stays */
     w.members[0].supervised = false;
     w.members[1].supervised = true;
     configure(&w);
-    ck_assert(!abl_gate_look(w.segment, w.child, "test", "a", &view));
+    ck_assert(!abl_gate_look(GATE("test", "a"), &view));
     ck_assert(!look("b").is_open);
     sound(&w);
 }
@@ -178,10 +180,10 @@ START_TEST(what_is_gone_is_not_kept)
     world_of("ab", 1, "ab");
     w.conf.nmembers = 1;
     configure(&w);
-    ck_assert(abl_gate_look(w.segment, w.child, "test", "b", &view)); /* this process still knows it */
+    ck_assert(abl_gate_look(GATE("test", "b"), &view)); /* this process still knows it */
     abl_segment_renew(w.child);
-    ck_assert(!abl_gate_look(w.segment, w.child, "test", "b", &view));
-    ck_assert(abl_gate_look(w.segment, w.child, "test", "a", &view));
+    ck_assert(!abl_gate_look(GATE("test", "b"), &view));
+    ck_assert(abl_gate_look(GATE("test", "a"), &view));
     sound(&w);
 }
 END_TEST
@@ -191,11 +193,11 @@ START_TEST(the_first_in_the_queue)
     abl_ticket_t *ticket;
 
     world_of("a", 1, "a");
-    ck_assert_int_eq(abl_gate_head_age(w.segment, w.child, "test"), 0);
+    ck_assert_int_eq(abl_gate_head_age(GATE("test", NULL)), 0);
     ticket = queue(w.ledger);
     usleep(2000);
-    ck_assert_int_ge(abl_gate_head_age(w.segment, w.child, "test"), 2000);
-    ck_assert_int_eq(abl_gate_head_age(w.segment, w.child, "other"), 0);
+    ck_assert_int_ge(abl_gate_head_age(GATE("test", NULL)), 2000);
+    ck_assert_int_eq(abl_gate_head_age(GATE("other", NULL)), 0);
     abl_ledger_leave(w.ledger, &ticket);
 }
 END_TEST
@@ -219,13 +221,13 @@ START_TEST(suspected)
     ck_assert(look("a").suspected && !look("a").is_open);
     ticket = queue(w.ledger);
     sound(&w);
-    abl_gate_clear(w.segment, w.child, "test", "a");
+    abl_gate_clear(GATE("test", "a"));
     ck_assert_int_eq(collect(w.ledger, &ticket), 0);
     ck_assert_uint_eq(look("a").requests, 3); /* what it has had counts on */
     ticket = queue(w.ledger);
     ck_assert(still_waits(w.ledger, &ticket));
     shut_gate("a");
-    abl_gate_clear(w.segment, w.child, "test", "a"); /* that was no suspicion */
+    abl_gate_clear(GATE("test", "a")); /* that was no suspicion */
     ck_assert(!look("a").is_open);
     sound(&w);
 }
@@ -234,13 +236,13 @@ END_TEST
 START_TEST(accused)
 {
     world_of("ab", 1, "a");
-    open_gate("a", ABL_GATE_ANY);
+    open_gate("a", UINT64_MAX);
     abl_gate_accuse(w.ledger, 1); /* nobody looks after that one */
     ck_assert(!look("a").accused);
     abl_gate_accuse(w.ledger, 0);
     ck_assert(look("a").accused);
     shut_gate("a");
-    open_gate("a", ABL_GATE_ANY);
+    open_gate("a", UINT64_MAX);
     ck_assert(!look("a").accused);
     sound(&w);
 }

@@ -11,7 +11,9 @@
 #include <signal.h>
 
 static ledger_world_t w;
-static abl_team_t team;
+
+#define GATE(balancer, address) (&(abl_gate_t){w.segment, w.child, balancer, address})
+static abl_supervised_t app;
 
 static void watch_nothing(void *ctx, int fd, int number, int slot)
 {
@@ -21,8 +23,8 @@ static void watch_nothing(void *ctx, int fd, int number, int slot)
     (void)slot;
 }
 
-/* A team with slots at these addresses, each with nobody, and all of their gates open. */
-static void team_of(const char *addresses)
+/* A app with slots at these addresses, each with nobody, and all of their gates open. */
+static void app_with(const char *addresses)
 {
     static const abl_watch_fns_t watch = {watch_nothing, watch_nothing, NULL};
 
@@ -32,18 +34,18 @@ static void team_of(const char *addresses)
     }
     configure(&w);
     sit_down(&w);
-    team = (abl_team_t){.segment = w.segment, .child = w.child, .watch = &watch};
-    team.board = abl_board_create();
-    ck_assert_ptr_nonnull(team.board);
-    team.row = abl_board_app(team.board, 0);
-    strcpy(team.row->balancer, "test");
-    strcpy(team.row->name, "web");
-    team.row->conf.times = (abl_instance_times_t){ABL_SECOND, ABL_SECOND, ABL_SECOND};
-    team.row->crowd.n = w.conf.nmembers;
+    app = (abl_supervised_t){.segment = w.segment, .child = w.child, .watch = &watch};
+    app.board = abl_board_create();
+    ck_assert_ptr_nonnull(app.board);
+    app.row = abl_board_app(app.board, 0);
+    strcpy(app.row->balancer, "test");
+    strcpy(app.row->name, "web");
+    app.row->conf.times = (abl_instance_times_t){ABL_SECOND, ABL_SECOND, ABL_SECOND};
+    app.row->crowd.n = w.conf.nmembers;
     for (int i = 0; i < w.conf.nmembers; i++) {
-        strcpy(team.row->slots[i].address, w.members[i].address);
-        team.row->crowd.slots[i].instance.deadline = INT64_MAX;
-        ck_assert(abl_gate_open(w.segment, w.child, "test", w.members[i].address, ABL_GATE_ANY));
+        strcpy(app.row->slots[i].address, w.members[i].address);
+        app.row->crowd.slots[i].instance.deadline = INT64_MAX;
+        ck_assert(abl_gate_open(GATE("test", w.members[i].address), UINT64_MAX));
     }
 }
 
@@ -51,7 +53,7 @@ static bool is_open(int slot)
 {
     abl_gate_view_t view;
 
-    ck_assert(abl_gate_look(w.segment, w.child, "test", w.members[slot].address, &view));
+    ck_assert(abl_gate_look(GATE("test", w.members[slot].address), &view));
     return view.is_open;
 }
 
@@ -85,15 +87,15 @@ static void end(pid_t pid)
 
 static void has(int slot, abl_instance_state_t state, pid_t pid)
 {
-    team.row->crowd.slots[slot].instance.state = state;
-    team.row->crowd.slots[slot].instance.ready_at = state > ABL_INSTANCE_STARTING ? abl_clock_now() : 0;
-    team.row->slots[slot].pid = pid;
-    team.row->slots[slot].began = abl_proc_began(pid);
+    app.row->crowd.slots[slot].instance.state = state;
+    app.row->crowd.slots[slot].instance.ready_at = state > ABL_INSTANCE_STARTING ? abl_clock_now() : 0;
+    app.row->slots[slot].pid = pid;
+    app.row->slots[slot].began = abl_proc_began(pid);
 }
 
 static abl_instance_state_t state_of(int slot)
 {
-    return team.row->crowd.slots[slot].instance.state;
+    return app.row->crowd.slots[slot].instance.state;
 }
 
 /* The state was written, and the gate was not shut yet. */
@@ -104,12 +106,12 @@ START_TEST(only_who_is_ready_is_open)
                                                   ABL_INSTANCE_STOPPING, ABL_INSTANCE_KILLED};
     pid_t pids[COUNT(states)] = {0};
 
-    team_of("abcdef");
+    app_with("abcdef");
     for (size_t i = 0; i < COUNT(states); i++) {
         pids[i] = states[i] != ABL_INSTANCE_NONE ? somebody() : 0;
         has((int)i, states[i], pids[i]);
     }
-    abl_team_take_over(&team);
+    abl_supervise_take_over(&app);
     for (size_t i = 0; i < COUNT(states); i++) {
         ck_assert_int_eq(state_of((int)i), states[i]);
         ck_assert_msg(is_open((int)i) == (states[i] == ABL_INSTANCE_READY), "state %d", (int)states[i]);
@@ -125,9 +127,9 @@ END_TEST
 /* A process was to be made, and its number was not written down. */
 START_TEST(one_that_nobody_knows_of)
 {
-    team_of("a");
+    app_with("a");
     has(0, ABL_INSTANCE_STARTING, 0);
-    abl_team_take_over(&team);
+    abl_supervise_take_over(&app);
     ck_assert_int_eq(state_of(0), ABL_INSTANCE_NONE);
     ck_assert(!is_open(0));
 }
@@ -146,12 +148,12 @@ START_TEST(what_an_instance_has_left)
         }
     }
     ck_assert_int_eq(setpgid(left, leader), 0);
-    team_of("a");
+    app_with("a");
     has(0, ABL_INSTANCE_NONE, leader);
     end(leader);
-    abl_team_take_over(&team);
+    abl_supervise_take_over(&app);
     ck_assert_int_eq(waitpid(left, NULL, 0), left);
-    ck_assert_int_eq(team.row->slots[0].pid, 0);
+    ck_assert_int_eq(app.row->slots[0].pid, 0);
 }
 END_TEST
 
@@ -160,12 +162,12 @@ START_TEST(somebody_else)
 {
     pid_t pid = somebody();
 
-    team_of("ab");
+    app_with("ab");
     has(0, ABL_INSTANCE_READY, pid);
     has(1, ABL_INSTANCE_NONE, pid);
-    team.row->slots[0].began--;
-    team.row->slots[1].began--;
-    abl_team_take_over(&team);
+    app.row->slots[0].began--;
+    app.row->slots[1].began--;
+    abl_supervise_take_over(&app);
     ck_assert_int_eq(state_of(0), ABL_INSTANCE_NONE);
     ck_assert(!is_open(0));
     ck_assert(abl_proc_began(pid) != 0);
@@ -179,12 +181,12 @@ START_TEST(who_is_gone_goes)
 {
     pid_t pid = somebody();
 
-    team_of("a");
+    app_with("a");
     has(0, ABL_INSTANCE_READY, pid);
-    team.row->gone_at = abl_clock_now() - 2 * ABL_SECOND; /* longer ago than drain-timeout= */
-    abl_team_take_over(&team);
+    app.row->gone_at = abl_clock_now() - 2 * ABL_SECOND; /* longer ago than drain-timeout= */
+    abl_supervise_take_over(&app);
     ck_assert_int_eq(state_of(0), ABL_INSTANCE_READY);
-    (void)abl_team_work(&team, abl_clock_now());
+    (void)abl_supervise_work(&app, abl_clock_now());
     ck_assert_int_eq(state_of(0), ABL_INSTANCE_DRAINING);
     ck_assert(!is_open(0));
     end(pid);
