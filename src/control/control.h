@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The control process: the parent of the applications' instances. It has no part in any request: while it is
- * away, requests go on, and its successor goes on where it was (board.h). It ends when httpd does, and the
+ * away for a moment, requests go on (with memory=, as far as the rations reach that it has given), and its
+ * successor goes on where it was (board.h). It ends when httpd does, and the
  * instances with it.
  */
 #ifndef ABL_CONTROL_CONTROL_H

@@ -1,19 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One supervised process as a state machine: (state, event, now) → actions. Pure: whoever calls does what
- * the actions say, and tells what came of it by further events.
- *
- *                    START             READY              RETIRE             IDLE, too late
- *      ┌──────┐ ────────────► ┌──────────┐ ────► ┌───────┐ ──────► ┌──────────┐ ──────┐
- *      │ NONE │               │ STARTING │       │ READY │         │ DRAINING │       │
- *      └──────┘               └──────────┘       └───────┘         └──────────┘       │
- *          ▲                        │ too late,      │ STUCK, STOP       │ STUCK,     │
- *          │                        │ RETIRE, STOP   │                   │ STOP       ▼
- *          │                        └────────────────┴───────────────────┴───► ┌──────────┐
- *          │ EXIT, from everywhere                                             │ STOPPING │
- *          │                                     ┌────────┐    too late        └──────────┘
- *          └──────────────────────────────────── │ KILLED │ ◄───────────────────────┘
- *                                                └────────┘
+ * the actions say, and tells what came of it by further events. docs/design.md has the drawing.
  */
 #ifndef ABL_CONTROL_INSTANCE_H
 #define ABL_CONTROL_INSTANCE_H
