@@ -115,6 +115,41 @@ START_TEST(age)
 }
 END_TEST
 
+START_TEST(a_limit_that_is_too_small)
+{
+    conf = (abl_wear_conf_t){.memory = 50 * MB, .check = 5 * ABL_SECOND};
+    abl_wear_begin(&wear, &conf, 0, 0);
+    abl_wear_measure(&wear, 60 * MB, 0, 1);
+    ck_assert(abl_wear_is_too_small(&wear, &conf, 0)); /* before its first request */
+
+    abl_wear_begin(&wear, &conf, 0, 0);
+    abl_wear_measure(&wear, 20 * MB, 0, 1);
+    ck_assert(!abl_wear_is_too_small(&wear, &conf, 2));
+    abl_wear_measure(&wear, 40 * MB, 1, 2);
+    ck_assert(
+        !abl_wear_is_out(&wear, &conf, 0)); /* the board's number is older: never before it has served */
+    ck_assert(abl_wear_is_out(&wear, &conf, 1));
+    ck_assert(abl_wear_is_too_small(&wear, &conf, 1)); /* another one of these would be too much */
+
+    abl_wear_measure(&wear, 60 * MB, 100, 3);
+    ck_assert(abl_wear_is_out(&wear, &conf, 100));
+    ck_assert(!abl_wear_is_too_small(&wear, &conf, 100)); /* that is what the limit is for */
+}
+END_TEST
+
+START_TEST(what_the_last_ones_cost_is_awaited)
+{
+    conf = (abl_wear_conf_t){.memory = 50 * MB, .check = 5 * ABL_SECOND};
+    abl_wear_begin(&wear, &conf, 0, 0);
+    abl_wear_measure(&wear, 20 * MB, 0, 1);
+    ck_assert_uint_eq(abl_wear_most(&wear, &conf), 4);
+    ck_assert(!abl_wear_is_out(&wear, &conf, 4)); /* not measured since: there may be more */
+    abl_wear_measure(&wear, 20 * MB, 4, 2);
+    ck_assert(!abl_wear_is_out(&wear, &conf, 4));
+    ck_assert_uint_gt(abl_wear_most(&wear, &conf), 4);
+}
+END_TEST
+
 START_TEST(no_limit_at_all)
 {
     conf = (abl_wear_conf_t){.check = 5 * ABL_SECOND};
@@ -126,4 +161,5 @@ START_TEST(no_limit_at_all)
 END_TEST
 
 UNIT_MAIN("wear", a_leak_stays_within_its_limit, what_does_not_leak_is_left_alone,
-          a_replacement_is_wanted_before_the_end, so_many_requests_and_not_one_more, age, no_limit_at_all)
+          a_replacement_is_wanted_before_the_end, so_many_requests_and_not_one_more, age,
+          a_limit_that_is_too_small, what_the_last_ones_cost_is_awaited, no_limit_at_all)
