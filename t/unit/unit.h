@@ -24,6 +24,19 @@
         return unit_run((name), tests, COUNT(tests));                                                        \
     }
 
+/* prove shows what is written here, and nothing of TAP. */
+static inline void unit_say_failures(SRunner *runner)
+{
+    int n = srunner_ntests_failed(runner);
+    TestResult **results = srunner_failures(runner);
+
+    for (int i = 0; i < n; i++) {
+        fprintf(stderr, "# %s:%d: %s: %s\n", tr_lfile(results[i]), tr_lno(results[i]), tr_tcname(results[i]),
+                tr_msg(results[i]));
+    }
+    free(results);
+}
+
 static inline int unit_run(const char *name, const TTest *const *tests, size_t ntests)
 {
     Suite *suite = suite_create(name);
@@ -38,6 +51,7 @@ static inline int unit_run(const char *name, const TTest *const *tests, size_t n
     srunner_set_tap(runner, "-");
     srunner_run_all(runner, CK_SILENT);
     int failed = srunner_ntests_failed(runner);
+    unit_say_failures(runner);
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
