@@ -6,6 +6,8 @@
  */
 #include "control/spawn.h"
 
+#include "base/fork.h"
+
 #include <apr_pools.h>
 #include <apr_strings.h>
 #include <apr_tables.h>
@@ -85,18 +87,6 @@ static _Noreturn void fail(const plan_t *plan, step_t step, int limit)
 
     /* less than PIPE_BUF: all or nothing */
     _exit(write(plan->report, &report, sizeof(report)) == (ssize_t)sizeof(report) ? 127 : 126);
-}
-
-/* httpd ignores SIGPIPE, and what is ignored stays so after exec. */
-static void default_actions(void)
-{
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    int i;
-
-    sigemptyset(&action.sa_mask);
-    for (i = 1; i < NSIG; i++) {
-        (void)sigaction(i, &action, NULL); /* some cannot be changed, and have it anyway */
-    }
 }
 
 /* Out of the way of 0 to 3, and closed by exec. */
@@ -233,9 +223,7 @@ static _Noreturn void be_born(plan_t *plan)
 {
     const abl_app_conf_t *app = plan->app;
     int report = plan->report;
-    sigset_t none;
 
-    default_actions();
     if (!move_up(&report)) {
         fail(plan, STEP_FILES, 0);
     }
@@ -264,8 +252,7 @@ static _Noreturn void be_born(plan_t *plan)
     if (plan->listen_pid != NULL) {
         write_pid(plan->listen_pid);
     }
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    abl_fork_reset_signals();
     run_program(plan);
     fail(plan, STEP_PROGRAM, 0);
 }
@@ -596,25 +583,6 @@ static void reap(pid_t pid)
     }
 }
 
-/* With all signals blocked, so that no handler of httpd's runs in the new process. */
-static pid_t make_process(plan_t *plan)
-{
-    sigset_t all, before;
-    int error;
-    pid_t pid;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = fork();
-    error = errno;
-    if (pid == 0) {
-        be_born(plan);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
-    return pid;
-}
-
 static pid_t carry_out(plan_t *plan, char why[ABL_SPAWN_WHY_MAX], apr_status_t *rv)
 {
     report_t report;
@@ -627,8 +595,11 @@ static pid_t carry_out(plan_t *plan, char why[ABL_SPAWN_WHY_MAX], apr_status_t *
         return did_not_work("cannot make a pipe", error, why, rv);
     }
     plan->report = fds[1];
-    pid = make_process(plan);
+    pid = abl_fork_quietly();
     error = errno;
+    if (pid == 0) {
+        be_born(plan);
+    }
     close(fds[1]);
     if (pid < 0) {
         close(fds[0]);

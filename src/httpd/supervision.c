@@ -4,6 +4,7 @@
  */
 #include "httpd/supervision.h"
 
+#include "base/fork.h"
 #include "control/control.h"
 
 #include "ap_listen.h"
@@ -15,7 +16,6 @@
 #include "apr_thread_proc.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -132,32 +132,15 @@ __attribute__((noreturn)) static void be_control(pid_t parent)
 
 static void watch_control(void);
 
-/* With all signals blocked: one that comes before the new process takes them itself (control.c) waits, and is
- * not lost to a handler of httpd's. */
-static pid_t fork_control(void)
-{
-    pid_t parent = getpid();
-    sigset_t all, before;
-    int error;
-    pid_t pid;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = fork();
-    error = errno;
-    if (pid == 0) {
-        be_control(parent);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
-    return pid;
-}
-
 /* False: abl_supervision_watch() tries again. */
 static bool start_control(void)
 {
-    pid_t pid = fork_control();
+    pid_t parent = getpid();
+    pid_t pid = abl_fork_quietly(); /* a signal that comes early waits until control.c takes them all */
 
+    if (pid == 0) {
+        be_control(parent);
+    }
     if (pid < 0) {
         ap_log_error(
             APLOG_MARK, APLOG_CRIT, errno, main_server,
