@@ -268,9 +268,8 @@ static void sweep(abl_team_t *team, int slot)
 static void measure_memory(abl_team_t *team, int slot, uint64_t done, int64_t now)
 {
     abl_board_slot_t *s = slot_of(team, slot);
-    uint64_t memory = 0;
+    uint64_t memory = abl_proc_memory(s->pid);
 
-    abl_proc_memory(&s->pid, 1, &memory);
     if (memory != 0) {
         abl_wear_measure(&s->wear, memory, done, now);
     }
