@@ -303,22 +303,6 @@ static const char *add_env(abl_app_reader_t *r, const char *key, const char *val
     return note(r, key);
 }
 
-static const char *read_limit(const char *value, bool is_size, rlim_t *to)
-{
-    int64_t n = 0;
-    const char *error = NULL;
-
-    if (strcmp(value, "unlimited") == 0) {
-        *to = RLIM_INFINITY;
-        return NULL;
-    }
-    error = is_size ? abl_units_size(value, &n) : abl_units_number(value, 0, INT64_C(1) << 40, &n);
-    *to = (rlim_t)n;
-    return error != NULL ? is_size ? "expected a size such as 100M, or unlimited"
-                                   : "expected a whole number, or unlimited"
-                         : NULL;
-}
-
 static const char *expected_limit(apr_pool_t *p)
 {
     const char *names = "";
@@ -330,12 +314,31 @@ static const char *expected_limit(apr_pool_t *p)
     return apr_pstrcat(p, "expected limit:NAME=value, with NAME one of ", names, NULL);
 }
 
+static const char *read_limit(apr_pool_t *p, const char *name, const char *value, abl_app_limit_t *to)
+{
+    const abl_limit_t *known = value != NULL ? abl_limit_named(name) : NULL;
+    const char *error;
+    int64_t n = 0;
+
+    if (known == NULL) {
+        return expected_limit(p);
+    }
+    to->resource = known->resource;
+    to->value = RLIM_INFINITY;
+    if (strcmp(value, "unlimited") == 0) {
+        return NULL;
+    }
+    error = known->is_size ? abl_units_size(value, &n) : abl_units_number(value, 0, INT64_C(1) << 40, &n);
+    to->value = (rlim_t)n;
+    return error == NULL    ? NULL
+           : known->is_size ? "expected a size such as 100M, or unlimited"
+                            : "expected a whole number, or unlimited";
+}
+
 static const char *add_limit(abl_app_reader_t *r, const char *key, const char *value)
 {
-    const abl_limit_t *known = value != NULL ? abl_limit_named(key + sizeof(LIMIT) - 1) : NULL;
     abl_app_limit_t limit = {0};
-    const char *error =
-        known != NULL ? read_limit(value, known->is_size, &limit.value) : expected_limit(r->p);
+    const char *error = read_limit(r->p, key + sizeof(LIMIT) - 1, value, &limit);
 
     if (error != NULL) {
         return ABL_CONFIG_ERROR(r->p, "ABL0201", "%s%s%s: %s", key, value != NULL ? "=" : "",
@@ -343,7 +346,6 @@ static const char *add_limit(abl_app_reader_t *r, const char *key, const char *v
     }
     error = note(r, key); /* so there are never more of them than there are names */
     if (error == NULL) {
-        limit.resource = known->resource;
         r->app->limits[r->app->nlimits++] = limit;
     }
     return error;

@@ -128,8 +128,8 @@ static const struct {
     const char *name;
     const char *(*set)(cmd_parms *cmd, abl_section_t *section, const char *args);
 } section_lines[] = {
-    {"BalancerMember", add_member},     {"BalancerMethod", set_method},    {"BalancerQueue", set_queue},
-    {"BalancerAffinity", set_affinity}, {"BalancerTimeout", set_timeouts}, {"BalancerBuffer", set_buffer},
+    {"BalancerMember", add_member},      {"BalancerMethod", set_method},    {"BalancerQueue", set_queue},
+    {"BalancerAffinity", set_affinity},  {"BalancerTimeout", set_timeouts}, {"BalancerBuffer", set_buffer},
     {"BalancerApp", abl_app_line_parse},
 };
 
