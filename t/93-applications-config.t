@@ -25,7 +25,8 @@ sub accepted {
 
 my $ok = 'web "/bin/sleep %{port}" ports=20001-20004';
 accepted($_) for $ok, "$ok instances=2-3 surge=1 concurrency=0 weight=2 keepalive=on", 'web "/bin/sleep %{socket}"', 'web "/bin/sleep 1" listen=fd ready-uri=/',
-    'web "/bin/sleep 1" ports=20001-20002 env:PORT=%{port}',
+    'web "/bin/sleep 1" ports=20001-20002 env:PORT=%{port}', 'web "/bin/sleep %%{port} 100%% %" listen=fd', "$ok env:FORMAT=%%{x}",
+    "$ok env:A=b env:a=b limit:as=1G limit:data=1G",
     "$ok dir=$dir umask=022 nice=-5 limit:nofile=unlimited limit:core=0 limit:as=1G env:A=b env:B= memory=200M requests=500 age=1h stuck=30s check=1s",
     "$ok ready-uri=/health start-timeout=5s stop-timeout=1s drain-timeout=1s grow=100ms idle=1min failures=3 within=10s retry=5s starts=1 restart-file=x log=$dir/log";
 
@@ -36,6 +37,10 @@ says('web ""', qr/ABL0213/);
 says('web "/bin/sleep 1"', qr/ABL0208: .*told where to listen.*%\{port\} or %\{socket\}.*listen=fd/);
 says('web "/bin/sleep %{port} %{socket}" ports=20001-20002', qr/ABL0208/);
 says("$ok listen=fd", qr/ABL0208/);
+says('web "/bin/sleep %%{port}" ports=20001-20002', qr/ABL0208/);
+says('web "/bin/sleep %{prot}" listen=fd', qr/ABL0216: %\{prot\}: there are %\{port\} and %\{socket\} only; a plain %\{ is written %%\{/);
+says('web "/bin/sleep 1" ports=20001-20002 env:PORT=%{prot}', qr/ABL0216: %\{prot\}: /);
+says("$ok env:A=%%%{x", qr/ABL0216: %\{x: /);
 says('web "/bin/sleep %{port}"', qr/ABL0209: .*ports=39564-39579/);
 says('web "/bin/sleep %{socket}" ports=20001-20002', qr/ABL0210/);
 says('web "/bin/sleep %{port}" ports=20001-20002 instances=2', qr/ABL0211: 2 instances and 1 more .* need 3 ports; there are 2/);
@@ -52,6 +57,9 @@ says("$ok limit:nofile=many", qr/ABL0201: .*expected a whole number/);
 says("$ok what=ever", qr/ABL0202: unknown key 'what='; known are .*instances=.*weight=/);
 says("$ok route=a", qr/ABL0202/);
 says("$ok memory=1M memory=2M", qr/ABL0203: memory= is there twice/);
+says("$ok $_->[0]", qr/BalancerApp web: ABL0203: \Q$_->[1]\E= is there twice/) for [ "dir=$dir Dir=$dir", 'Dir' ], [ 'ports=20001-20004', 'ports' ], [ 'age=1h age=2h', 'age' ],
+    [ 'limit:nofile=10 limit:nofile=10', 'limit:nofile' ], [ 'env:X=1 env:X=2', 'env:X' ];
+says("$ok weight=2 weight=3", qr/BalancerApp web: ABL0124: /);
 says("$ok check=1s", qr/ABL0212/);
 says("$ok word", qr/ABL0205: 'word' is not of the form key=value/);
 says("$ok\nBalancerApp web \"/bin/sleep %{port}\" ports=20011-20014", qr/ABL0207: .*has an application of this name already/);
@@ -59,6 +67,19 @@ says("$ok\nBalancerApp api \"/bin/sleep %{port}\" ports=20004-20007", qr/ABL0127
 says("$ok restart-file=$dir/folder", qr/ABL0214: .*restart-file=: \S+ is a folder/);
 says('web "/no/such/program %{port}" ports=20001-20004', qr{ABL0214: .*/no/such/program});
 says('web "no-such-program %{port}" ports=20001-20004', qr{ABL0214: .*no-such-program});
+
+# The program, where it will be looked for when an instance begins.
+for my $name ('mine', 'p20001', 'p20002') {
+    spew("$dir/$name", "#!/bin/sh\n");
+    chmod 0755, "$dir/$name" or die "$dir/$name: $!\n";
+}
+spew("$dir/data", '');
+accepted($_) for "web mine listen=fd dir=$dir env:PATH=/bin:", "web mine listen=fd dir=$dir env:PATH=folder/..", "web ./mine listen=fd dir=$dir",
+    "web p%{port} ports=20001-20002 dir=$dir env:PATH=.";
+says("web mine listen=fd dir=$dir", qr{ABL0214: .*its program mine is not there, .*looked for along PATH=/usr/local/bin:/usr/bin:/bin});
+says("web ./data listen=fd dir=$dir", qr{ABL0214: .*its program \./data is not there, or cannot be executed \(looked for in dir=\Q$dir\E});
+says("web ./folder listen=fd dir=$dir", qr{ABL0214});
+says("web ./p%{port} ports=20001-20003 dir=$dir", qr{ABL0214: .*its program \./p20003 is not there});
 
 SKIP: {
     skip 'httpd is started by root here', 1 if $> == 0;

@@ -18,6 +18,10 @@
 
 #include <stdatomic.h>
 
+/* Changes whenever anything in this file does, or in the structures that lie on the board (crowd, instance,
+ * wear, what a BalancerApp line says): the control process may be of the build before. */
+#define ABL_BOARD_LAYOUT "1"
+
 /* What has become of one slot. */
 typedef struct abl_board_slot_t {
     char address[ABL_ADDRESS_MAX + 1];

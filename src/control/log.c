@@ -5,11 +5,11 @@
 #include "control/log.h"
 
 #include "base/clock.h"
+#include "base/fork.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -19,11 +19,7 @@
 /* In the forked copy of a process with other threads: only what is safe in a signal handler. */
 __attribute__((noreturn)) static void be_program(const char *command, int input)
 {
-    sigset_t none;
-
-    (void)signal(SIGPIPE, SIG_DFL);
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    abl_fork_reset_signals();
     (void)setsid();
     if (dup2(input, STDIN_FILENO) == STDIN_FILENO) {
         (void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
@@ -41,7 +37,7 @@ static int start_program(const char *command, int *ended)
     if (pipe2(fds, O_CLOEXEC) != 0) {
         return -1;
     }
-    pid = fork();
+    pid = abl_fork_quietly();
     if (pid == 0) {
         be_program(command, fds[0]);
     }

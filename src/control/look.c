@@ -96,9 +96,8 @@ static abl_finding_t look_at_suspect(abl_supervised_t *app, int slot, int64_t no
 
 static void measure_memory(abl_board_slot_t *s, uint64_t done, int64_t now)
 {
-    uint64_t memory = 0;
+    uint64_t memory = abl_proc_memory(s->pid);
 
-    abl_proc_memory(&s->pid, 1, &memory);
     if (memory != 0) {
         abl_wear_measure(&s->wear, memory, done, now);
     }

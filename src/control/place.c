@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where an instance listens: is the place free, and a socket there that listens already.
+ * Where an instance listens: its address, is the place free, and a socket there that listens already.
  */
 #include "control/spawn.h"
 
@@ -26,37 +26,45 @@ static int give_up(int fd)
     return -1;
 }
 
-/* SO_REUSEADDR: connections of a former instance, in TIME_WAIT, do not count; somebody who listens does. */
-static int bind_port(int port)
+socklen_t abl_spawn_address(const abl_app_conf_t *app, int slot, struct sockaddr_storage *sa)
 {
-    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    const char *path = abl_spawn_socket(app, slot);
+    struct sockaddr_un *sun = (struct sockaddr_un *)sa;
+    struct sockaddr_in *sin = (struct sockaddr_in *)sa;
+
+    memset(sa, 0, sizeof(*sa));
+    if (path == NULL) {
+        sin->sin_family = AF_INET;
+        sin->sin_port = htons((uint16_t)app->ports[slot]);
+        sin->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        return sizeof(*sin);
+    }
+    if (strlen(path) >= sizeof(sun->sun_path)) {
+        errno = ENAMETOOLONG;
+        return 0;
+    }
+    sun->sun_family = AF_UNIX;
+    memcpy(sun->sun_path, path, strlen(path));
+    return sizeof(*sun);
+}
+
+/* SO_REUSEADDR: connections of a former instance, in TIME_WAIT, do not count; somebody who listens does. */
+static int bind_port(const abl_app_conf_t *app, int slot)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = abl_spawn_address(app, slot, &sa);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int one = 1;
 
-    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-                    bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0)) {
+                    bind(fd, (struct sockaddr *)&sa, len) < 0)) {
         return give_up(fd);
     }
     return fd;
 }
 
-static bool address_of(const char *path, struct sockaddr_un *sun)
-{
-    size_t len = strlen(path);
-
-    memset(sun, 0, sizeof(*sun));
-    sun->sun_family = AF_UNIX;
-    if (len >= sizeof(sun->sun_path)) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    memcpy(sun->sun_path, path, len);
-    return true;
-}
-
 /* Does somebody accept at this socket? Not blocking: EAGAIN is a full queue, thus somebody's. */
-static bool is_stale(const struct sockaddr_un *sun)
+static bool is_stale(const struct sockaddr_storage *sa, socklen_t len)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int error;
@@ -64,7 +72,7 @@ static bool is_stale(const struct sockaddr_un *sun)
     if (fd < 0) {
         return false;
     }
-    error = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 ? 0 : errno;
+    error = connect(fd, (const struct sockaddr *)sa, len) == 0 ? 0 : errno;
     close(fd);
     if (error == ECONNREFUSED || error == ENOENT) {
         return true;
@@ -74,18 +82,24 @@ static bool is_stale(const struct sockaddr_un *sun)
 }
 
 /* Nothing is removed but a socket at which nobody is. */
-static bool clear_path(const struct sockaddr_un *sun)
+static bool clear_path(const abl_app_conf_t *app, int slot)
 {
+    const char *path = abl_spawn_socket(app, slot);
+    struct sockaddr_storage sa;
+    socklen_t len = abl_spawn_address(app, slot, &sa);
     struct stat st;
 
-    if (lstat(sun->sun_path, &st) < 0) {
+    if (len == 0) {
+        return false;
+    }
+    if (lstat(path, &st) < 0) {
         return errno == ENOENT;
     }
     if (!S_ISSOCK(st.st_mode)) {
         errno = S_ISDIR(st.st_mode) ? EISDIR : EEXIST;
         return false;
     }
-    return is_stale(sun) && (unlink(sun->sun_path) == 0 || errno == ENOENT);
+    return is_stale(&sa, len) && (unlink(path) == 0 || errno == ENOENT);
 }
 
 static bool is_only_socket(int fd, uid_t owner)
@@ -118,16 +132,18 @@ static bool give_socket(const char *path, uid_t owner, uid_t uid, gid_t gid)
 }
 
 /* The file gets the mode that the socket has before: the umask is that of all threads, and is left alone. */
-static int bind_socket(const abl_app_conf_t *app, const char *path)
+static int bind_socket(const abl_app_conf_t *app, int slot)
 {
-    struct sockaddr_un sun;
+    const char *path = abl_spawn_socket(app, slot);
+    struct sockaddr_storage sa;
+    socklen_t len = abl_spawn_address(app, slot, &sa);
     int fd;
 
-    if (!address_of(path, &sun) || !clear_path(&sun)) {
+    if (!clear_path(app, slot)) {
         return -1;
     }
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
+    if (fd >= 0 && (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0 ||
                     (geteuid() == 0 && !give_socket(path, geteuid(), app->client, app->gid)))) {
         return give_up(fd);
     }
@@ -144,21 +160,18 @@ bool abl_spawn_hand_over(const abl_app_conf_t *app, int slot)
 
 int abl_spawn_listen(const abl_app_conf_t *app, int slot)
 {
-    const char *path = abl_spawn_socket(app, slot);
-    int fd = path != NULL ? bind_socket(app, path) : bind_port(app->ports[slot]);
+    int fd = abl_spawn_socket(app, slot) != NULL ? bind_socket(app, slot) : bind_port(app, slot);
 
     return fd < 0 || listen(fd, BACKLOG) == 0 ? fd : give_up(fd);
 }
 
 bool abl_spawn_is_free(const abl_app_conf_t *app, int slot)
 {
-    const char *path = abl_spawn_socket(app, slot);
-    struct sockaddr_un sun;
     int fd;
 
-    if (path != NULL) {
-        return address_of(path, &sun) && clear_path(&sun);
+    if (abl_spawn_socket(app, slot) != NULL) {
+        return clear_path(app, slot);
     }
-    fd = bind_port(app->ports[slot]);
+    fd = bind_port(app, slot);
     return fd >= 0 && close(fd) == 0;
 }

@@ -5,18 +5,16 @@
 #include "control/probe.h"
 
 #include "base/clock.h"
-#include "control/proc.h"
+#include "control/listener.h"
+#include "control/spawn.h"
 #include "wire/h1_head.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define ANSWER_TIME (5 * ABL_SECOND) /* then it is asked anew */
@@ -24,28 +22,11 @@
 
 /* ---- the connection --------------------------------------------------------------------------------- */
 
-static socklen_t address_of(const abl_app_conf_t *app, int slot, struct sockaddr_storage *sa)
-{
-    struct sockaddr_un *un = (struct sockaddr_un *)sa;
-    struct sockaddr_in *in = (struct sockaddr_in *)sa;
-
-    memset(sa, 0, sizeof(*sa));
-    if (app->sockets != NULL) {
-        un->sun_family = AF_UNIX;
-        (void)snprintf(un->sun_path, sizeof(un->sun_path), "%s", app->sockets[slot]);
-        return sizeof(*un);
-    }
-    in->sin_family = AF_INET;
-    in->sin_port = htons((uint16_t)app->ports[slot]);
-    in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return sizeof(*in);
-}
-
 static bool begin(abl_probe_t *probe, const abl_app_conf_t *app, int slot, int64_t now)
 {
     struct sockaddr_storage sa;
-    socklen_t len = address_of(app, slot, &sa);
-    int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    socklen_t len = abl_spawn_address(app, slot, &sa);
+    int fd = len > 0 ? socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
 
     if (fd < 0) {
         return false;
@@ -92,8 +73,8 @@ static int is_connected(const abl_probe_t *probe)
 static abl_probe_verdict_t identify(const abl_app_conf_t *app, int slot, pid_t pgid)
 {
     abl_listener_t listener = app->place == ABL_PLACE_FD ? ABL_LISTENER_OURS
-                              : app->sockets != NULL     ? abl_proc_socket_listener(app->sockets[slot], pgid)
-                                                         : abl_proc_listener(app->ports[slot], pgid);
+                              : app->sockets != NULL     ? abl_listener_at_path(app->sockets[slot], pgid)
+                                                         : abl_listener_at_port(app->ports[slot], pgid);
 
     switch (listener) {
     case ABL_LISTENER_OURS:

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* ---- one process ------------------------------------------------------------------------------------ */
+
 /* When it began, in the kernel's ticks since boot. 0: there is no such process, or it is a zombie. */
 uint64_t abl_proc_began(pid_t pid);
 
@@ -17,25 +19,43 @@ uint64_t abl_proc_began(pid_t pid);
  * the processes of others: then it is done as their own user. -1: errno. */
 int abl_proc_open(pid_t pid, const char *name, int flags);
 
+/* Tells each() where every descriptor of a process leads: "socket:[INODE]", "pipe:[INODE]", a path's first 63
+ * bytes; `link` is readable until it returns. Tells nothing of a process that has gone or may not be looked
+ * at. each() may run with the rights of that process's user, so it should just take note. Any thread. */
+void abl_proc_descriptors(pid_t pid, void (*each)(void *ctx, const char *link), void *ctx);
+
+/* ---- all of them ------------------------------------------------------------------------------------ */
+
+/* Whose it is, seen from one process group. */
+typedef enum abl_kin_t {
+    ABL_KIN_UNKNOWN, /* only while it is looked for */
+    ABL_KIN_OURS,    /* it is of the group, or a descendant of one that is */
+    ABL_KIN_NOT
+} abl_kin_t;
+
+typedef struct abl_process_t {
+    pid_t pid, parent, group;
+    char state; /* as proc(5) has it: 'R', 'S', 'Z', … */
+    uint64_t began;
+    abl_kin_t kin;
+} abl_process_t;
+
+typedef struct abl_processes_t {
+    abl_process_t *all; /* by pid; the caller's, to be freed with free() */
+    int n, room;
+} abl_processes_t;
+
+/* All processes, zombies included, and which of them are of the process group `pgid` or descend from it; 0:
+ * none is. Empty when /proc cannot be read. It is not of one moment: who comes or goes meanwhile may be
+ * missing. */
+abl_processes_t abl_proc_all(pid_t pgid);
+
 /* Memory of the process group `pgid` and of all descendants of its processes: the sum of their proportional
  * set sizes, bytes (resident sizes where the kernel does not tell these). 0: nobody is there, or it cannot be
- * read. Reads /proc as a whole, once for all of `n` groups: memory[i] becomes that of pgids[i]; 0 in pgids:
- * none. */
-void abl_proc_memory(const pid_t *pgids, int n, uint64_t *memory);
+ * read. Reads /proc as a whole. */
+uint64_t abl_proc_memory(pid_t pgid);
 
-/* Who listens at this port of 127.0.0.1 (or of all addresses)? If several do: who gets the connections. */
-typedef enum abl_listener_t {
-    ABL_LISTENER_NOBODY,
-    ABL_LISTENER_OURS, /* a process of this group, or a descendant of one */
-    ABL_LISTENER_STRANGER,
-    ABL_LISTENER_UNKNOWN /* somebody whom we may not look at, or who is going away just now */
-} abl_listener_t;
-
-abl_listener_t abl_proc_listener(int port, pid_t pgid);
-
-/* The same for a Unix socket's path, as whoever listens has written it. Several may listen under the same
- * one, if it was removed in between: then it is enough that one of them is ours. */
-abl_listener_t abl_proc_socket_listener(const char *path, pid_t pgid);
+/* ---- signals ---------------------------------------------------------------------------------------- */
 
 /* Sends a signal to every process whose environment has ABL_INSTANCE_MARK with this value, or one that begins
  * with it (`prefix`), to their groups' members and to the descendants of all of these; never to this process

@@ -6,6 +6,11 @@
  */
 #include "control/spawn.h"
 
+#include "base/fork.h"
+#include "control/limit.h"
+#include "control/placeholder.h"
+#include "control/program.h"
+
 #include <apr_pools.h>
 #include <apr_strings.h>
 #include <apr_tables.h>
@@ -24,7 +29,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATH_DEFAULT "/usr/local/bin:/usr/bin:/bin"
 #define PATIENCE_MS 10000 /* for fork to exec */
 #define USER_BUFFER 16384 /* an entry of passwd */
 #define GROUPS_MAX 65536  /* the kernel's own limit */
@@ -69,10 +73,8 @@ typedef struct plan_t {
     size_t ngroups;
     char **argv;
     char **env;
-    const char *path;
-    char *listen_pid;      /* where the digits of its pid are wanted; NULL: nowhere */
-    bool searched;         /* the program has no '/', it is looked for along the PATH */
-    const char **programs; /* its possible places; ends with NULL */
+    char *listen_pid; /* where the digits of its pid are wanted; NULL: nowhere */
+    abl_program_t program;
     int listener, output;
     int report; /* the writing end; closed by exec */
 } plan_t;
@@ -85,18 +87,6 @@ static _Noreturn void fail(const plan_t *plan, step_t step, int limit)
 
     /* less than PIPE_BUF: all or nothing */
     _exit(write(plan->report, &report, sizeof(report)) == (ssize_t)sizeof(report) ? 127 : 126);
-}
-
-/* httpd ignores SIGPIPE, and what is ignored stays so after exec. */
-static void default_actions(void)
-{
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    int i;
-
-    sigemptyset(&action.sa_mask);
-    for (i = 1; i < NSIG; i++) {
-        (void)sigaction(i, &action, NULL); /* some cannot be changed, and have it anyway */
-    }
 }
 
 /* Out of the way of 0 to 3, and closed by exec. */
@@ -213,14 +203,14 @@ static void write_pid(char *to)
 /* As a shell looks for it; what may not be executed is named when nothing better is found. */
 static void run_program(const plan_t *plan)
 {
-    const char **program;
+    const char *const *place;
     int error = ENOENT;
 
-    for (program = plan->programs; *program != NULL; program++) {
-        execve(*program, plan->argv, plan->env);
+    for (place = plan->program.places; *place != NULL; place++) {
+        execve(*place, plan->argv, plan->env);
         if (errno == EACCES) {
             error = EACCES;
-        } else if (errno != ENOENT && !(errno == ENOTDIR && plan->searched)) {
+        } else if (errno != ENOENT && !(errno == ENOTDIR && plan->program.path != NULL)) {
             return;
         }
     }
@@ -233,9 +223,7 @@ static _Noreturn void be_born(plan_t *plan)
 {
     const abl_app_conf_t *app = plan->app;
     int report = plan->report;
-    sigset_t none;
 
-    default_actions();
     if (!move_up(&report)) {
         fail(plan, STEP_FILES, 0);
     }
@@ -264,8 +252,7 @@ static _Noreturn void be_born(plan_t *plan)
     if (plan->listen_pid != NULL) {
         write_pid(plan->listen_pid);
     }
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    abl_fork_reset_signals();
     run_program(plan);
     fail(plan, STEP_PROGRAM, 0);
 }
@@ -314,40 +301,6 @@ static bool find_groups(plan_t *plan)
     return true;
 }
 
-/* One word of the command, or a setting of the environment. What is no %{port}, %{socket} or %% stays. */
-static char *fill_in(const plan_t *plan, const char *word, const char *port, const char *socket)
-{
-    apr_array_header_t *parts = apr_array_make(plan->pool, 8, sizeof(const char *));
-    const char *percent;
-
-    while ((percent = strchr(word, '%')) != NULL) {
-        const char *value = "%";
-        size_t len = 1;
-
-        if (port != NULL && strncmp(percent, "%{port}", 7) == 0) {
-            value = port;
-            len = 7;
-        } else if (socket != NULL && strncmp(percent, "%{socket}", 9) == 0) {
-            value = socket;
-            len = 9;
-        } else if (percent[1] == '%') {
-            len = 2;
-        }
-        APR_ARRAY_PUSH(parts, const char *) = apr_pstrmemdup(plan->pool, word, (apr_size_t)(percent - word));
-        APR_ARRAY_PUSH(parts, const char *) = value;
-        word = percent + len;
-    }
-    APR_ARRAY_PUSH(parts, const char *) = word;
-    return apr_array_pstrcat(plan->pool, parts, '\0');
-}
-
-static char *fill_in_place(const plan_t *plan, const char *word, int slot)
-{
-    const char *socket = abl_spawn_socket(plan->app, slot);
-
-    return fill_in(plan, word, socket == NULL ? apr_itoa(plan->pool, plan->app->ports[slot]) : NULL, socket);
-}
-
 static void make_argv(plan_t *plan, int slot)
 {
     const abl_app_conf_t *app = plan->app;
@@ -358,7 +311,7 @@ static void make_argv(plan_t *plan, int slot)
     }
     plan->argv = apr_pcalloc(plan->pool, (n + 1) * sizeof(char *));
     while (n-- > 0) {
-        plan->argv[n] = fill_in_place(plan, app->argv[n], slot);
+        plan->argv[n] = abl_placeholder_fill(plan->pool, app, slot, app->argv[n]);
     }
 }
 
@@ -410,100 +363,31 @@ static void make_env(plan_t *plan, const abl_spawn_t *spawn)
 {
     apr_array_header_t *env = apr_array_make(plan->pool, 16, sizeof(char *));
     const char *const *setting;
-    int i;
 
-    set_env(env, "PATH=" PATH_DEFAULT);
+    set_env(env, "PATH=" ABL_PROGRAM_PATH);
     set_env(env, "LANG=C.UTF-8");
     set_env_of_user(plan, env);
     for (setting = plan->app->env; setting != NULL && *setting != NULL; setting++) {
-        set_env(env, fill_in_place(plan, *setting, spawn->slot));
+        set_env(env, abl_placeholder_fill(plan->pool, plan->app, spawn->slot, *setting));
     }
     set_env(env, apr_pstrcat(plan->pool, ABL_INSTANCE_MARK "=", spawn->mark, NULL));
     if (spawn->listener >= 0) {
         set_env_of_listener(plan, env, spawn->slot);
     }
-    for (i = 0; i < env->nelts; i++) {
-        if (strncmp(APR_ARRAY_IDX(env, i, char *), "PATH=", 5) == 0) {
-            plan->path = APR_ARRAY_IDX(env, i, char *) + 5;
-        }
-    }
     APR_ARRAY_PUSH(env, char *) = NULL;
     plan->env = (char **)env->elts;
 }
 
-/* Relative places are tried when the process is in its folder. */
-static void find_programs(plan_t *plan)
-{
-    apr_array_header_t *programs = apr_array_make(plan->pool, 8, sizeof(const char *));
-    const char *name = plan->argv[0];
-    const char *at = plan->path;
-
-    plan->searched = strchr(name, '/') == NULL;
-    if (!plan->searched || *name == '\0') {
-        APR_ARRAY_PUSH(programs, const char *) = name;
-    } else {
-        for (;;) {
-            size_t len = strcspn(at, ":");
-            const char *folder = len > 0 ? apr_pstrmemdup(plan->pool, at, len) : ".";
-            APR_ARRAY_PUSH(programs, const char *) = apr_pstrcat(plan->pool, folder, "/", name, NULL);
-            if (at[len] == '\0') {
-                break;
-            }
-            at += len + 1;
-        }
-    }
-    APR_ARRAY_PUSH(programs, const char *) = NULL;
-    plan->programs = (const char **)programs->elts;
-}
-
 /* ---- what did not work ------------------------------------------------------------------------------ */
-
-static const char *limit_name(int resource)
-{
-    static const struct {
-        int resource;
-        const char *name;
-    } names[] = {{RLIMIT_AS, "as"},         {RLIMIT_CORE, "core"},
-                 {RLIMIT_CPU, "cpu"},       {RLIMIT_DATA, "data"},
-                 {RLIMIT_FSIZE, "fsize"},   {RLIMIT_MEMLOCK, "memlock"},
-                 {RLIMIT_NOFILE, "nofile"}, {RLIMIT_NPROC, "nproc"},
-                 {RLIMIT_STACK, "stack"},   {RLIMIT_RTPRIO, "rtprio"},
-                 {RLIMIT_NICE, "nice"},     {RLIMIT_MSGQUEUE, "msgqueue"},
-                 {RLIMIT_LOCKS, "locks"},   {RLIMIT_RSS, "rss"},
-                 {RLIMIT_RTTIME, "rttime"}, {RLIMIT_SIGPENDING, "sigpending"}};
-    size_t i;
-
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (names[i].resource == resource) {
-            return names[i].name;
-        }
-    }
-    return "?";
-}
 
 static const char *user_of(const plan_t *plan)
 {
     return plan->user != NULL ? plan->user : apr_psprintf(plan->pool, "%lu", (unsigned long)plan->uid);
 }
 
-/* Is there a file, so that "not found" must mean what executes it? */
-static bool is_there(const plan_t *plan)
-{
-    const char **program;
-
-    for (program = plan->programs; *program != NULL; program++) {
-        const char *path =
-            **program == '/' ? *program : apr_pstrcat(plan->pool, plan->app->dir, "/", *program, NULL);
-        if (access(path, F_OK) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static const char *what_about_program(const plan_t *plan, int error, const char *text)
 {
-    const char *name = plan->argv[0];
+    const char *name = plan->program.name, *path = plan->program.path;
 
     if (error == ENOEXEC) {
         return apr_psprintf(plan->pool,
@@ -518,12 +402,12 @@ static const char *what_about_program(const plan_t *plan, int error, const char 
     if (error != ENOENT) {
         return apr_psprintf(plan->pool, "the program %.99s: %s", name, text);
     }
-    if (is_there(plan)) {
+    if (abl_program_is_there(plan->pool, plan->app, &plan->program)) {
         return apr_psprintf(plan->pool,
                             "the program %.99s: what its first line says executes it was not found", name);
     }
     return apr_psprintf(plan->pool, "the program %.99s: not found in %s%.99s", name,
-                        plan->searched ? "PATH=" : "", plan->searched ? plan->path : plan->app->dir);
+                        path != NULL ? "PATH=" : "", path != NULL ? path : plan->app->dir);
 }
 
 static const char *what_failed(const plan_t *plan, const report_t *report)
@@ -543,7 +427,7 @@ static const char *what_failed(const plan_t *plan, const report_t *report)
         return apr_psprintf(plan->pool, "cannot set nice=%d: %s", app->nice, text);
     case STEP_LIMIT:
         return apr_psprintf(plan->pool, "cannot set limit:%s=%" APR_UINT64_T_FMT ": %s",
-                            limit_name(app->limits[report->limit].resource),
+                            abl_limit_name(app->limits[report->limit].resource),
                             (apr_uint64_t)app->limits[report->limit].value, text);
     case STEP_GROUPS:
     case STEP_GID:
@@ -596,25 +480,6 @@ static void reap(pid_t pid)
     }
 }
 
-/* With all signals blocked, so that no handler of httpd's runs in the new process. */
-static pid_t make_process(plan_t *plan)
-{
-    sigset_t all, before;
-    int error;
-    pid_t pid;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = fork();
-    error = errno;
-    if (pid == 0) {
-        be_born(plan);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
-    return pid;
-}
-
 static pid_t carry_out(plan_t *plan, char why[ABL_SPAWN_WHY_MAX], apr_status_t *rv)
 {
     report_t report;
@@ -627,8 +492,11 @@ static pid_t carry_out(plan_t *plan, char why[ABL_SPAWN_WHY_MAX], apr_status_t *
         return did_not_work("cannot make a pipe", error, why, rv);
     }
     plan->report = fds[1];
-    pid = make_process(plan);
+    pid = abl_fork_quietly();
     error = errno;
+    if (pid == 0) {
+        be_born(plan);
+    }
     close(fds[1]);
     if (pid < 0) {
         close(fds[0]);
@@ -671,7 +539,7 @@ pid_t abl_spawn(const abl_spawn_t *spawn, char why[ABL_SPAWN_WHY_MAX], apr_statu
     find_user(&plan);
     make_argv(&plan, spawn->slot);
     make_env(&plan, spawn);
-    find_programs(&plan);
+    plan.program = abl_program_of(plan.pool, spawn->app, spawn->slot);
     give_output(&plan);
     pid = find_groups(&plan) ? carry_out(&plan, why, rv)
                              : did_not_work("its user has too many groups", E2BIG, why, rv);

@@ -13,6 +13,8 @@
 #include "control/app.h"
 
 #include <apr_errno.h>
+#include <stdbool.h>
+#include <sys/socket.h>
 
 #define ABL_SPAWN_WHY_MAX 256
 /* The environment variable by which descendants are found. */
@@ -41,6 +43,10 @@ static inline const char *abl_spawn_socket(const abl_app_conf_t *app, int slot)
 }
 
 /* ---- place.c: where it listens ---------------------------------------------------------------------- */
+
+/* The address of this slot, at which an instance listens and httpd's children connect: 127.0.0.1 and its
+ * port, or its Unix socket. Returns its length; 0: errno is ENAMETOOLONG, the socket's path is. */
+socklen_t abl_spawn_address(const abl_app_conf_t *app, int slot, struct sockaddr_storage *sa);
 
 /* A listening socket for this slot, at 127.0.0.1 or, for httpd's children only, on the file system; what is
  * left there of an earlier one is removed first, when nobody answers there. -1: errno tells. */

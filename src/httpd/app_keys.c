@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The words of BalancerApp.
+ * What each key of BalancerApp means.
  */
 #include "httpd/app_keys.h"
 
-#include "base/clock.h"
 #include "base/units.h"
-#include "httpd/member_keys.h"
-#include "httpd/members.h"
+#include "control/limit.h"
 
 #include "http_core.h"
 
@@ -16,22 +14,9 @@
 
 #include <grp.h>
 #include <pwd.h>
-#include <sys/un.h>
 
-#define TIME_LATER (INT64_C(365) * 24 * 3600 * ABL_SECOND)
-
-/* What has been read of a line. */
-typedef struct reader_t {
-    apr_pool_t *p;
-    abl_app_conf_t *app;
-    int first_port, last_port; /* 0: no ports= */
-    bool listens;              /* listen=fd */
-    bool has_group;
-    apr_array_header_t *env;
-    const char *rest; /* keys that are its members' */
-    const char *restart_file;
-    const char *seen; /* keys, each between spaces */
-} reader_t;
+#define ENV "env:"
+#define LIMIT "limit:"
 
 /* ---- values ----------------------------------------------------------------------------------------- */
 
@@ -57,7 +42,7 @@ static const char *read_range(apr_pool_t *p, const char *value, int64_t most, in
     return error != NULL || *from > *to ? "" : NULL;
 }
 
-static const char *set_instances(reader_t *r, const char *value)
+static const char *set_instances(abl_app_reader_t *r, const char *value)
 {
     if (read_range(r->p, value, ABL_SLOTS_OF_APP_MAX, &r->app->crowd.least, &r->app->crowd.most) != NULL) {
         return "expected a number of instances, or a range such as 2-8, up to 64";
@@ -65,7 +50,7 @@ static const char *set_instances(reader_t *r, const char *value)
     return NULL;
 }
 
-static const char *set_ports(reader_t *r, const char *value)
+static const char *set_ports(abl_app_reader_t *r, const char *value)
 {
     if (read_range(r->p, value, 65535, &r->first_port, &r->last_port) != NULL ||
         r->last_port - r->first_port >= ABL_SLOTS_OF_APP_MAX) {
@@ -74,13 +59,13 @@ static const char *set_ports(reader_t *r, const char *value)
     return NULL;
 }
 
-static const char *set_listen(reader_t *r, const char *value)
+static const char *set_listen(abl_app_reader_t *r, const char *value)
 {
     r->listens = strcmp(value, "fd") == 0;
     return r->listens ? NULL : "expected fd: a socket that listens is handed to the application";
 }
 
-static const char *set_dir(reader_t *r, const char *value)
+static const char *set_dir(abl_app_reader_t *r, const char *value)
 {
     apr_finfo_t info;
 
@@ -92,7 +77,7 @@ static const char *set_dir(reader_t *r, const char *value)
     return NULL;
 }
 
-static const char *set_user(reader_t *r, const char *value)
+static const char *set_user(abl_app_reader_t *r, const char *value)
 {
     const struct passwd *user = getpwnam(value);
 
@@ -105,7 +90,7 @@ static const char *set_user(reader_t *r, const char *value)
     return NULL;
 }
 
-static const char *set_group(reader_t *r, const char *value)
+static const char *set_group(abl_app_reader_t *r, const char *value)
 {
     const struct group *group = getgrnam(value);
 
@@ -117,7 +102,7 @@ static const char *set_group(reader_t *r, const char *value)
     return NULL;
 }
 
-static const char *set_umask(reader_t *r, const char *value)
+static const char *set_umask(abl_app_reader_t *r, const char *value)
 {
     char *end;
     long mask = strtol(value, &end, 8);
@@ -129,7 +114,7 @@ static const char *set_umask(reader_t *r, const char *value)
     return NULL;
 }
 
-static const char *set_nice(reader_t *r, const char *value)
+static const char *set_nice(abl_app_reader_t *r, const char *value)
 {
     bool negative = *value == '-';
 
@@ -140,7 +125,7 @@ static const char *set_nice(reader_t *r, const char *value)
     return NULL;
 }
 
-static const char *set_concurrency(reader_t *r, const char *value)
+static const char *set_concurrency(abl_app_reader_t *r, const char *value)
 {
     int n = 0;
 
@@ -162,12 +147,12 @@ static const char *set_size(const char *value, uint64_t *to)
     return NULL;
 }
 
-static const char *set_memory(reader_t *r, const char *value)
+static const char *set_memory(abl_app_reader_t *r, const char *value)
 {
     return set_size(value, &r->app->wear.memory);
 }
 
-static const char *set_requests(reader_t *r, const char *value)
+static const char *set_requests(abl_app_reader_t *r, const char *value)
 {
     int64_t n;
 
@@ -185,28 +170,28 @@ static const char *set_time(const char *value, int64_t *to)
                : NULL;
 }
 
-static const char *set_surge(reader_t *r, const char *value)
+static const char *set_surge(abl_app_reader_t *r, const char *value)
 {
     return read_count(value, 0, ABL_SLOTS_OF_APP_MAX, &r->app->crowd.surge) != NULL
                ? "expected a whole number up to 64"
                : NULL;
 }
 
-static const char *set_starts(reader_t *r, const char *value)
+static const char *set_starts(abl_app_reader_t *r, const char *value)
 {
     return read_count(value, 1, ABL_SLOTS_OF_APP_MAX, &r->app->crowd.starts) != NULL
                ? "expected a whole number from 1 to 64"
                : NULL;
 }
 
-static const char *set_failures(reader_t *r, const char *value)
+static const char *set_failures(abl_app_reader_t *r, const char *value)
 {
     return read_count(value, 1, ABL_FAILURES_MAX, &r->app->crowd.failures) != NULL
                ? "expected a whole number from 1 to 32"
                : NULL;
 }
 
-static const char *set_ready_uri(reader_t *r, const char *value)
+static const char *set_ready_uri(abl_app_reader_t *r, const char *value)
 {
     const char *c;
 
@@ -219,13 +204,13 @@ static const char *set_ready_uri(reader_t *r, const char *value)
     return NULL;
 }
 
-static const char *set_restart_file(reader_t *r, const char *value)
+static const char *set_restart_file(abl_app_reader_t *r, const char *value)
 {
     r->restart_file = value;
     return *value == '\0' ? "expected a file's name" : NULL;
 }
 
-static const char *set_log(reader_t *r, const char *value)
+static const char *set_log(abl_app_reader_t *r, const char *value)
 {
     r->app->log = *value == '|' ? value : ap_server_root_relative(r->p, value);
     return r->app->log == NULL || *value == '\0' || strcmp(value, "|") == 0
@@ -235,7 +220,7 @@ static const char *set_log(reader_t *r, const char *value)
 
 static const struct {
     const char *key;
-    const char *(*set)(reader_t *r, const char *value);
+    const char *(*set)(abl_app_reader_t *r, const char *value);
 } keys[] = {{"instances", set_instances},
             {"ports", set_ports},
             {"listen", set_listen},
@@ -274,68 +259,96 @@ static const struct {
 static const char *const member_keys[] = {"weight",  "keepalive", "idle-max", "idle-timeout",
                                           "max-age", "status",    "set"};
 
+/* ---- no key twice ----------------------------------------------------------------------------------- */
+
+/* Letters' case matters in the names of env: and limit: only. */
+static const char *mark_of(const abl_app_reader_t *r, const char *key)
+{
+    char *mark = apr_pstrcat(r->p, " ", key, " ", NULL);
+
+    if (strchr(key, ':') == NULL) {
+        ap_str_tolower(mark);
+    }
+    return mark;
+}
+
+bool abl_app_keys_has(const abl_app_reader_t *r, const char *key)
+{
+    return strstr(r->seen, mark_of(r, key)) != NULL;
+}
+
+static const char *note(abl_app_reader_t *r, const char *key)
+{
+    if (abl_app_keys_has(r, key)) {
+        return ABL_CONFIG_ERROR(r->p, "ABL0203", "%s= is there twice", key);
+    }
+    r->seen = apr_pstrcat(r->p, r->seen, mark_of(r, key), NULL);
+    return NULL;
+}
+
 /* ---- env: and limit: -------------------------------------------------------------------------------- */
 
-static const char *add_env(reader_t *r, const char *setting)
+static const char *add_env(abl_app_reader_t *r, const char *key, const char *value)
 {
-    const char *c = setting;
+    const char *name = key + sizeof(ENV) - 1;
+    const char *c = name;
 
     while (apr_isalnum(*c) || *c == '_') {
         c++;
     }
-    if (c == setting || apr_isdigit(*setting) || *c != '=') {
-        return ABL_CONFIG_ERROR(r->p, "ABL0200", "env:%s: expected env:NAME=value", setting);
+    if (c == name || apr_isdigit(*name) || *c != '\0' || value == NULL) {
+        return ABL_CONFIG_ERROR(r->p, "ABL0200", "%s: expected env:NAME=value", key);
     }
-    APR_ARRAY_PUSH(r->env, const char *) = setting;
-    return NULL;
+    APR_ARRAY_PUSH(r->env, const char *) = apr_pstrcat(r->p, name, "=", value, NULL);
+    return note(r, key);
 }
 
-static const struct {
-    const char *name;
-    int resource;
-    bool is_size;
-} limits[] = {
-    {"nofile", RLIMIT_NOFILE, false}, {"core", RLIMIT_CORE, true},    {"as", RLIMIT_AS, true},
-    {"data", RLIMIT_DATA, true},      {"stack", RLIMIT_STACK, true},  {"fsize", RLIMIT_FSIZE, true},
-    {"cpu", RLIMIT_CPU, false},       {"nproc", RLIMIT_NPROC, false}, {"memlock", RLIMIT_MEMLOCK, true}};
-
-static const char *read_limit(const char *value, bool is_size, rlim_t *to)
+static const char *expected_limit(apr_pool_t *p)
 {
-    int64_t n = 0;
-    const char *error = NULL;
-
-    if (strcmp(value, "unlimited") == 0) {
-        *to = RLIM_INFINITY;
-        return NULL;
-    }
-    error = is_size ? abl_units_size(value, &n) : abl_units_number(value, 0, INT64_C(1) << 40, &n);
-    *to = (rlim_t)n;
-    return error != NULL ? is_size ? "expected a size such as 100M, or unlimited"
-                                   : "expected a whole number, or unlimited"
-                         : NULL;
-}
-
-static const char *add_limit(reader_t *r, const char *setting)
-{
-    const char *value = strchr(setting, '=');
-    const char *error =
-        "expected limit:NAME=value, with NAME one of nofile, core, as, data, stack, fsize, cpu, "
-        "nproc, memlock";
+    const char *names = "";
     apr_size_t i;
 
-    for (i = 0; value != NULL && i < COUNT(limits); i++) {
-        if (strlen(limits[i].name) == (size_t)(value - setting) &&
-            strncmp(setting, limits[i].name, (size_t)(value - setting)) == 0) {
-            abl_app_limit_t *limit = &r->app->limits[r->app->nlimits];
-            limit->resource = limits[i].resource;
-            error = r->app->nlimits == ABL_APP_LIMITS_MAX
-                        ? "there are more than 16 of them"
-                        : read_limit(value + 1, limits[i].is_size, &limit->value);
-            r->app->nlimits += error == NULL;
-            break;
-        }
+    for (i = 0; abl_limit_at(i) != NULL; i++) {
+        names = apr_pstrcat(p, names, i > 0 ? ", " : "", abl_limit_at(i)->name, NULL);
     }
-    return error != NULL ? ABL_CONFIG_ERROR(r->p, "ABL0201", "limit:%s: %s", setting, error) : NULL;
+    return apr_pstrcat(p, "expected limit:NAME=value, with NAME one of ", names, NULL);
+}
+
+static const char *read_limit(apr_pool_t *p, const char *name, const char *value, abl_app_limit_t *to)
+{
+    const abl_limit_t *known = value != NULL ? abl_limit_named(name) : NULL;
+    const char *error;
+    int64_t n = 0;
+
+    if (known == NULL) {
+        return expected_limit(p);
+    }
+    to->resource = known->resource;
+    to->value = RLIM_INFINITY;
+    if (strcmp(value, "unlimited") == 0) {
+        return NULL;
+    }
+    error = known->is_size ? abl_units_size(value, &n) : abl_units_number(value, 0, INT64_C(1) << 40, &n);
+    to->value = (rlim_t)n;
+    return error == NULL    ? NULL
+           : known->is_size ? "expected a size such as 100M, or unlimited"
+                            : "expected a whole number, or unlimited";
+}
+
+static const char *add_limit(abl_app_reader_t *r, const char *key, const char *value)
+{
+    abl_app_limit_t limit = {0};
+    const char *error = read_limit(r->p, key + sizeof(LIMIT) - 1, value, &limit);
+
+    if (error != NULL) {
+        return ABL_CONFIG_ERROR(r->p, "ABL0201", "%s%s%s: %s", key, value != NULL ? "=" : "",
+                                value != NULL ? value : "", error);
+    }
+    error = note(r, key); /* so there are never more of them than there are names */
+    if (error == NULL) {
+        r->app->limits[r->app->nlimits++] = limit;
+    }
+    return error;
 }
 
 /* ---- words ------------------------------------------------------------------------------------------ */
@@ -368,7 +381,7 @@ static bool is_members(const char *key)
 }
 
 /* NULL, or what was expected. *known: there is such a key. */
-static const char *set_value(reader_t *r, const char *key, const char *value, bool *known)
+static const char *set_value(abl_app_reader_t *r, const char *key, const char *value, bool *known)
 {
     apr_size_t i;
 
@@ -387,20 +400,19 @@ static const char *set_value(reader_t *r, const char *key, const char *value, bo
     return NULL;
 }
 
-static const char *set_key(reader_t *r, const char *key, const char *value)
+static const char *set_key(abl_app_reader_t *r, const char *key, const char *value)
 {
-    const char *mark = apr_pstrcat(r->p, " ", key, " ", NULL);
     const char *error;
     bool known;
 
-    if (is_members(key)) {
+    if (is_members(key)) { /* given twice they are refused where they are read */
         r->rest = apr_pstrcat(r->p, r->rest, " \"", key, "=", value, "\"", NULL);
         return NULL;
     }
-    if (ap_strcasestr(r->seen, mark) != NULL) {
-        return ABL_CONFIG_ERROR(r->p, "ABL0203", "%s= is there twice", key);
+    error = note(r, key);
+    if (error != NULL) {
+        return error;
     }
-    r->seen = apr_pstrcat(r->p, r->seen, mark, NULL);
     error = set_value(r, key, value, &known);
     if (!known) {
         return unknown_key(r->p, key);
@@ -408,287 +420,21 @@ static const char *set_key(reader_t *r, const char *key, const char *value)
     return error != NULL ? ABL_CONFIG_ERROR(r->p, "ABL0204", "%s=%s: %s", key, value, error) : NULL;
 }
 
-static const char *read_word(reader_t *r, char *word)
+const char *abl_app_keys_read(abl_app_reader_t *r, char *word)
 {
     char *value = strchr(word, '=');
 
-    if (strncmp(word, "env:", 4) == 0) {
-        return add_env(r, word + 4);
+    if (value != NULL) {
+        *value++ = '\0';
     }
-    if (strncmp(word, "limit:", 6) == 0) {
-        return add_limit(r, word + 6);
+    if (strncmp(word, ENV, sizeof(ENV) - 1) == 0) {
+        return add_env(r, word, value);
+    }
+    if (strncmp(word, LIMIT, sizeof(LIMIT) - 1) == 0) {
+        return add_limit(r, word, value);
     }
     if (value == NULL) {
         return ABL_CONFIG_ERROR(r->p, "ABL0205", "'%s' is not of the form key=value", word);
     }
-    *value++ = '\0';
     return set_key(r, word, value);
-}
-
-/* ---- the line as a whole ---------------------------------------------------------------------------- */
-
-static const char *read_name(cmd_parms *cmd, const abl_section_t *section, const char *name)
-{
-    const char *c = name;
-    int i;
-
-    while (apr_isalnum(*c) || *c == '_' || *c == '-' || *c == '.') {
-        c++;
-    }
-    if (c == name || *c != '\0' || c - name > ABL_NAME_MAX || *name == '.') {
-        return ABL_CONFIG_ERROR(
-            cmd->pool, "ABL0206",
-            "BalancerApp %s: expected the application's name, of letters, digits, '_', '.' and "
-            "'-', at most %d of them, and then its command, as in BalancerApp web \"perl "
-            "script/server.pl --port %%{port}\" ports=39564-39579",
-            name, ABL_NAME_MAX);
-    }
-    for (i = 0; i < section->napps; i++) {
-        if (ap_cstr_casecmp(section->apps[i].name, name) == 0) {
-            return ABL_CONFIG_ERROR(cmd->pool, "ABL0207",
-                                    "BalancerApp %s: <Balancer %s> has an application of this name already",
-                                    name, section->balancer.name);
-        }
-    }
-    return NULL;
-}
-
-static bool mentions(const reader_t *r, const char *what)
-{
-    int i;
-
-    for (i = 0; r->app->argv[i] != NULL; i++) {
-        if (strstr(r->app->argv[i], what) != NULL) {
-            return true;
-        }
-    }
-    for (i = 0; i < r->env->nelts; i++) {
-        if (strstr(APR_ARRAY_IDX(r->env, i, const char *), what) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A placeholder that is none would be passed on as it stands. */
-static const char *find_unknown_placeholder(const reader_t *r)
-{
-    int i;
-
-    for (i = 0; r->app->argv[i] != NULL; i++) {
-        const char *at = r->app->argv[i];
-        while ((at = strstr(at, "%{")) != NULL) {
-            if (strncmp(at, "%{port}", 7) != 0 && strncmp(at, "%{socket}", 9) != 0 &&
-                (at == r->app->argv[i] || at[-1] != '%')) {
-                return apr_pstrmemdup(r->p, at, strcspn(at, "} ") + 1);
-            }
-            at += 2;
-        }
-    }
-    return NULL;
-}
-
-/* Does it hear where it is to listen, and in one way only? */
-static const char *choose_place(reader_t *r)
-{
-    bool port = mentions(r, "%{port}"), socket = mentions(r, "%{socket}");
-    const char *unknown = find_unknown_placeholder(r);
-
-    if (unknown != NULL) {
-        return ABL_CONFIG_ERROR(r->p, "ABL0216",
-                                "%s: there are %%{port} and %%{socket} only; a plain %%{ is written "
-                                "%%%%{",
-                                unknown);
-    }
-    if (port + socket + r->listens != 1) {
-        return ABL_CONFIG_ERROR(
-            r->p, "ABL0208",
-            "the application must be told where to listen, in one way: %%{port} or %%{socket} in "
-            "its command or in an env:, or listen=fd");
-    }
-    if (port && r->first_port == 0) {
-        return ABL_CONFIG_ERROR(r->p, "ABL0209", "%%{port} needs ports=, such as ports=39564-39579");
-    }
-    if (socket && r->first_port != 0) {
-        return ABL_CONFIG_ERROR(r->p, "ABL0210", "with %%{socket} there are no ports; leave ports= out");
-    }
-    r->app->place = port ? ABL_PLACE_PORT : socket ? ABL_PLACE_SOCKET : ABL_PLACE_FD;
-    return NULL;
-}
-
-static const char *count_slots(reader_t *r)
-{
-    const abl_crowd_conf_t *crowd = &r->app->crowd;
-    int needed = crowd->most + crowd->surge;
-
-    if (r->first_port == 0) {
-        r->app->nslots = 2 * crowd->most + crowd->surge;
-        r->app->nslots = r->app->nslots < ABL_SLOTS_OF_APP_MAX ? r->app->nslots : ABL_SLOTS_OF_APP_MAX;
-    } else {
-        r->app->nslots = r->last_port - r->first_port + 1;
-    }
-    if (r->app->nslots < needed) {
-        return ABL_CONFIG_ERROR(
-            r->p, "ABL0211", "%d instances and %d more while one replaces another need %d %s; there are %d",
-            crowd->most, crowd->surge, needed, r->first_port != 0 ? "ports" : "places", r->app->nslots);
-    }
-    return NULL;
-}
-
-static const char *check_line(reader_t *r)
-{
-    const char *error = choose_place(r);
-
-    if (error == NULL) {
-        error = count_slots(r);
-    }
-    if (error == NULL && r->app->wear.memory == 0 && ap_strcasestr(r->seen, " check ") != NULL) {
-        error = ABL_CONFIG_ERROR(r->p, "ABL0212",
-                                 "check= says how often memory= is looked at; there is no memory=");
-    }
-    return error;
-}
-
-static void set_defaults(apr_pool_t *p, abl_app_conf_t *app)
-{
-    app->dir = ap_server_root_relative(p, "");
-    app->uid = (uid_t)-1; /* httpd's, which is not known yet */
-    app->gid = (gid_t)-1;
-    app->umask = -1;
-    app->concurrency = 1;
-    app->crowd = (abl_crowd_conf_t){.least = 1,
-                                    .most = 1,
-                                    .surge = 1,
-                                    .starts = 1,
-                                    .grow = 500 * ABL_MS,
-                                    .idle = 300 * ABL_SECOND,
-                                    .failures = 5,
-                                    .within = 60 * ABL_SECOND,
-                                    .retry = 30 * ABL_SECOND,
-                                    .times = {60 * ABL_SECOND, 30 * ABL_SECOND, 10 * ABL_SECOND}};
-    app->wear.check = 5 * ABL_SECOND;
-}
-
-/* ---- its members ------------------------------------------------------------------------------------ */
-
-static const char *url_of(reader_t *r, const abl_section_t *section, int slot, const char **socket)
-{
-    const char *path;
-
-    if (r->first_port != 0) {
-        *socket = NULL;
-        return apr_psprintf(r->p, "http://127.0.0.1:%d", r->first_port + slot);
-    }
-    path = apr_psprintf(r->p, "appbalance/%s.%s/%d.sock", section->balancer.name, r->app->name, slot + 1);
-    *socket = ap_runtime_dir_relative(r->p, path);
-    return apr_psprintf(r->p, "unix:%s|http://localhost", *socket);
-}
-
-static const char *add_slot(reader_t *r, abl_section_t *section, int slot)
-{
-    const char **addresses = (const char **)(uintptr_t)r->app->addresses;
-    const char **sockets = (const char **)(uintptr_t)r->app->sockets;
-    int *ports = (int *)(uintptr_t)r->app->ports;
-    abl_member_t member = {.naddresses = 0};
-    const char *socket = NULL;
-    const char *url = url_of(r, section, slot, &socket);
-    const char *error = abl_member_url_parse(r->p, url, &member.url);
-
-    if (error == NULL) {
-        error = abl_member_keys_parse(r->p, r->rest, &member);
-    }
-    if (error != NULL) {
-        return error;
-    }
-    member.supervised = true;
-    member.stuck = r->app->stuck;
-    addresses[slot] = member.url.text;
-    ports[slot] = r->first_port != 0 ? r->first_port + slot : 0;
-    if (socket != NULL) {
-        sockets[slot] = socket;
-    }
-    return abl_members_add(r->p, &section->balancer, "BalancerApp", &member);
-}
-
-static const char *add_members(reader_t *r, abl_section_t *section)
-{
-    apr_size_t n = (apr_size_t)r->app->nslots;
-    const char *error = NULL;
-    int i;
-
-    r->app->addresses = apr_pcalloc(r->p, n * sizeof(char *));
-    r->app->ports = apr_pcalloc(r->p, n * sizeof(int));
-    r->app->sockets = r->first_port == 0 ? apr_pcalloc(r->p, n * sizeof(char *)) : NULL;
-    if (r->app->concurrency != 0) {
-        r->rest = apr_psprintf(r->p, "%s concurrency=%u", r->rest, r->app->concurrency);
-    }
-    while (*r->rest == ' ') {
-        r->rest++;
-    }
-    for (i = 0; error == NULL && i < r->app->nslots; i++) {
-        error = add_slot(r, section, i);
-    }
-    return error;
-}
-
-/* What other parts of it depend on. */
-static void finish(reader_t *r, const abl_section_t *section)
-{
-    const char *file = r->restart_file != NULL ? r->restart_file : "tmp/restart.txt";
-
-    r->app->balancer = section->balancer.name;
-    r->app->restart_file = *file == '/' ? file : apr_pstrcat(r->p, r->app->dir, "/", file, NULL);
-    APR_ARRAY_PUSH(r->env, const char *) = NULL;
-    r->app->env = (const char *const *)r->env->elts;
-}
-
-static const char *read_line(cmd_parms *cmd, abl_section_t *section, const char *args, reader_t *r)
-{
-    char **argv = NULL;
-    const char *error = read_name(cmd, section, r->app->name);
-    const char *command = ap_getword_conf(cmd->pool, &args);
-
-    if (error != NULL) {
-        return error;
-    }
-    if (apr_tokenize_to_argv(command, &argv, cmd->pool) != APR_SUCCESS || argv[0] == NULL ||
-        argv[0][0] == '\0') {
-        return ABL_CONFIG_ERROR(cmd->pool, "ABL0213", "its command is missing, in quotes if it has spaces");
-    }
-    r->app->argv = (const char *const *)argv;
-    while (error == NULL && *args != '\0') {
-        error = read_word(r, ap_getword_conf(cmd->pool, &args));
-    }
-    if (error == NULL) {
-        error = check_line(r);
-    }
-    if (error == NULL) {
-        error = add_members(r, section);
-    }
-    return error;
-}
-
-const char *abl_app_parse(cmd_parms *cmd, abl_section_t *section, const char *args)
-{
-    reader_t r = {.p = cmd->pool, .rest = "", .seen = ""};
-    abl_app_conf_t *apps = apr_pcalloc(cmd->pool, (apr_size_t)(section->napps + 1) * sizeof(*apps));
-    const char *error;
-
-    if (section->napps > 0) {
-        memcpy(apps, section->apps, (apr_size_t)section->napps * sizeof(*apps));
-    }
-    r.app = &apps[section->napps];
-    r.env = apr_array_make(cmd->pool, 8, sizeof(char *));
-    r.app->name = ap_getword_conf(cmd->pool, &args);
-    set_defaults(cmd->pool, r.app);
-    error = read_line(cmd, section, args, &r);
-    if (error != NULL) {
-        return strncmp(error, "ABL", 3) == 0 && strstr(error, "BalancerApp") == NULL
-                   ? apr_pstrcat(cmd->pool, "BalancerApp ", r.app->name, ": ", error, NULL)
-                   : error;
-    }
-    finish(&r, section);
-    section->apps = apps;
-    section->napps++;
-    return NULL;
 }

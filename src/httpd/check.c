@@ -4,7 +4,7 @@
  */
 #include "httpd/check.h"
 
-#include "httpd/supervision.h"
+#include "httpd/app_check.h"
 
 #include "http_core.h"
 
@@ -239,7 +239,7 @@ int abl_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
         note_walk(server);
     }
     wrong += check_handlers(ptemp, s, ap_conftree);
-    wrong += abl_supervision_check(ptemp, s);
+    wrong += abl_app_check(ptemp, s);
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG ||
         ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {
         check_listeners(ptemp, s); /* httpd reads everything twice when it starts; once is enough to warn */

@@ -28,8 +28,6 @@ typedef struct retained_t {
 
 #define DESCRIPTORS_OF_A_CHILD 512
 
-#define MADE_BY ABL_VERSION " " ABL_LEDGER_LAYOUT
-
 static abl_segment_t *segment;
 
 abl_segment_t *abl_lifecycle_segment(void)
@@ -87,7 +85,7 @@ static int get_segment(server_rec *s)
     if (retained == NULL) {
         retained = ap_retained_data_create("mod_appbalance", sizeof(*retained));
     }
-    if (retained->segment != NULL && strcmp(retained->made_by, MADE_BY) != 0) {
+    if (retained->segment != NULL && strcmp(retained->made_by, ABL_MADE_BY) != 0) {
         ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, s,
                      "ABL0014: the module was replaced by another version: it begins to count anew, and does "
                      "not see the requests that children of the old one still have under way");
@@ -103,7 +101,7 @@ static int get_segment(server_rec *s)
                          seats_needed(), seats_needed());
             return HTTP_INTERNAL_SERVER_ERROR;
         }
-        apr_cpystrn(retained->made_by, MADE_BY, sizeof(retained->made_by));
+        apr_cpystrn(retained->made_by, ABL_MADE_BY, sizeof(retained->made_by));
     }
     segment = retained->segment;
     return OK;

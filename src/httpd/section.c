@@ -3,7 +3,7 @@
  * <Balancer NAME>: the section walks its own lines, so that its BalancerMember never meets mod_proxy's.
  */
 #include "httpd/affinity.h"
-#include "httpd/app_keys.h"
+#include "httpd/app_line.h"
 #include "httpd/buffer_keys.h"
 #include "httpd/directives.h"
 #include "httpd/key.h"
@@ -128,9 +128,9 @@ static const struct {
     const char *name;
     const char *(*set)(cmd_parms *cmd, abl_section_t *section, const char *args);
 } section_lines[] = {
-    {"BalancerMember", add_member},     {"BalancerMethod", set_method},    {"BalancerQueue", set_queue},
-    {"BalancerAffinity", set_affinity}, {"BalancerTimeout", set_timeouts}, {"BalancerBuffer", set_buffer},
-    {"BalancerApp", abl_app_parse},
+    {"BalancerMember", add_member},      {"BalancerMethod", set_method},    {"BalancerQueue", set_queue},
+    {"BalancerAffinity", set_affinity},  {"BalancerTimeout", set_timeouts}, {"BalancerBuffer", set_buffer},
+    {"BalancerApp", abl_app_line_parse},
 };
 
 static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_directive_t *line)

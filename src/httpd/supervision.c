@@ -4,7 +4,9 @@
  */
 #include "httpd/supervision.h"
 
+#include "base/fork.h"
 #include "control/control.h"
+#include "control/title.h"
 
 #include "ap_listen.h"
 #include "http_core.h"
@@ -15,10 +17,7 @@
 #include "apr_thread_proc.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,10 +30,10 @@
 typedef struct kept_t {
     abl_board_t *board;
     pid_t control;    /* 0: there is none */
-    char made_by[64]; /* another build may draw the board differently, and uses another segment */
+    char made_by[64]; /* ABL_MADE_BY of the build that made the board */
 } kept_t;
 
-#define MADE_BY ABL_VERSION " " ABL_LEDGER_LAYOUT
+_Static_assert(sizeof(ABL_MADE_BY) <= sizeof(((kept_t *)0)->made_by), "it is compared as a whole");
 
 static kept_t *kept;
 static server_rec *main_server;
@@ -73,58 +72,13 @@ static void use_log(int log)
     close(log);
 }
 
-/* Where the arguments lie that ps shows: fields 48 and 49 of proc(5)'s stat. */
-static bool find_arguments(char **begin, size_t *room)
-{
-    char stat[2048];
-    const char *at;
-    unsigned long first, last;
-    char *end;
-    FILE *file = fopen("/proc/self/stat", "r");
-    size_t n = file != NULL ? fread(stat, 1, sizeof(stat) - 1, file) : 0;
-    int field;
-
-    if (file != NULL) {
-        fclose(file);
-    }
-    stat[n] = '\0';
-    at = strrchr(stat, ')'); /* the end of field 2 */
-    for (field = 2; at != NULL && field < 48; field++) {
-        at = strchr(at + 1, ' ');
-    }
-    if (at == NULL) {
-        return false;
-    }
-    first = strtoul(at, &end, 10);
-    last = strtoul(end, NULL, 10);
-    if (first == 0 || last <= first) {
-        return false;
-    }
-    *begin = (char *)(uintptr_t)first;
-    *room = last - first;
-    return true;
-}
-
-/* What ps shows is written over the arguments. */
-static void set_title(void)
-{
-    char *begin;
-    size_t room;
-
-    if (find_arguments(&begin, &room) && room >= sizeof(TITLE)) {
-        memset(begin, 0, room);
-        memcpy(begin, TITLE, sizeof(TITLE));
-    }
-    (void)prctl(PR_SET_NAME, "appbalance");
-}
-
 __attribute__((noreturn)) static void be_control(pid_t parent)
 {
     abl_control_t control = {
         .board = kept->board, .segment = ledger, .parent = parent, .say = say, .use_log = use_log};
 
     ap_close_listeners(); /* whoever comes after httpd must find its ports free */
-    set_title();
+    abl_title_set(TITLE, "appbalance");
     _exit(abl_control_run(&control) ? 0 : 1);
 }
 
@@ -132,32 +86,15 @@ __attribute__((noreturn)) static void be_control(pid_t parent)
 
 static void watch_control(void);
 
-/* With all signals blocked: one that comes before the new process takes them itself (control.c) waits, and is
- * not lost to a handler of httpd's. */
-static pid_t fork_control(void)
-{
-    pid_t parent = getpid();
-    sigset_t all, before;
-    int error;
-    pid_t pid;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid = fork();
-    error = errno;
-    if (pid == 0) {
-        be_control(parent);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
-    return pid;
-}
-
 /* False: abl_supervision_watch() tries again. */
 static bool start_control(void)
 {
-    pid_t pid = fork_control();
+    pid_t parent = getpid();
+    pid_t pid = abl_fork_quietly(); /* a signal that comes early waits until control.c takes them all */
 
+    if (pid == 0) {
+        be_control(parent);
+    }
     if (pid < 0) {
         ap_log_error(
             APLOG_MARK, APLOG_CRIT, errno, main_server,
@@ -313,7 +250,7 @@ static int make_folders(apr_pool_t *p, server_rec *s, const abl_app_conf_t *apps
  */
 static void leave_old_board(server_rec *s)
 {
-    if (kept->board == NULL || strcmp(kept->made_by, MADE_BY) == 0) {
+    if (kept->board == NULL || strcmp(kept->made_by, ABL_MADE_BY) == 0) {
         return;
     }
     ap_log_error(
@@ -337,7 +274,7 @@ static bool get_board(server_rec *s)
     leave_old_board(s);
     if (kept->board == NULL) {
         kept->board = abl_board_create();
-        apr_cpystrn(kept->made_by, MADE_BY, sizeof(kept->made_by));
+        apr_cpystrn(kept->made_by, ABL_MADE_BY, sizeof(kept->made_by));
     }
     if (kept->board == NULL) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s,
@@ -394,83 +331,4 @@ int abl_supervision_watch(apr_pool_t *p, server_rec *s)
         (void)start_control();
     }
     return DECLINED;
-}
-
-/* ---- configtest ------------------------------------------------------------------------------------- */
-
-static int complain(server_rec *s, const abl_app_conf_t *app, int error, const char *what)
-{
-    ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, error, s, "ABL0214: balancer %s: application %s: %s",
-                 app->balancer, app->name, what);
-    return 1;
-}
-
-static bool is_program(apr_pool_t *p, const char *path)
-{
-    apr_finfo_t info;
-
-    return apr_stat(&info, path, APR_FINFO_TYPE, p) == APR_SUCCESS && info.filetype == APR_REG &&
-           access(path, X_OK) == 0;
-}
-
-/* As the process itself will look for it. */
-static bool finds_program(apr_pool_t *p, const abl_app_conf_t *app)
-{
-    const char *name = app->argv[0];
-    const char *path = "/usr/local/bin:/usr/bin:/bin";
-    char *last, *folder;
-    int i;
-
-    if (strchr(name, '/') != NULL) {
-        return is_program(p, *name == '/' ? name : apr_pstrcat(p, app->dir, "/", name, NULL));
-    }
-    for (i = 0; app->env[i] != NULL; i++) {
-        path = strncmp(app->env[i], "PATH=", 5) == 0 ? app->env[i] + 5 : path;
-    }
-    for (folder = apr_strtok(apr_pstrdup(p, path), ":", &last); folder != NULL;
-         folder = apr_strtok(NULL, ":", &last)) {
-        if (is_program(p, apr_pstrcat(p, folder, "/", name, NULL))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int check_app(apr_pool_t *p, server_rec *s, const abl_app_conf_t *app)
-{
-    apr_finfo_t info;
-
-    if (geteuid() != 0 && app->user != NULL && app->uid != geteuid()) {
-        return complain(s, app, 0, "user= can only be obeyed where httpd is started by root");
-    }
-    if (!finds_program(p, app)) {
-        return complain(s, app, 0,
-                        apr_pstrcat(p, "its program ", app->argv[0],
-                                    " is not there, or cannot be executed (looked for in dir= or along PATH)",
-                                    NULL));
-    }
-    if (apr_stat(&info, app->restart_file, APR_FINFO_TYPE, p) == APR_SUCCESS && info.filetype == APR_DIR) {
-        return complain(s, app, 0,
-                        apr_pstrcat(p, "restart-file=: ", app->restart_file, " is a folder", NULL));
-    }
-    return 0;
-}
-
-int abl_supervision_check(apr_pool_t *p, server_rec *s)
-{
-    const abl_section_t *section;
-    int i, n = 0, wrong = 0;
-
-    for (section = abl_config_sections(); section != NULL; section = section->next) {
-        for (i = 0; i < section->napps; i++) {
-            wrong += check_app(p, s, &section->apps[i]);
-            n++;
-        }
-    }
-    if (n > ABL_APPS_MAX) {
-        ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, 0, s,
-                     "ABL0215: there are %d BalancerApp lines; at most %d", n, ABL_APPS_MAX);
-        wrong++;
-    }
-    return wrong;
 }

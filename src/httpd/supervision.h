@@ -9,16 +9,17 @@
 #include "httpd/config.h"
 #include "control/board.h"
 
+/* What drew the memory that the parent keeps over restarts, which load the module anew: the ledger, and the
+ * board. Another build may draw them differently, and begins with new ones: with both, because the ledger
+ * says which of the instances on the board get requests. */
+#define ABL_MADE_BY ABL_VERSION " " ABL_LEDGER_LAYOUT " " ABL_BOARD_LAYOUT
+
 /* The configuration was read (again). Parent, after the ledger has been configured. OK, or
  * HTTP_INTERNAL_SERVER_ERROR, and the log says why. */
 int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *segment);
 
 /* httpd's monitor hook, every few seconds: a control process that could not be started is tried again. */
 int abl_supervision_watch(apr_pool_t *p, server_rec *s);
-
-/* What is known to be wrong without starting anything: configtest's. Returns the number of mistakes, each of
- * which is in the log. Parent. */
-int abl_supervision_check(apr_pool_t *p, server_rec *s);
 
 /* NULL: there are no applications. Any process of httpd's. */
 abl_board_t *abl_supervision_board(void);

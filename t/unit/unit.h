@@ -6,6 +6,7 @@
 #define ABL_UNIT_H
 
 #include <check.h>
+#include <stdio.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
