@@ -5,8 +5,8 @@
 #ifndef ABL_CONTROL_APP_H
 #define ABL_CONTROL_APP_H
 
-#include "control/crowd.h"
-#include "control/wear.h"
+#include "control/fleet.h"
+#include "control/recycle.h"
 
 #include <stddef.h>
 #include <sys/resource.h>
@@ -32,9 +32,9 @@ typedef struct abl_app_conf_t {
     const char *balancer;
     abl_app_place_t place;
     const char *const *argv;      /* words, with %{port} and %{socket} still in them; ends with NULL */
-    const char *const *addresses; /* [crowd.n]: each slot's member, as the ledger calls it */
-    const char *const *sockets;   /* [crowd.n]: each slot's Unix socket; NULL: it has a port */
-    const int *ports;             /* [crowd.n]: each slot's port, 0 with a socket */
+    const char *const *addresses; /* [fleet.n]: each slot's member, as the ledger calls it */
+    const char *const *sockets;   /* [fleet.n]: each slot's Unix socket; NULL: it has a port */
+    const int *ports;             /* [fleet.n]: each slot's port, 0 with a socket */
     int nslots;
     const char *dir; /* absolute */
     const char *const
@@ -52,8 +52,8 @@ typedef struct abl_app_conf_t {
     const char *log;          /* a file or named pipe, or "|command"; NULL: the error log */
     uint32_t concurrency;     /* requests at an instance at once; 0: no limit */
     int64_t stuck;            /* a request may take so long, µs; 0: for ever */
-    abl_crowd_conf_t crowd;
-    abl_wear_conf_t wear;
+    abl_fleet_conf_t fleet;
+    abl_recycle_conf_t recycle;
 } abl_app_conf_t;
 
 #endif

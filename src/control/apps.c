@@ -48,10 +48,10 @@ static bool has_same_slots(const abl_board_app_t *row, const abl_app_conf_t *lin
 {
     int i = 0;
 
-    while (i < row->crowd.n && i < line->nslots && strcmp(row->slots[i].address, line->addresses[i]) == 0) {
+    while (i < row->fleet.n && i < line->nslots && strcmp(row->slots[i].address, line->addresses[i]) == 0) {
         i++;
     }
-    return i == row->crowd.n || i == line->nslots;
+    return i == row->fleet.n || i == line->nslots;
 }
 
 static void set_text(char *to, size_t room, const char *text)
@@ -67,12 +67,12 @@ static void add_slots(abl_board_app_t *row, const abl_app_conf_t *line)
 {
     int i;
 
-    for (i = row->crowd.n; i < line->nslots; i++) {
-        memset(&row->crowd.slots[i], 0, sizeof(row->crowd.slots[i]));
+    for (i = row->fleet.n; i < line->nslots; i++) {
+        memset(&row->fleet.slots[i], 0, sizeof(row->fleet.slots[i]));
         memset(&row->slots[i], 0, sizeof(row->slots[i]));
         set_text(row->slots[i].address, sizeof(row->slots[i].address), line->addresses[i]);
     }
-    row->crowd.n = i; /* last: now they count */
+    row->fleet.n = i; /* last: now they count */
 }
 
 static void begin_row(abl_board_app_t *row, const abl_app_conf_t *line)
@@ -165,7 +165,7 @@ static void apply_line(abl_apps_t *apps, const abl_app_conf_t *line)
         return;
     }
     app->conf = line;
-    app->row->conf = line->crowd;
+    app->row->conf = line->fleet;
     add_slots(app->row, line);
     abl_supervise_use(app, line->nslots);
     open_log(app);
@@ -204,7 +204,7 @@ int abl_apps_take_over(abl_apps_t *apps)
         const abl_board_app_t *row = abl_board_app(apps->board, i);
         if (row->name[0] != '\0' && add_app(apps, i) != NULL) {
             abl_supervise_take_over(apps->apps[i]);
-            running += row->crowd.n - abl_crowd_count(&row->crowd, ABL_INSTANCE_NONE);
+            running += row->fleet.n - abl_fleet_count(&row->fleet, ABL_INSTANCE_NONE);
         }
     }
     return running;

@@ -18,8 +18,8 @@
 
 #include <stdatomic.h>
 
-/* Changes whenever anything in this file does, or in the structures that lie on the board (crowd, instance,
- * wear, what a BalancerApp line says): the control process may be of the build before. */
+/* Changes whenever anything in this file does, or in the structures that lie on the board (fleet, instance,
+ * recycle, what a BalancerApp line says): the control process may be of the build before. */
 #define ABL_BOARD_LAYOUT "1"
 
 /* What has become of one slot. */
@@ -31,7 +31,7 @@ typedef struct abl_board_slot_t {
     uint64_t served;    /* requests, since it became ready */
     bool too_small;     /* memory= is, for this one: it has been counted as a failure */
     int blocked_by;     /* why nothing could be started there, an errno; see abl_slot_t.blocked_until */
-    abl_wear_t wear;
+    abl_recycle_t recycle;
 } abl_board_slot_t;
 
 /* How the last instance that ended unasked did so. */
@@ -49,8 +49,8 @@ typedef struct abl_board_app_t {
     char name[ABL_NAME_MAX + 1]; /* empty: the row is free */
     int64_t gone_at;             /* since then it is not in the configuration any more; 0: it is */
     uint64_t fingerprint;        /* of what its instances are made by */
-    abl_crowd_conf_t conf;       /* the configuration's, and still there when that is gone */
-    abl_crowd_t crowd;
+    abl_fleet_conf_t conf;       /* the configuration's, and still there when that is gone */
+    abl_fleet_t fleet;
     abl_board_slot_t slots[ABL_SLOTS_OF_APP_MAX];
     int64_t start_time; /* how long the last one took to become ready, µs */
     uint64_t starts, deaths;

@@ -33,11 +33,11 @@ void abl_failure_note(abl_supervised_t *app, int slot, const char *why)
 void abl_failure_count(abl_supervised_t *app, int64_t ready_at)
 {
     abl_board_app_t *row = app->row;
-    bool failed = row->crowd.failed;
-    bool rolling = abl_crowd_is_rolling(&row->crowd);
+    bool failed = row->fleet.failed;
+    bool rolling = abl_fleet_is_rolling(&row->fleet);
 
-    abl_crowd_charge(&row->crowd, &row->conf, ready_at, abl_clock_now());
-    if (row->crowd.failed && !failed) {
+    abl_fleet_failed(&row->fleet, &row->conf, ready_at, abl_clock_now());
+    if (row->fleet.failed && !failed) {
         abl_say(
             ABL_SAY_ERROR, 0,
             "ABL0033: balancer %s: application %s has failed: %d of its instances have not become ready, or "
@@ -45,7 +45,7 @@ void abl_failure_count(abl_supervised_t *app, int64_t ready_at)
             row->balancer, row->name, row->conf.failures, (int)(row->conf.within / ABL_SECOND),
             (int)(row->conf.retry / ABL_SECOND));
     }
-    if (rolling && !abl_crowd_is_rolling(&row->crowd)) {
+    if (rolling && !abl_fleet_is_rolling(&row->fleet)) {
         abl_say(
             ABL_SAY_ERROR, 0,
             "ABL0034: balancer %s: application %s: the rolling restart stops, because a new instance does "
@@ -58,7 +58,7 @@ void abl_failure_block(abl_supervised_t *app, int slot, int error)
 {
     abl_board_slot_t *s = abl_slot_of(app, slot);
 
-    app->row->crowd.slots[slot].blocked_until = abl_clock_now() + BLOCKED_PAUSE;
+    app->row->fleet.slots[slot].blocked_until = abl_clock_now() + BLOCKED_PAUSE;
     s->blocked_by = error;
     if (app->held[slot].blocked_said) {
         return;

@@ -47,11 +47,11 @@ static unsigned starting(abl_instance_t *instance, const abl_instance_times_t *t
         enter(instance, ABL_INSTANCE_READY, now, INT64_MAX);
         return ABL_DO_OPEN;
     case ABL_EVENT_NOT_BEGUN:
-        return end(instance, now, ABL_DO_CHARGE);
+        return end(instance, now, ABL_DO_COUNT);
     case ABL_EVENT_EXIT:
-        return end(instance, now, ABL_DO_SWEEP | ABL_DO_CHARGE);
+        return end(instance, now, ABL_DO_SWEEP | ABL_DO_COUNT);
     case ABL_EVENT_TIME:
-        return stop(instance, times, ABL_LEAVE_SLOW, now, ABL_DO_TERM | ABL_DO_CHARGE);
+        return stop(instance, times, ABL_LEAVE_SLOW, now, ABL_DO_TERM | ABL_DO_COUNT);
     case ABL_EVENT_RETIRE:
     case ABL_EVENT_STOP:
         return stop(instance, times, why, now, ABL_DO_TERM);
@@ -65,7 +65,7 @@ static unsigned ready(abl_instance_t *instance, const abl_instance_times_t *time
 {
     switch (event) {
     case ABL_EVENT_EXIT:
-        return end(instance, now, ABL_DO_SHUT | ABL_DO_SWEEP | ABL_DO_CHARGE);
+        return end(instance, now, ABL_DO_SHUT | ABL_DO_SWEEP | ABL_DO_COUNT);
     case ABL_EVENT_RETIRE:
         instance->leave = why;
         enter(instance, ABL_INSTANCE_DRAINING, now, now + times->drain);

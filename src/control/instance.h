@@ -32,14 +32,14 @@ typedef enum abl_instance_event_t {
 } abl_instance_event_t;
 
 /* Actions, as bits. */
-#define ABL_DO_SPAWN 1u    /* make the process, and ask it from time to time whether it is ready */
-#define ABL_DO_OPEN 2u     /* let requests go there */
-#define ABL_DO_SHUT 4u     /* let no more go there */
-#define ABL_DO_TERM 8u     /* the signal that asks it to end */
-#define ABL_DO_QUIT 16u    /* SIGQUIT: what was it doing? */
-#define ABL_DO_KILL 32u    /* SIGKILL, to its whole process group */
-#define ABL_DO_SWEEP 64u   /* it has ended: kill what it has left behind */
-#define ABL_DO_CHARGE 128u /* a failure of the application: it ended unasked, or did not become ready */
+#define ABL_DO_SPAWN 1u   /* make the process, and ask it from time to time whether it is ready */
+#define ABL_DO_OPEN 2u    /* let requests go there */
+#define ABL_DO_SHUT 4u    /* let no more go there */
+#define ABL_DO_TERM 8u    /* the signal that asks it to end */
+#define ABL_DO_QUIT 16u   /* SIGQUIT: what was it doing? */
+#define ABL_DO_KILL 32u   /* SIGKILL, to its whole process group */
+#define ABL_DO_SWEEP 64u  /* it has ended: kill what it has left behind */
+#define ABL_DO_COUNT 128u /* a failure of the application: it ended unasked, or did not become ready */
 
 /* Why it is not to stay. */
 typedef enum abl_leave_t {

@@ -99,7 +99,7 @@ static void measure_memory(abl_board_slot_t *s, uint64_t done, int64_t now)
     uint64_t memory = abl_proc_memory(s->pid);
 
     if (memory != 0) {
-        abl_wear_measure(&s->wear, memory, done, now);
+        abl_recycle_measure(&s->recycle, memory, done, now);
     }
 }
 
@@ -109,10 +109,10 @@ void abl_look_open(abl_supervised_t *app, int slot)
     abl_board_slot_t *s = abl_slot_of(app, slot);
     abl_gate_t gate = abl_gate_of(app, slot);
 
-    if (app->conf->wear.memory != 0) {
+    if (app->conf->recycle.memory != 0) {
         measure_memory(s, 0, abl_clock_now());
     }
-    (void)abl_gate_open(&gate, abl_wear_most(&s->wear, &app->conf->wear));
+    (void)abl_gate_open(&gate, abl_recycle_most(&s->recycle, &app->conf->recycle));
 }
 
 /* Replacing it at once would go on like that for ever. */
@@ -123,7 +123,7 @@ static void count_as_too_small(abl_supervised_t *app, int slot)
 
     s->too_small = true;
     (void)snprintf(why, sizeof(why), "memory= is too small: it had %d MB after %d requests",
-                   (int)(s->wear.memory >> 20), (int)s->served);
+                   (int)(s->recycle.memory >> 20), (int)s->served);
     abl_failure_note(app, slot, why);
     abl_say(ABL_SAY_WARNING, 0, "ABL0050: balancer %s: application %s: instance %d (pid %ld): %s",
             app->row->balancer, app->row->name, slot + 1, (long)s->pid, why);
@@ -132,26 +132,26 @@ static void count_as_too_small(abl_supervised_t *app, int slot)
 
 /* Measures it when that is due, and lets it have as many requests as follow from that. Returns why it has to
  * go now; ABL_LEAVE_NOT: not yet. */
-static abl_leave_t wear_out(abl_supervised_t *app, int slot, const abl_gate_view_t *view, int64_t now)
+static abl_leave_t recycle(abl_supervised_t *app, int slot, const abl_gate_view_t *view, int64_t now)
 {
     abl_board_slot_t *s = abl_slot_of(app, slot);
-    const abl_wear_conf_t *conf = &app->conf->wear;
-    abl_leave_t *worn = &app->row->crowd.slots[slot].worn;
+    const abl_recycle_conf_t *conf = &app->conf->recycle;
+    abl_leave_t *worn = &app->row->fleet.slots[slot].worn;
     abl_gate_t gate = abl_gate_of(app, slot);
     uint64_t done = view->requests - view->busy; /* what the others cost is still to come */
     abl_leave_t why;
 
     s->served = view->requests;
-    if (now >= abl_wear_due(&s->wear, conf, done, now)) {
+    if (now >= abl_recycle_due(&s->recycle, conf, done, now)) {
         measure_memory(s, done, now);
     }
-    why = abl_wear_judge(&s->wear, conf, s->served, abl_instance_of(app, slot)->ready_at, now);
+    why = abl_recycle_judge(&s->recycle, conf, s->served, abl_instance_of(app, slot)->ready_at, now);
     *worn = *worn != ABL_LEAVE_NOT ? *worn : why;
-    if (!s->too_small && why == ABL_LEAVE_MEMORY && abl_wear_is_too_small(&s->wear, conf, s->served)) {
+    if (!s->too_small && why == ABL_LEAVE_MEMORY && abl_recycle_is_too_small(&s->recycle, conf, s->served)) {
         count_as_too_small(app, slot);
     }
-    abl_gate_ration(&gate, abl_wear_most(&s->wear, conf));
-    return abl_wear_is_out(&s->wear, conf, s->served) ? why : ABL_LEAVE_NOT;
+    abl_gate_ration(&gate, abl_recycle_most(&s->recycle, conf));
+    return abl_recycle_is_out(&s->recycle, conf, s->served) ? why : ABL_LEAVE_NOT;
 }
 
 /* ---- one that serves -------------------------------------------------------------------------------- */
@@ -184,7 +184,7 @@ static abl_finding_t look_at_ready(abl_supervised_t *app, int slot, int64_t now)
     abl_leave_t why;
     bool works;
 
-    abl_crowd_praise(&app->row->crowd, abl_instance_of(app, slot), now);
+    abl_fleet_worked(&app->row->fleet, abl_instance_of(app, slot), now);
     if (!abl_gate_look(&gate, &view)) { /* no room for it in the ledger, or nobody is left who knew it */
         return app->conf == NULL ? found(ABL_EVENT_RETIRE, ABL_LEAVE_REMOVED) : later(now + READY_EVERY);
     }
@@ -202,11 +202,11 @@ static abl_finding_t look_at_ready(abl_supervised_t *app, int slot, int64_t now)
         return stuck(app, slot);
     }
     works = view.requests != abl_slot_of(app, slot)->served;
-    why = wear_out(app, slot, &view, now);
+    why = recycle(app, slot, &view, now);
     if (why != ABL_LEAVE_NOT) {
         return found(ABL_EVENT_RETIRE, why);
     }
-    return later(now + (works && app->conf->wear.memory != 0 ? RATION_EVERY : READY_EVERY));
+    return later(now + (works && app->conf->recycle.memory != 0 ? RATION_EVERY : READY_EVERY));
 }
 
 static abl_finding_t look_at_draining(const abl_supervised_t *app, int slot, int64_t now)

@@ -48,7 +48,7 @@ static void begin(abl_supervised_t *app, int slot, pid_t pid, int output)
     s->served = 0;
     s->too_small = false;
     s->spawned_at = abl_clock_now();
-    abl_wear_begin(&s->wear, &app->conf->wear, (uint32_t)random(), app->row->start_time);
+    abl_recycle_begin(&s->recycle, &app->conf->recycle, (uint32_t)random(), app->row->start_time);
     app->row->starts++;
     app->held[slot].ours = true;
     app->held[slot].look_at = 0;
@@ -160,5 +160,5 @@ void abl_process_forget(abl_supervised_t *app, int slot)
     }
     held->ours = false;
     abl_slot_of(app, slot)->pid = 0;
-    abl_slot_of(app, slot)->wear = (abl_wear_t){0};
+    abl_slot_of(app, slot)->recycle = (abl_recycle_t){0};
 }

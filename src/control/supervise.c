@@ -53,11 +53,11 @@ static bool act(abl_supervised_t *app, int slot, unsigned actions, int64_t ready
     if (actions & ABL_DO_SWEEP) {
         abl_process_sweep(app, slot);
     }
-    if (actions & ABL_DO_CHARGE) {
+    if (actions & ABL_DO_COUNT) {
         abl_failure_count(app, ready_at);
     }
     if (actions & ABL_DO_SPAWN) {
-        app->row->crowd.slots[slot].worn = ABL_LEAVE_NOT;
+        app->row->fleet.slots[slot].worn = ABL_LEAVE_NOT;
         return abl_process_start(app, slot);
     }
     return true;
@@ -123,7 +123,7 @@ bool abl_supervise_exit(abl_supervised_t *app, pid_t pid, int status)
 {
     int i;
 
-    for (i = 0; i < app->row->crowd.n; i++) {
+    for (i = 0; i < app->row->fleet.n; i++) {
         if (app->held[i].ours && abl_slot_of(app, i)->pid == pid) {
             ended(app, i, status);
             return true;
@@ -170,7 +170,7 @@ void abl_supervise_take_over(abl_supervised_t *app)
 {
     int i;
 
-    for (i = 0; i < app->row->crowd.n; i++) {
+    for (i = 0; i < app->row->fleet.n; i++) {
         take_over(app, i);
     }
 }
@@ -212,7 +212,7 @@ static void measure(abl_supervised_t *app, int64_t now)
     uint64_t busy = 0;
     int i, needed;
 
-    for (i = 0; i < app->row->crowd.n; i++) {
+    for (i = 0; i < app->row->fleet.n; i++) {
         abl_gate_t gate = abl_gate_of(app, i);
         abl_gate_view_t view;
         if (abl_instance_of(app, i)->state == ABL_INSTANCE_READY && abl_gate_look(&gate, &view)) {
@@ -220,7 +220,7 @@ static void measure(abl_supervised_t *app, int64_t now)
         }
     }
     needed = concurrency != 0 ? (int)((busy + concurrency - 1) / concurrency) : busy > 0;
-    abl_crowd_measure(&app->row->crowd, &app->row->conf, needed, abl_gate_head_age(&balancer), now);
+    abl_fleet_measure(&app->row->fleet, &app->row->conf, needed, abl_gate_head_age(&balancer), now);
     app->measure_at = now + MEASURE_EVERY;
 }
 
@@ -266,7 +266,7 @@ static int64_t decide(abl_supervised_t *app)
 {
     for (;;) {
         int64_t now = abl_clock_now();
-        abl_decision_t decision = abl_crowd_decide(&app->row->crowd, &app->row->conf, now);
+        abl_decision_t decision = abl_fleet_decide(&app->row->fleet, &app->row->conf, now);
         if (decision.move == ABL_MOVE_NONE) {
             return decision.again;
         }
@@ -281,7 +281,7 @@ static int64_t decide(abl_supervised_t *app)
 
 int64_t abl_supervise_work(abl_supervised_t *app, int64_t now)
 {
-    bool goes_on = app->conf != NULL && !app->row->crowd.stops;
+    bool goes_on = app->conf != NULL && !app->row->fleet.stops;
     int64_t again = INT64_MAX;
     int i;
 
@@ -291,7 +291,7 @@ int64_t abl_supervise_work(abl_supervised_t *app, int64_t now)
     if (goes_on && is_elastic(app) && now >= app->measure_at) {
         measure(app, now);
     }
-    for (i = 0; i < app->row->crowd.n; i++) {
+    for (i = 0; i < app->row->fleet.n; i++) {
         again = earlier(again, work_on(app, i, now));
     }
     if (goes_on) {
@@ -299,7 +299,7 @@ int64_t abl_supervise_work(abl_supervised_t *app, int64_t now)
         again = earlier(again, app->file_at);
         again = is_elastic(app) ? earlier(again, app->measure_at) : again;
     }
-    for (i = 0; i < app->row->crowd.n; i++) { /* what has just begun to start or to drain */
+    for (i = 0; i < app->row->fleet.n; i++) { /* what has just begun to start or to drain */
         if (abl_instance_of(app, i)->state != ABL_INSTANCE_NONE) {
             again = earlier(again, app->held[i].look_at);
         }
@@ -313,15 +313,15 @@ void abl_supervise_roll(abl_supervised_t *app, const char *why)
 {
     abl_say(ABL_SAY_NOTICE, 0, "ABL0038: balancer %s: application %s: rolling restart (%s)",
             app->row->balancer, app->row->name, why);
-    abl_crowd_roll(&app->row->crowd);
+    abl_fleet_roll(&app->row->fleet);
 }
 
 void abl_supervise_use(abl_supervised_t *app, int n)
 {
     int i;
 
-    for (i = 0; i < app->row->crowd.n; i++) {
-        int64_t *blocked = &app->row->crowd.slots[i].blocked_until;
+    for (i = 0; i < app->row->fleet.n; i++) {
+        int64_t *blocked = &app->row->fleet.slots[i].blocked_until;
         if (i >= n) {
             *blocked = INT64_MAX;
             tell(app, i, ABL_EVENT_RETIRE, ABL_LEAVE_REMOVED);
@@ -337,9 +337,9 @@ void abl_supervise_stop(abl_supervised_t *app, int64_t patience)
     abl_instance_times_t *times = &app->row->conf.times;
     int i;
 
-    app->row->crowd.stops = true;
+    app->row->fleet.stops = true;
     times->stop = earlier(times->stop, patience);
-    for (i = 0; i < app->row->crowd.n; i++) {
+    for (i = 0; i < app->row->fleet.n; i++) {
         abl_instance_t *instance = abl_instance_of(app, i);
         tell(app, i, ABL_EVENT_STOP, ABL_LEAVE_STOP);
         instance->deadline = earlier(instance->deadline, abl_clock_now() + patience);
@@ -350,14 +350,14 @@ void abl_supervise_look(abl_supervised_t *app)
 {
     int i;
 
-    for (i = 0; i < app->row->crowd.n; i++) {
+    for (i = 0; i < app->row->fleet.n; i++) {
         app->held[i].look_at = 0;
     }
 }
 
 bool abl_supervise_is_alive(const abl_supervised_t *app)
 {
-    return abl_crowd_count(&app->row->crowd, ABL_INSTANCE_NONE) < app->row->crowd.n;
+    return abl_fleet_count(&app->row->fleet, ABL_INSTANCE_NONE) < app->row->fleet.n;
 }
 
 void abl_supervise_end(abl_supervised_t *app)

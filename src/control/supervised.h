@@ -51,7 +51,7 @@ typedef struct abl_supervised_t {
 
 static inline abl_instance_t *abl_instance_of(const abl_supervised_t *app, int slot)
 {
-    return &app->row->crowd.slots[slot].instance;
+    return &app->row->fleet.slots[slot].instance;
 }
 
 static inline abl_board_slot_t *abl_slot_of(const abl_supervised_t *app, int slot)

@@ -44,7 +44,7 @@ static const char *read_range(apr_pool_t *p, const char *value, int64_t most, in
 
 static const char *set_instances(abl_app_reader_t *r, const char *value)
 {
-    if (read_range(r->p, value, ABL_SLOTS_OF_APP_MAX, &r->app->crowd.least, &r->app->crowd.most) != NULL) {
+    if (read_range(r->p, value, ABL_SLOTS_OF_APP_MAX, &r->app->fleet.least, &r->app->fleet.most) != NULL) {
         return "expected a number of instances, or a range such as 2-8, up to 64";
     }
     return NULL;
@@ -149,7 +149,7 @@ static const char *set_size(const char *value, uint64_t *to)
 
 static const char *set_memory(abl_app_reader_t *r, const char *value)
 {
-    return set_size(value, &r->app->wear.memory);
+    return set_size(value, &r->app->recycle.memory);
 }
 
 static const char *set_requests(abl_app_reader_t *r, const char *value)
@@ -159,7 +159,7 @@ static const char *set_requests(abl_app_reader_t *r, const char *value)
     if (abl_units_number(value, 1, INT64_C(1000000000), &n) != NULL) {
         return "expected a whole number of requests, at least 1";
     }
-    r->app->wear.requests = (uint64_t)n;
+    r->app->recycle.requests = (uint64_t)n;
     return NULL;
 }
 
@@ -172,21 +172,21 @@ static const char *set_time(const char *value, int64_t *to)
 
 static const char *set_surge(abl_app_reader_t *r, const char *value)
 {
-    return read_count(value, 0, ABL_SLOTS_OF_APP_MAX, &r->app->crowd.surge) != NULL
+    return read_count(value, 0, ABL_SLOTS_OF_APP_MAX, &r->app->fleet.surge) != NULL
                ? "expected a whole number up to 64"
                : NULL;
 }
 
 static const char *set_starts(abl_app_reader_t *r, const char *value)
 {
-    return read_count(value, 1, ABL_SLOTS_OF_APP_MAX, &r->app->crowd.starts) != NULL
+    return read_count(value, 1, ABL_SLOTS_OF_APP_MAX, &r->app->fleet.starts) != NULL
                ? "expected a whole number from 1 to 64"
                : NULL;
 }
 
 static const char *set_failures(abl_app_reader_t *r, const char *value)
 {
-    return read_count(value, 1, ABL_FAILURES_MAX, &r->app->crowd.failures) != NULL
+    return read_count(value, 1, ABL_FAILURES_MAX, &r->app->fleet.failures) != NULL
                ? "expected a whole number from 1 to 32"
                : NULL;
 }
@@ -242,16 +242,16 @@ static const struct {
 static const struct {
     const char *key;
     apr_size_t where; /* in the application's configuration */
-} time_keys[] = {{"age", offsetof(abl_app_conf_t, wear.age)},
-                 {"check", offsetof(abl_app_conf_t, wear.check)},
+} time_keys[] = {{"age", offsetof(abl_app_conf_t, recycle.age)},
+                 {"check", offsetof(abl_app_conf_t, recycle.check)},
                  {"stuck", offsetof(abl_app_conf_t, stuck)},
-                 {"start-timeout", offsetof(abl_app_conf_t, crowd.times.start)},
-                 {"drain-timeout", offsetof(abl_app_conf_t, crowd.times.drain)},
-                 {"stop-timeout", offsetof(abl_app_conf_t, crowd.times.stop)},
-                 {"grow", offsetof(abl_app_conf_t, crowd.grow)},
-                 {"idle", offsetof(abl_app_conf_t, crowd.idle)},
-                 {"within", offsetof(abl_app_conf_t, crowd.within)},
-                 {"retry", offsetof(abl_app_conf_t, crowd.retry)}};
+                 {"start-timeout", offsetof(abl_app_conf_t, fleet.times.start)},
+                 {"drain-timeout", offsetof(abl_app_conf_t, fleet.times.drain)},
+                 {"stop-timeout", offsetof(abl_app_conf_t, fleet.times.stop)},
+                 {"grow", offsetof(abl_app_conf_t, fleet.grow)},
+                 {"idle", offsetof(abl_app_conf_t, fleet.idle)},
+                 {"within", offsetof(abl_app_conf_t, fleet.within)},
+                 {"retry", offsetof(abl_app_conf_t, fleet.retry)}};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

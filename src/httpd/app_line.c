@@ -79,11 +79,11 @@ static const char *choose_place(abl_app_reader_t *r)
 
 static const char *count_slots(abl_app_reader_t *r)
 {
-    const abl_crowd_conf_t *crowd = &r->app->crowd;
-    int needed = crowd->most + crowd->surge;
+    const abl_fleet_conf_t *fleet = &r->app->fleet;
+    int needed = fleet->most + fleet->surge;
 
     if (r->first_port == 0) {
-        r->app->nslots = 2 * crowd->most + crowd->surge;
+        r->app->nslots = 2 * fleet->most + fleet->surge;
         r->app->nslots = r->app->nslots < ABL_SLOTS_OF_APP_MAX ? r->app->nslots : ABL_SLOTS_OF_APP_MAX;
     } else {
         r->app->nslots = r->last_port - r->first_port + 1;
@@ -91,7 +91,7 @@ static const char *count_slots(abl_app_reader_t *r)
     if (r->app->nslots < needed) {
         return ABL_CONFIG_ERROR(
             r->p, "ABL0211", "%d instances and %d more while one replaces another need %d %s; there are %d",
-            crowd->most, crowd->surge, needed, r->first_port != 0 ? "ports" : "places", r->app->nslots);
+            fleet->most, fleet->surge, needed, r->first_port != 0 ? "ports" : "places", r->app->nslots);
     }
     return NULL;
 }
@@ -193,7 +193,7 @@ static void set_defaults(apr_pool_t *p, abl_app_conf_t *app)
     app->gid = (gid_t)-1;
     app->umask = -1;
     app->concurrency = 1;
-    app->crowd = (abl_crowd_conf_t){.least = 1,
+    app->fleet = (abl_fleet_conf_t){.least = 1,
                                     .most = 1,
                                     .surge = 1,
                                     .starts = 1,
@@ -203,7 +203,7 @@ static void set_defaults(apr_pool_t *p, abl_app_conf_t *app)
                                     .within = 60 * ABL_SECOND,
                                     .retry = 30 * ABL_SECOND,
                                     .times = {60 * ABL_SECOND, 30 * ABL_SECOND, 10 * ABL_SECOND}};
-    app->wear.check = 5 * ABL_SECOND;
+    app->recycle.check = 5 * ABL_SECOND;
 }
 
 static const char *check_line(abl_app_reader_t *r)
@@ -213,7 +213,7 @@ static const char *check_line(abl_app_reader_t *r)
     if (error == NULL) {
         error = count_slots(r);
     }
-    if (error == NULL && r->app->wear.memory == 0 && abl_app_keys_has(r, "check")) {
+    if (error == NULL && r->app->recycle.memory == 0 && abl_app_keys_has(r, "check")) {
         error = ABL_CONFIG_ERROR(r->p, "ABL0212",
                                  "check= says how often memory= is looked at; there is no memory=");
     }

@@ -39,7 +39,7 @@ static void flag(abl_json_t *json, const char *name, bool value)
 
 static void write_instance(abl_json_t *json, const abl_board_app_t *row, int i, int64_t now)
 {
-    const abl_slot_t *slot = &row->crowd.slots[i];
+    const abl_slot_t *slot = &row->fleet.slots[i];
     const abl_board_slot_t *s = &row->slots[i];
     abl_instance_state_t state = slot->instance.state;
     abl_leave_t leave = slot->instance.leave != ABL_LEAVE_NOT ? slot->instance.leave : slot->worn;
@@ -56,7 +56,7 @@ static void write_instance(abl_json_t *json, const abl_board_app_t *row, int i, 
     abl_json_key(json, "age_ms");
     abl_json_millis(json, slot->instance.ready_at != 0 ? now - slot->instance.ready_at : 0);
     number(json, "requests", s->served);
-    number(json, "memory", s->wear.memory);
+    number(json, "memory", s->recycle.memory);
     abl_json_key(json, "leaves_because");
     if (leave > ABL_LEAVE_NOT && leave <= ABL_LEAVE_STOP) {
         abl_json_text(json, abl_leave_name(leave));
@@ -74,8 +74,8 @@ static void write_blocked(abl_json_t *json, const abl_board_app_t *row, int64_t 
 
     abl_json_key(json, "blocked");
     abl_json_open(json, '[');
-    for (i = 0; i < row->crowd.n && i < ABL_SLOTS_OF_APP_MAX; i++) {
-        const abl_slot_t *slot = &row->crowd.slots[i];
+    for (i = 0; i < row->fleet.n && i < ABL_SLOTS_OF_APP_MAX; i++) {
+        const abl_slot_t *slot = &row->fleet.slots[i];
         int error = row->slots[i].blocked_by;
         if (slot->blocked_until <= now || slot->blocked_until == INT64_MAX ||
             slot->instance.state != ABL_INSTANCE_NONE) {
@@ -119,16 +119,16 @@ static void write_death(abl_json_t *json, const abl_board_death_t *death, int64_
 
 static void write_app(abl_json_t *json, const abl_board_app_t *row, int64_t now)
 {
-    int i, n = row->crowd.n;
+    int i, n = row->fleet.n;
 
     abl_json_open(json, '{');
     text(json, "balancer", row->balancer, sizeof(row->balancer));
     text(json, "name", row->name, sizeof(row->name));
     flag(json, "removed", row->gone_at != 0);
-    flag(json, "failed", row->crowd.failed);
-    flag(json, "rolling", n >= 0 && n <= ABL_SLOTS_OF_APP_MAX && abl_crowd_is_rolling(&row->crowd));
+    flag(json, "failed", row->fleet.failed);
+    flag(json, "rolling", n >= 0 && n <= ABL_SLOTS_OF_APP_MAX && abl_fleet_is_rolling(&row->fleet));
     number(json, "wanted",
-           (uint64_t)(row->crowd.target > row->conf.least ? row->crowd.target : row->conf.least));
+           (uint64_t)(row->fleet.target > row->conf.least ? row->fleet.target : row->conf.least));
     number(json, "starts", row->starts);
     number(json, "failures", row->deaths);
     abl_json_key(json, "instances");

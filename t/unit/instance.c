@@ -64,13 +64,13 @@ END_TEST
 START_TEST(it_ends_unasked)
 {
     started();
-    ck_assert_uint_eq(step(ABL_EVENT_EXIT), ABL_DO_SWEEP | ABL_DO_CHARGE);
+    ck_assert_uint_eq(step(ABL_EVENT_EXIT), ABL_DO_SWEEP | ABL_DO_COUNT);
     ck_assert_int_eq(instance.state, ABL_INSTANCE_NONE);
     ready();
-    ck_assert_uint_eq(step(ABL_EVENT_EXIT), ABL_DO_SHUT | ABL_DO_SWEEP | ABL_DO_CHARGE);
+    ck_assert_uint_eq(step(ABL_EVENT_EXIT), ABL_DO_SHUT | ABL_DO_SWEEP | ABL_DO_COUNT);
     ck_assert_int_eq(instance.state, ABL_INSTANCE_NONE);
     started();
-    ck_assert_uint_eq(step(ABL_EVENT_NOT_BEGUN), ABL_DO_CHARGE);
+    ck_assert_uint_eq(step(ABL_EVENT_NOT_BEGUN), ABL_DO_COUNT);
     ck_assert_int_eq(instance.state, ABL_INSTANCE_NONE);
 }
 END_TEST
@@ -79,7 +79,7 @@ START_TEST(it_does_not_become_ready)
 {
     started();
     pass(times.start);
-    ck_assert_uint_eq(step(ABL_EVENT_TIME), ABL_DO_TERM | ABL_DO_CHARGE);
+    ck_assert_uint_eq(step(ABL_EVENT_TIME), ABL_DO_TERM | ABL_DO_COUNT);
     ck_assert_int_eq(instance.leave, ABL_LEAVE_SLOW);
     ck_assert_uint_eq(step(ABL_EVENT_READY), 0); /* too late */
     ck_assert_uint_eq(step(ABL_EVENT_EXIT), ABL_DO_SWEEP);

@@ -41,10 +41,10 @@ static void app_with(const char *addresses)
     strcpy(app.row->balancer, "test");
     strcpy(app.row->name, "web");
     app.row->conf.times = (abl_instance_times_t){ABL_SECOND, ABL_SECOND, ABL_SECOND};
-    app.row->crowd.n = w.conf.nmembers;
+    app.row->fleet.n = w.conf.nmembers;
     for (int i = 0; i < w.conf.nmembers; i++) {
         strcpy(app.row->slots[i].address, w.members[i].address);
-        app.row->crowd.slots[i].instance.deadline = INT64_MAX;
+        app.row->fleet.slots[i].instance.deadline = INT64_MAX;
         ck_assert(abl_gate_open(GATE("test", w.members[i].address), UINT64_MAX));
     }
 }
@@ -87,15 +87,15 @@ static void end(pid_t pid)
 
 static void has(int slot, abl_instance_state_t state, pid_t pid)
 {
-    app.row->crowd.slots[slot].instance.state = state;
-    app.row->crowd.slots[slot].instance.ready_at = state > ABL_INSTANCE_STARTING ? abl_clock_now() : 0;
+    app.row->fleet.slots[slot].instance.state = state;
+    app.row->fleet.slots[slot].instance.ready_at = state > ABL_INSTANCE_STARTING ? abl_clock_now() : 0;
     app.row->slots[slot].pid = pid;
     app.row->slots[slot].began = abl_proc_began(pid);
 }
 
 static abl_instance_state_t state_of(int slot)
 {
-    return app.row->crowd.slots[slot].instance.state;
+    return app.row->fleet.slots[slot].instance.state;
 }
 
 /* The state was written, and the gate was not shut yet. */

@@ -4,23 +4,23 @@
  * clock that the test turns.
  */
 #include "base/clock.h"
-#include "control/crowd.h"
+#include "control/fleet.h"
 #include "unit.h"
 
 #define START_TIME (300 * ABL_MS)
 #define TICK (10 * ABL_MS)
 
-static abl_crowd_t crowd;
-static abl_crowd_conf_t conf;
+static abl_fleet_t fleet;
+static abl_fleet_conf_t conf;
 static int64_t now;
 static bool broken; /* what is started ends at once */
 static int starts, most_alive, least_ready;
 
 static void begin(int least, int most, int slots)
 {
-    memset(&crowd, 0, sizeof(crowd));
-    crowd.n = slots;
-    conf = (abl_crowd_conf_t){.least = least,
+    memset(&fleet, 0, sizeof(fleet));
+    fleet.n = slots;
+    conf = (abl_fleet_conf_t){.least = least,
                               .most = most,
                               .surge = 1,
                               .starts = 1,
@@ -38,27 +38,27 @@ static void begin(int least, int most, int slots)
 
 static int in(abl_instance_state_t state)
 {
-    return abl_crowd_count(&crowd, state);
+    return abl_fleet_count(&fleet, state);
 }
 
 static void tell(int slot, abl_instance_event_t event, abl_leave_t why)
 {
-    int64_t ready_at = crowd.slots[slot].instance.ready_at;
-    unsigned actions = abl_instance_step(&crowd.slots[slot].instance, &conf.times, event, why, now);
+    int64_t ready_at = fleet.slots[slot].instance.ready_at;
+    unsigned actions = abl_instance_step(&fleet.slots[slot].instance, &conf.times, event, why, now);
 
     if (actions & ABL_DO_SPAWN) {
-        crowd.slots[slot].worn = ABL_LEAVE_NOT;
+        fleet.slots[slot].worn = ABL_LEAVE_NOT;
         starts++;
     }
-    if (actions & ABL_DO_CHARGE) {
-        abl_crowd_charge(&crowd, &conf, ready_at, now);
+    if (actions & ABL_DO_COUNT) {
+        abl_fleet_failed(&fleet, &conf, ready_at, now);
     }
 }
 
 static void decide_all(void)
 {
     for (;;) {
-        abl_decision_t decision = abl_crowd_decide(&crowd, &conf, now);
+        abl_decision_t decision = abl_fleet_decide(&fleet, &conf, now);
         if (decision.move == ABL_MOVE_NONE) {
             return;
         }
@@ -70,9 +70,9 @@ static void decide_all(void)
 /* One moment in the life of each. */
 static void live(int slot)
 {
-    abl_instance_t *instance = &crowd.slots[slot].instance;
+    abl_instance_t *instance = &fleet.slots[slot].instance;
 
-    abl_crowd_praise(&crowd, instance, now);
+    abl_fleet_worked(&fleet, instance, now);
     if (instance->state == ABL_INSTANCE_STARTING && broken) {
         tell(slot, ABL_EVENT_EXIT, ABL_LEAVE_NOT);
     } else if (instance->state == ABL_INSTANCE_STARTING && now - instance->since >= START_TIME) {
@@ -91,9 +91,9 @@ static void run(int64_t time)
     for (; now < end; now += TICK) {
         decide_all();
         most_alive =
-            crowd.n - in(ABL_INSTANCE_NONE) > most_alive ? crowd.n - in(ABL_INSTANCE_NONE) : most_alive;
+            fleet.n - in(ABL_INSTANCE_NONE) > most_alive ? fleet.n - in(ABL_INSTANCE_NONE) : most_alive;
         least_ready = in(ABL_INSTANCE_READY) < least_ready ? in(ABL_INSTANCE_READY) : least_ready;
-        for (int i = 0; i < crowd.n; i++) {
+        for (int i = 0; i < fleet.n; i++) {
             live(i);
         }
     }
@@ -103,7 +103,7 @@ static int a_ready_one(void)
 {
     int i = 0;
 
-    while (crowd.slots[i].instance.state != ABL_INSTANCE_READY) {
+    while (fleet.slots[i].instance.state != ABL_INSTANCE_READY) {
         i++;
     }
     return i;
@@ -119,7 +119,7 @@ START_TEST(one_after_the_other)
     ck_assert_int_eq(starts, 3);
     ck_assert_int_eq(most_alive, 3);
     conf.starts = 3;
-    crowd.slots[0].instance = crowd.slots[1].instance = (abl_instance_t){0};
+    fleet.slots[0].instance = fleet.slots[1].instance = (abl_instance_t){0};
     run(2 * TICK);
     ck_assert_int_eq(in(ABL_INSTANCE_STARTING), 2);
 }
@@ -134,11 +134,11 @@ START_TEST(a_death_is_made_good_at_once)
         tell(victim, ABL_EVENT_EXIT, ABL_LEAVE_NOT);
         run(TICK);
         ck_assert_int_eq(in(ABL_INSTANCE_STARTING), 1);
-        ck_assert_int_eq(crowd.slots[victim].instance.state, ABL_INSTANCE_NONE); /* another address */
+        ck_assert_int_eq(fleet.slots[victim].instance.state, ABL_INSTANCE_NONE); /* another address */
         run(2 * ABL_SECOND);
         ck_assert_int_eq(in(ABL_INSTANCE_READY), 4);
     }
-    ck_assert(!crowd.failed);
+    ck_assert(!fleet.failed);
 }
 END_TEST
 
@@ -156,7 +156,7 @@ START_TEST(what_does_not_work_is_tried_more_and_more_slowly)
     ck_assert_int_eq(starts, 3);
     run(ABL_SECOND);
     ck_assert_int_eq(starts, 5);
-    ck_assert(crowd.failed); /* failures=5 */
+    ck_assert(fleet.failed); /* failures=5 */
     run(29 * ABL_SECOND);
     ck_assert_int_eq(starts, 5);
     run(2 * ABL_SECOND);
@@ -166,7 +166,7 @@ START_TEST(what_does_not_work_is_tried_more_and_more_slowly)
     broken = false;
     run(35 * ABL_SECOND);
     ck_assert_int_eq(in(ABL_INSTANCE_READY), 2);
-    ck_assert(!crowd.failed);
+    ck_assert(!fleet.failed);
 }
 END_TEST
 
@@ -181,7 +181,7 @@ START_TEST(what_dies_as_soon_as_it_is_ready_does_not_work)
         }
     }
     ck_assert_int_le(starts, 8);
-    ck_assert(crowd.failed);
+    ck_assert(fleet.failed);
 }
 END_TEST
 
@@ -190,7 +190,7 @@ START_TEST(a_worn_one_goes_when_its_replacement_is_ready)
     begin(2, 2, 4);
     run(2 * ABL_SECOND);
     least_ready = 2;
-    crowd.slots[a_ready_one()].worn = ABL_LEAVE_AGE;
+    fleet.slots[a_ready_one()].worn = ABL_LEAVE_AGE;
     run(2 * ABL_SECOND);
     ck_assert_int_eq(starts, 3);
     ck_assert_int_eq(least_ready, 2);
@@ -206,12 +206,12 @@ START_TEST(without_surge_the_old_one_goes_first)
     run(2 * ABL_SECOND);
     least_ready = 2;
     most_alive = 0;
-    abl_crowd_roll(&crowd);
+    abl_fleet_roll(&fleet);
     run(3 * ABL_SECOND);
     ck_assert_int_eq(starts, 4);
     ck_assert_int_eq(least_ready, 1);
     ck_assert_int_eq(most_alive, 2);
-    ck_assert(!abl_crowd_is_rolling(&crowd));
+    ck_assert(!abl_fleet_is_rolling(&fleet));
 }
 END_TEST
 
@@ -221,10 +221,10 @@ START_TEST(a_rolling_restart)
     run(5 * ABL_SECOND);
     least_ready = 4;
     most_alive = 0;
-    abl_crowd_roll(&crowd);
-    ck_assert(abl_crowd_is_rolling(&crowd));
+    abl_fleet_roll(&fleet);
+    ck_assert(abl_fleet_is_rolling(&fleet));
     run(5 * ABL_SECOND);
-    ck_assert(!abl_crowd_is_rolling(&crowd));
+    ck_assert(!abl_fleet_is_rolling(&fleet));
     ck_assert_int_eq(starts, 8);
     ck_assert_int_eq(least_ready, 4);
     ck_assert_int_eq(most_alive, 5);
@@ -237,14 +237,14 @@ START_TEST(a_rolling_restart_that_does_not_work_stops)
     run(5 * ABL_SECOND);
     least_ready = 4;
     broken = true;
-    abl_crowd_roll(&crowd);
+    abl_fleet_roll(&fleet);
     run(60 * ABL_SECOND);
     ck_assert_int_eq(starts, 5);
     ck_assert_int_eq(least_ready, 4);
-    ck_assert(!abl_crowd_is_rolling(&crowd));
-    ck_assert(!crowd.failed);
+    ck_assert(!abl_fleet_is_rolling(&fleet));
+    ck_assert(!fleet.failed);
     broken = false;
-    abl_crowd_roll(&crowd); /* mended */
+    abl_fleet_roll(&fleet); /* mended */
     run(5 * ABL_SECOND);
     ck_assert_int_eq(starts, 9);
     ck_assert_int_eq(least_ready, 4);
@@ -255,15 +255,15 @@ START_TEST(more_when_requests_wait)
 {
     begin(2, 4, 6);
     run(2 * ABL_SECOND);
-    abl_crowd_measure(&crowd, &conf, 2, 400 * ABL_MS, now);
+    abl_fleet_measure(&fleet, &conf, 2, 400 * ABL_MS, now);
     run(ABL_SECOND);
     ck_assert_int_eq(starts, 2);
-    abl_crowd_measure(&crowd, &conf, 2, 600 * ABL_MS, now);
-    abl_crowd_measure(&crowd, &conf, 2, 600 * ABL_MS, now); /* the first is not there yet */
+    abl_fleet_measure(&fleet, &conf, 2, 600 * ABL_MS, now);
+    abl_fleet_measure(&fleet, &conf, 2, 600 * ABL_MS, now); /* the first is not there yet */
     run(ABL_SECOND);
     ck_assert_int_eq(in(ABL_INSTANCE_READY), 3);
     for (int i = 0; i < 5; i++) {
-        abl_crowd_measure(&crowd, &conf, 2, 600 * ABL_MS, now);
+        abl_fleet_measure(&fleet, &conf, 2, 600 * ABL_MS, now);
         run(ABL_SECOND);
     }
     ck_assert_int_eq(in(ABL_INSTANCE_READY), 4);
@@ -273,23 +273,23 @@ END_TEST
 START_TEST(fewer_when_they_are_not_needed)
 {
     begin(1, 4, 6);
-    crowd.target = 3;
+    fleet.target = 3;
     run(3 * ABL_SECOND);
     ck_assert_int_eq(in(ABL_INSTANCE_READY), 3);
     for (int i = 0; i < 299; i++) {
-        abl_crowd_measure(&crowd, &conf, 1, 0, now);
+        abl_fleet_measure(&fleet, &conf, 1, 0, now);
         run(ABL_SECOND);
     }
     ck_assert_int_eq(in(ABL_INSTANCE_READY), 3);
-    abl_crowd_measure(&crowd, &conf, 3, 0, now); /* all of them, once */
+    abl_fleet_measure(&fleet, &conf, 3, 0, now); /* all of them, once */
     for (int i = 0; i < 299; i++) {
         run(ABL_SECOND);
-        abl_crowd_measure(&crowd, &conf, 1, 0, now);
+        abl_fleet_measure(&fleet, &conf, 1, 0, now);
     }
     ck_assert_int_eq(in(ABL_INSTANCE_READY), 3);
     for (int i = 0; i < 700; i++) {
         run(ABL_SECOND);
-        abl_crowd_measure(&crowd, &conf, 1, 0, now);
+        abl_fleet_measure(&fleet, &conf, 1, 0, now);
     }
     ck_assert_int_eq(in(ABL_INSTANCE_READY), 1);
     ck_assert_int_eq(starts, 3);
@@ -301,12 +301,12 @@ START_TEST(an_address_that_somebody_else_has)
     abl_decision_t decision;
 
     begin(1, 1, 2);
-    crowd.slots[0].blocked_until = now + ABL_SECOND;
-    decision = abl_crowd_decide(&crowd, &conf, now);
+    fleet.slots[0].blocked_until = now + ABL_SECOND;
+    decision = abl_fleet_decide(&fleet, &conf, now);
     ck_assert_int_eq(decision.move, ABL_MOVE_START);
     ck_assert_int_eq(decision.slot, 1);
-    crowd.slots[1].blocked_until = now + 2 * ABL_SECOND;
-    decision = abl_crowd_decide(&crowd, &conf, now);
+    fleet.slots[1].blocked_until = now + 2 * ABL_SECOND;
+    decision = abl_fleet_decide(&fleet, &conf, now);
     ck_assert_int_eq(decision.move, ABL_MOVE_NONE);
     ck_assert_int_eq(decision.again, now + ABL_SECOND);
 }
@@ -316,14 +316,14 @@ START_TEST(nothing_is_started_at_the_end)
 {
     begin(2, 2, 4);
     run(2 * ABL_SECOND);
-    crowd.stops = true;
+    fleet.stops = true;
     tell(a_ready_one(), ABL_EVENT_EXIT, ABL_LEAVE_NOT);
     run(ABL_SECOND);
     ck_assert_int_eq(starts, 2);
 }
 END_TEST
 
-UNIT_MAIN("crowd", one_after_the_other, a_death_is_made_good_at_once,
+UNIT_MAIN("fleet", one_after_the_other, a_death_is_made_good_at_once,
           what_does_not_work_is_tried_more_and_more_slowly, what_dies_as_soon_as_it_is_ready_does_not_work,
           a_worn_one_goes_when_its_replacement_is_ready, without_surge_the_old_one_goes_first,
           a_rolling_restart, a_rolling_restart_that_does_not_work_stops, more_when_requests_wait,

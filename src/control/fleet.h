@@ -7,15 +7,15 @@
  * slots than instances, so that a replacement can be ready before the old one goes. An instance is **worn**
  * when it should be replaced; it serves until its replacement is ready.
  */
-#ifndef ABL_CONTROL_CROWD_H
-#define ABL_CONTROL_CROWD_H
+#ifndef ABL_CONTROL_FLEET_H
+#define ABL_CONTROL_FLEET_H
 
 #include "control/instance.h"
 
 #define ABL_SLOTS_OF_APP_MAX 64
 #define ABL_FAILURES_MAX 32 /* of failures= */
 
-typedef struct abl_crowd_conf_t {
+typedef struct abl_fleet_conf_t {
     int least, most; /* instances */
     int surge;       /* so many more while one replaces another */
     int starts;      /* at once */
@@ -25,7 +25,7 @@ typedef struct abl_crowd_conf_t {
     int64_t within;
     int64_t retry;
     abl_instance_times_t times;
-} abl_crowd_conf_t;
+} abl_fleet_conf_t;
 
 typedef struct abl_slot_t {
     abl_instance_t instance;
@@ -34,7 +34,7 @@ typedef struct abl_slot_t {
 } abl_slot_t;
 
 /* All zero but for `n`, the slots that there are (they become more, never fewer): nothing runs. */
-typedef struct abl_crowd_t {
+typedef struct abl_fleet_t {
     int n;
     abl_slot_t slots[ABL_SLOTS_OF_APP_MAX];
     int target;                          /* how many are wanted now; 0: `least` */
@@ -45,7 +45,7 @@ typedef struct abl_crowd_t {
     unsigned nfailed;
     bool failed; /* see `failures` */
     bool stops;  /* nothing is started any more */
-} abl_crowd_t;
+} abl_fleet_t;
 
 typedef enum abl_move_t {
     ABL_MOVE_NONE = 0,
@@ -61,27 +61,27 @@ typedef struct abl_decision_t {
 } abl_decision_t;
 
 /* What is to be done next. Ask again, after having done it, until it is nothing. */
-abl_decision_t abl_crowd_decide(const abl_crowd_t *crowd, const abl_crowd_conf_t *conf, int64_t now);
+abl_decision_t abl_fleet_decide(const abl_fleet_t *fleet, const abl_fleet_conf_t *conf, int64_t now);
 
-/* ABL_DO_CHARGE: an instance has ended unasked, or did not become ready. `ready_at`: when it became so, 0:
+/* ABL_DO_COUNT: an instance has ended unasked, or did not become ready. `ready_at`: when it became so, 0:
  * it did not. */
-void abl_crowd_charge(abl_crowd_t *crowd, const abl_crowd_conf_t *conf, int64_t ready_at, int64_t now);
+void abl_fleet_failed(abl_fleet_t *fleet, const abl_fleet_conf_t *conf, int64_t ready_at, int64_t now);
 
 /* An instance has become ready, or has just been looked at and still is. */
-void abl_crowd_praise(abl_crowd_t *crowd, const abl_instance_t *instance, int64_t now);
+void abl_fleet_worked(abl_fleet_t *fleet, const abl_instance_t *instance, int64_t now);
 
 /* How busy they are: requests under way at the slots that are ready, and how long the first in the queue
  * has waited. Changes `target`. */
-void abl_crowd_measure(abl_crowd_t *crowd, const abl_crowd_conf_t *conf, int busy, int64_t head_age,
+void abl_fleet_measure(abl_fleet_t *fleet, const abl_fleet_conf_t *conf, int busy, int64_t head_age,
                        int64_t now);
 
 /* A rolling restart: one by one is replaced. */
-void abl_crowd_roll(abl_crowd_t *crowd);
+void abl_fleet_roll(abl_fleet_t *fleet);
 
 /* Is a rolling restart under way? */
-bool abl_crowd_is_rolling(const abl_crowd_t *crowd);
+bool abl_fleet_is_rolling(const abl_fleet_t *fleet);
 
 /* Instances in this state. */
-int abl_crowd_count(const abl_crowd_t *crowd, abl_instance_state_t state);
+int abl_fleet_count(const abl_fleet_t *fleet, abl_instance_state_t state);
 
 #endif
