@@ -75,7 +75,7 @@ check:
 
 # Not part of check, for its time: the integration tests in each way of waiting: every request that waits is parked at once, and goes on
 # on a loop's thread as far as it may, or on a worker; and a worker waits for it.
-check-drivers: modules
+check-drivers: all modules
 	ABL_CONF='BalancerInline 0' $(PROVE) t/[1-9]*.t
 	ABL_CONF='BalancerInline 0%BalancerLane off' $(PROVE) t/[1-9]*.t
 	ABL_CONF='BalancerInline 1s%BalancerLane off' $(PROVE) t/[1-9]*.t

@@ -41,6 +41,26 @@ subtest 'the control process is killed while httpd ends' => sub {
     is_deeply([ $t->processes ], [], 'and nothing survives it') or kill KILL => $t->processes;
 };
 
+subtest 'httpd and its control process are killed at the same instant' => sub {
+    my $t = Abl::Team->start(keys => 'instances=2 env:ABL_TEST_DIR=@DIR@', habits => 'family');
+    my $s = $t->server;
+    ok($t->await_ready(2), 'two are ready');
+    my @before = $t->processes;
+    my @httpd  = ($s->pid, $t->control);
+    my @children = grep { $_ != $httpd[1] } $s->children;
+    kill STOP => $httpd[1];    # it must not notice
+    kill KILL => @httpd, @children;
+    ok((wait_until { !$s->{proc}->alive } 10), 'nobody is left') or return;
+    is_deeply([ sort $t->processes ], [ sort @before ], 'who could end the instances');
+    ok($s->_launch, 'httpd is started again');
+    ok($s->await_log(qr/ABL0054/), 'and ends them') or diag($s->log);
+    ok($t->await_ready(2), 'two are ready');
+    ok((wait_until { my %now = map { $_ => 1 } $t->processes; keys %now == 6 && !grep { $now{$_} } @before } 5), 'all of them new')
+        or diag(explain([ $t->processes ], \@before));
+    $s->log_ok(allow => [qr/ABL0054|AH00098|AH00475/]);
+    is_deeply([ glob $s->dir . '/appbalance/*.run' ], [], 'an end in order leaves no file');
+};
+
 subtest 'there can be no new process for a while' => sub {
     my $dir = File::Temp::tempdir('abl-nofork-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     spew("$dir/nofork.c", <<"END");

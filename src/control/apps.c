@@ -96,6 +96,7 @@ static abl_supervised_t *add_app(abl_apps_t *apps, int i)
     app->segment = apps->segment;
     app->child = apps->child;
     app->watch = apps->watch;
+    app->record = apps->record;
     app->row = abl_board_app(app->board, i);
     apps->apps[i] = app;
     return app;

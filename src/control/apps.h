@@ -7,12 +7,13 @@
 
 #include "control/supervised.h"
 
-/* The first four are the caller's to set. */
+/* The first five are the caller's to set. */
 typedef struct abl_apps_t {
     abl_board_t *board;
     abl_segment_t *segment;
     abl_child_t *child; /* the control process's seat in the ledger */
     const abl_watch_fns_t *watch;
+    abl_record_t *record;
     abl_board_conf_t conf;                /* that holds now */
     abl_supervised_t *apps[ABL_APPS_MAX]; /* by row; NULL: the row is free */
 } abl_apps_t;

@@ -4,9 +4,10 @@
  */
 #include "control/board.h"
 
-#include "base/clock.h"
+#include "control/proc.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,11 +28,18 @@ struct abl_board_t {
     _Atomic int published; /* the parent's */
     _Atomic int in_use;    /* the control process's */
     _Atomic pid_t control;
+    _Atomic int log_level;
     int bells[2]; /* the parent's end, the control process's end */
-    char mark[64];
+    char mark[ABL_MARK_MAX];
     abl_board_app_t apps[ABL_APPS_MAX];
     copy_t copies[COPIES];
 };
+
+const char *abl_board_own_mark(char mark[ABL_MARK_MAX])
+{
+    (void)snprintf(mark, ABL_MARK_MAX, "%ld.%" PRIu64 "/", (long)getpid(), abl_proc_began(getpid()));
+    return mark;
+}
 
 abl_board_t *abl_board_create(void)
 {
@@ -47,7 +55,7 @@ abl_board_t *abl_board_create(void)
     }
     atomic_store(&board->published, NOBODY);
     atomic_store(&board->in_use, NOBODY);
-    (void)snprintf(board->mark, sizeof(board->mark), "%ld.%lld/", (long)getpid(), (long long)abl_clock_now());
+    (void)abl_board_own_mark(board->mark);
     return board;
 }
 
@@ -170,6 +178,11 @@ abl_board_conf_t abl_board_take(abl_board_t *board)
 abl_board_app_t *abl_board_app(abl_board_t *board, int i)
 {
     return &board->apps[i];
+}
+
+_Atomic int *abl_board_log_level(abl_board_t *board)
+{
+    return &board->log_level;
 }
 
 _Atomic pid_t *abl_board_control(abl_board_t *board)

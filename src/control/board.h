@@ -20,7 +20,9 @@
 
 /* Changes whenever anything in this file does, or in the structures that lie on the board (fleet, instance,
  * recycle, what a BalancerApp line says): the control process may be of the build before. */
-#define ABL_BOARD_LAYOUT "1"
+#define ABL_BOARD_LAYOUT "2"
+
+#define ABL_MARK_MAX 64
 
 /* What has become of one slot. */
 typedef struct abl_board_slot_t {
@@ -81,6 +83,9 @@ abl_board_app_t *abl_board_app(abl_board_t *board, int i);
 /* The control process's pid; 0: none has begun. */
 _Atomic pid_t *abl_board_control(abl_board_t *board);
 
+/* What the parent's LogLevel is, which may change while the control process lives. */
+_Atomic int *abl_board_log_level(abl_board_t *board);
+
 /* Parent: wakes the control process, and gives it a copy of the descriptor that messages go to. */
 void abl_board_ring(const abl_board_t *board, int log);
 
@@ -91,7 +96,11 @@ int abl_board_bell(const abl_board_t *board);
  * 0: none. False: there was no ring. */
 bool abl_board_hear(const abl_board_t *board, int *log);
 
-/* What names all instances of this httpd, and of no other one: the beginning of their marks (spawn.h). */
+/* What names all instances of this httpd, and of no other one that there is or was: the beginning of their
+ * marks (spawn.h). It is PID.BEGAN/, the parent's, as abl_proc_began() says. */
 const char *abl_board_mark(const abl_board_t *board);
+
+/* Parent: the same, where there is no board. Returns `mark`. */
+const char *abl_board_own_mark(char mark[ABL_MARK_MAX]);
 
 #endif

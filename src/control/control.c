@@ -37,6 +37,7 @@ typedef struct control_t {
     int64_t end_at;
     abl_watch_fns_t watch;
     abl_apps_t all;
+    abl_record_t record;
 } control_t;
 
 /* ---- descriptors ------------------------------------------------------------------------------------ */
@@ -336,13 +337,32 @@ static void take_over(control_t *control)
     }
 }
 
+static void begin_record(control_t *control)
+{
+    const char *folder = control->given->folder;
+
+    if (abl_record_sweep(folder)) {
+        abl_say(ABL_SAY_WARNING, 0,
+                "ABL0054: an httpd was killed together with its control process: what it has left running of "
+                "applications has been killed");
+    }
+    if (!abl_record_open(&control->record, folder, abl_board_mark(control->given->board))) {
+        abl_say(
+            ABL_SAY_WARNING, errno,
+            "ABL0055: cannot write to the folder %s: should httpd and its control process be killed at the "
+            "same time, instances of applications are left",
+            folder);
+    }
+}
+
 bool abl_control_run(const abl_control_t *given)
 {
     control_t control = {.given = given, .epoll = epoll_create1(EPOLL_CLOEXEC)};
     apr_status_t rv;
 
     control.watch = (abl_watch_fns_t){watch_output, watch_pidfd, &control};
-    control.all = (abl_apps_t){.board = given->board, .segment = given->segment, .watch = &control.watch};
+    control.all = (abl_apps_t){
+        .board = given->board, .segment = given->segment, .watch = &control.watch, .record = &control.record};
     abl_say_to(given->say);
     srandom((unsigned)getpid() ^ (unsigned)abl_clock_now());
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -360,11 +380,13 @@ bool abl_control_run(const abl_control_t *given)
         return false;
     }
     atomic_store(abl_board_control(given->board), getpid());
+    begin_record(&control);
     take_over(&control);
     abl_apps_configure(&control.all);
     live(&control);
     end_logs(&control);
     end_children();
     abl_control_end_instances(given->board);
+    abl_record_end(&control.record);
     return true;
 }

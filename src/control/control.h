@@ -16,7 +16,8 @@
 typedef struct abl_control_t {
     abl_board_t *board;
     abl_segment_t *segment;
-    pid_t parent; /* httpd's */
+    pid_t parent;       /* httpd's */
+    const char *folder; /* for record.h */
     abl_say_fn_t *say;
     void (*use_log)(int log); /* messages go to this descriptor from now on; closes it */
 } abl_control_t;

@@ -45,6 +45,7 @@ static void begin(abl_supervised_t *app, int slot, pid_t pid, int output)
 
     s->began = abl_proc_began(pid);
     s->pid = pid;
+    abl_record_add(app->record, pid, s->began);
     s->served = 0;
     s->too_small = false;
     s->spawned_at = abl_clock_now();

@@ -11,6 +11,7 @@
 #include "control/board.h"
 #include "control/log.h"
 #include "control/probe.h"
+#include "control/record.h"
 #include "ledger/gate.h"
 
 /* What the control process holds of one instance. All zero: nothing. */
@@ -40,6 +41,7 @@ typedef struct abl_supervised_t {
     abl_segment_t *segment;
     const abl_child_t *child; /* this process's seat in the ledger */
     const abl_watch_fns_t *watch;
+    abl_record_t *record;
     abl_board_app_t *row;
     const abl_app_conf_t *conf; /* NULL: it is gone from the configuration; row->conf stays */
     abl_log_t log;              /* log= */

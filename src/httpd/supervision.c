@@ -6,6 +6,7 @@
 
 #include "base/fork.h"
 #include "control/control.h"
+#include "control/record.h"
 #include "control/title.h"
 
 #include "ap_listen.h"
@@ -28,9 +29,9 @@
 
 /* What the parent keeps over restarts, which unload the module's code and data. */
 typedef struct kept_t {
+    char made_by[64]; /* ABL_MADE_BY of the build that made this and the board; first, in every build */
+    pid_t control;    /* 0: there is none; second, in every build */
     abl_board_t *board;
-    pid_t control;    /* 0: there is none */
-    char made_by[64]; /* ABL_MADE_BY of the build that made the board */
 } kept_t;
 
 _Static_assert(sizeof(ABL_MADE_BY) <= sizeof(((kept_t *)0)->made_by), "it is compared as a whole");
@@ -40,6 +41,7 @@ static server_rec *main_server;
 static abl_segment_t *ledger;
 static apr_pool_t *conf_pool;
 static int n_apps;
+static const char *folder; /* in the runtime folder, ours */
 
 abl_board_t *abl_supervision_board(void)
 {
@@ -56,6 +58,8 @@ static void say(abl_say_t level, int error, const char *text)
                                  [ABL_SAY_INFO] = APLOG_INFO,
                                  [ABL_SAY_OUTPUT] = APLOG_WARNING};
 
+    main_server->log.level = atomic_load(abl_board_log_level(kept->board)); /* this process's copy */
+    main_server->log.module_levels = NULL;
     ap_log_error(APLOG_MARK, levels[level], error, main_server, "%s", text);
 }
 
@@ -74,8 +78,12 @@ static void use_log(int log)
 
 __attribute__((noreturn)) static void be_control(pid_t parent)
 {
-    abl_control_t control = {
-        .board = kept->board, .segment = ledger, .parent = parent, .say = say, .use_log = use_log};
+    abl_control_t control = {.board = kept->board,
+                             .segment = ledger,
+                             .parent = parent,
+                             .folder = folder,
+                             .say = say,
+                             .use_log = use_log};
 
     ap_close_listeners(); /* whoever comes after httpd must find its ports free */
     abl_title_set(TITLE, "appbalance");
@@ -216,27 +224,28 @@ static abl_app_conf_t *collect(apr_pool_t *p, int *n)
     return apps;
 }
 
-/* The folder of an application's sockets: its own, and httpd's children may look for them in it. */
-static bool make_folder(const abl_app_conf_t *app, apr_pool_t *p)
+static bool make_folder(const char *path)
 {
-    char *folder = apr_pstrdup(p, app->sockets[0]);
-    char *above;
+    return mkdir(path, 0711) == 0 || errno == EEXIST;
+}
 
-    *strrchr(folder, '/') = '\0';
-    above = apr_pstrdup(p, folder);
-    *strrchr(above, '/') = '\0';
-    if ((mkdir(above, 0711) != 0 && errno != EEXIST) || (mkdir(folder, 0711) != 0 && errno != EEXIST)) {
-        return false;
-    }
-    return geteuid() != 0 || chown(folder, app->uid, app->gid) == 0;
+/* The folder of an application's sockets: its own, and httpd's children may look for them in it. */
+static bool make_folder_of(const abl_app_conf_t *app, apr_pool_t *p)
+{
+    char *path = apr_pstrdup(p, app->sockets[0]);
+
+    *strrchr(path, '/') = '\0';
+    return make_folder(path) && (geteuid() != 0 || chown(path, app->uid, app->gid) == 0);
 }
 
 static int make_folders(apr_pool_t *p, server_rec *s, const abl_app_conf_t *apps, int n)
 {
     int i;
 
+    folder = ap_runtime_dir_relative(p, "appbalance");
+    (void)make_folder(folder); /* who needs it says so */
     for (i = 0; i < n; i++) {
-        if (apps[i].sockets != NULL && !make_folder(&apps[i], p)) {
+        if (apps[i].sockets != NULL && !make_folder_of(&apps[i], p)) {
             ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,
                          "ABL0046: application %s: the folder of its sockets cannot be made (%s)",
                          apps[i].name, apps[i].sockets[0]);
@@ -250,6 +259,8 @@ static int make_folders(apr_pool_t *p, server_rec *s, const abl_app_conf_t *apps
  */
 static void leave_old_board(server_rec *s)
 {
+    char mark[ABL_MARK_MAX];
+
     if (kept->board == NULL || strcmp(kept->made_by, ABL_MADE_BY) == 0) {
         return;
     }
@@ -261,6 +272,7 @@ static void leave_old_board(server_rec *s)
         (void)kill(kept->control, SIGTERM);
         (void)wait_for_control();
     }
+    (void)abl_record_end_instances(folder, abl_board_own_mark(mark)); /* it may have been killed */
     kept->control = 0;
     kept->board = NULL;
 }
@@ -304,7 +316,7 @@ int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *s
     if (n_apps == 0 && ap_retained_data_get("mod_appbalance.supervision") == NULL) {
         return OK;
     }
-    if (!get_board(s) || make_folders(pconf, s, apps, n_apps) != OK) {
+    if (make_folders(pconf, s, apps, n_apps) != OK || !get_board(s)) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     if (!abl_board_publish(kept->board, apps, n_apps)) {
@@ -312,6 +324,7 @@ int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *s
                      "ABL0048: what BalancerApp says is longer than 4 MB in all");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    atomic_store(abl_board_log_level(kept->board), ap_get_server_module_loglevel(s, APLOG_MODULE_INDEX));
     apr_pool_pre_cleanup_register(pconf, NULL, stop_control);
     if (control_lives()) {
         watch_control();
