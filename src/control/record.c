@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define SUFFIX ".run"
-#define BOOT_MAX 64
+#define LINE_MAX 64  /* bytes of any line, that of the boot included */
 #define GONE_MS 1000 /* for one that was killed */
 #define ROUNDS 100   /* each may uncover who was forked meanwhile */
 
@@ -35,10 +35,10 @@ static bool name_file(char path[ABL_RECORD_PATH_MAX], const char *folder, const 
 }
 
 /* Times of beginning count from it. Ends with a line feed. */
-static bool read_boot(char boot[BOOT_MAX])
+static bool read_boot(char boot[LINE_MAX])
 {
     FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    bool is_read = file != NULL && fgets(boot, BOOT_MAX, file) != NULL;
+    bool is_read = file != NULL && fgets(boot, LINE_MAX, file) != NULL;
 
     if (file != NULL) {
         fclose(file);
@@ -46,12 +46,50 @@ static bool read_boot(char boot[BOOT_MAX])
     return is_read;
 }
 
+/* Takes a line apart. False: it is none, or there is no such process any more. */
+static bool read_line(const char *line, pid_t *pid, uint64_t *began)
+{
+    char *end;
+
+    *pid = (pid_t)strtol(line, &end, 10);
+    *began = *end == ' ' ? strtoull(end + 1, NULL, 10) : 0;
+    return *pid > 1 && *began != 0 && abl_proc_began(*pid) == *began;
+}
+
 /* ---- this httpd's ----------------------------------------------------------------------------------- */
+
+/* Begins the file anew with what runs now. */
+static void tidy(abl_record_t *record)
+{
+    FILE *file = fopen(record->path, "re");
+    char *kept = malloc((size_t)ABL_RECORD_MAX * LINE_MAX);
+    char line[LINE_MAX];
+    size_t len = 0;
+    int n = 0;
+
+    if (file != NULL && kept != NULL && read_boot(kept)) {
+        len = strlen(kept);
+        while (n < ABL_RECORD_MAX - 1 && fgets(line, sizeof(line), file) != NULL) {
+            uint64_t began;
+            pid_t pid;
+            if (read_line(line, &pid, &began)) {
+                len += (size_t)snprintf(kept + len, LINE_MAX, "%ld %" PRIu64 "\n", (long)pid, began);
+                n++;
+            }
+        }
+        if (ftruncate(record->fd_plus_one - 1, 0) == 0) {
+            (void)!write(record->fd_plus_one - 1, kept, len);
+        }
+    }
+    record->lines = 0;
+    free(kept);
+    if (file != NULL) {
+        fclose(file);
+    }
+}
 
 bool abl_record_open(abl_record_t *record, const char *folder, const char *mark)
 {
-    char boot[BOOT_MAX];
-    struct stat st;
     int fd;
 
     record->fd_plus_one = 0;
@@ -62,23 +100,27 @@ bool abl_record_open(abl_record_t *record, const char *folder, const char *mark)
     if (fd < 0) {
         return false;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &st) != 0 || !read_boot(boot) ||
-        (st.st_size == 0 && write(fd, boot, strlen(boot)) != (ssize_t)strlen(boot))) {
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         close(fd);
         return false;
     }
     record->fd_plus_one = fd + 1;
+    tidy(record);
     return true;
 }
 
 void abl_record_add(abl_record_t *record, pid_t pid, uint64_t began)
 {
-    char line[64];
+    char line[LINE_MAX];
     int len = snprintf(line, sizeof(line), "%ld %" PRIu64 "\n", (long)pid, began);
 
-    if (record->fd_plus_one != 0) {
-        (void)!write(record->fd_plus_one - 1, line, (size_t)len);
+    if (record->fd_plus_one == 0) {
+        return;
     }
+    if (++record->lines > ABL_RECORD_MAX / 2) { /* not more run at once (control/app.h) */
+        tidy(record);
+    }
+    (void)!write(record->fd_plus_one - 1, line, (size_t)len);
 }
 
 void abl_record_end(abl_record_t *record)
@@ -115,22 +157,21 @@ static void wait_until_gone(pid_t pid, uint64_t began)
 
 static bool end_instance(const char *line)
 {
-    char *end;
-    long pid = strtol(line, &end, 10);
-    uint64_t began = *end == ' ' ? strtoull(end + 1, NULL, 10) : 0;
+    uint64_t began;
+    pid_t pid;
 
-    if (pid <= 1 || began == 0 || abl_proc_began((pid_t)pid) != began) {
+    if (!read_line(line, &pid, &began)) {
         return false;
     }
-    (void)abl_proc_signal_group((pid_t)pid, SIGKILL);
-    wait_until_gone((pid_t)pid, began);
+    (void)abl_proc_signal_group(pid, SIGKILL);
+    wait_until_gone(pid, began);
     return true;
 }
 
 /* By their groups, then by the mark: see abl_proc_signal_marked(). */
 static bool end_instances(FILE *file, const char *name)
 {
-    char boot[BOOT_MAX], line[BOOT_MAX], mark[BOOT_MAX];
+    char boot[LINE_MAX], line[LINE_MAX], mark[LINE_MAX];
     int rounds = ROUNDS, most = ABL_RECORD_MAX;
     bool any = false;
 

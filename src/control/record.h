@@ -14,10 +14,11 @@
 #include <sys/types.h>
 
 #define ABL_RECORD_PATH_MAX 1024
-#define ABL_RECORD_MAX 4096 /* instances in a file that are believed; the rest is not read */
+#define ABL_RECORD_MAX 8192 /* lines; when there are as many, those of instances that have ended go */
 
 typedef struct abl_record_t {
     int fd_plus_one; /* 0: it is not open */
+    int lines;       /* that were added since the last look at which are still needed */
     char path[ABL_RECORD_PATH_MAX];
 } abl_record_t;
 

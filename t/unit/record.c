@@ -167,6 +167,28 @@ START_TEST(who_goes_on_is_left_alone)
 }
 END_TEST
 
+START_TEST(what_has_ended_is_forgotten)
+{
+    abl_record_t record;
+    char mark[64];
+    struct stat st;
+    pid_t pid = instance();
+
+    make_folder();
+    ck_assert(abl_record_open(&record, folder, dead_mark(mark)));
+    abl_record_add(&record, pid, abl_proc_began(pid));
+    for (int i = 0; i < 10 * ABL_RECORD_MAX; i++) {
+        abl_record_add(&record, getpid(), 1); /* not this one */
+    }
+    ck_assert_int_eq(stat(record.path, &st), 0);
+    ck_assert_int_lt(st.st_size, ABL_RECORD_MAX * 64);
+    leave(&record);
+    ck_assert(abl_record_sweep(folder));
+    ck_assert(is_gone(pid));
+    remove_folder();
+}
+END_TEST
+
 START_TEST(an_end_in_order)
 {
     abl_record_t record;
@@ -246,5 +268,5 @@ START_TEST(other_files)
 }
 END_TEST
 
-UNIT_MAIN("record", what_a_killed_httpd_has_left, who_goes_on_is_left_alone, an_end_in_order, nobody_else,
-          other_files)
+UNIT_MAIN("record", what_a_killed_httpd_has_left, who_goes_on_is_left_alone, what_has_ended_is_forgotten,
+          an_end_in_order, nobody_else, other_files)
