@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define SUFFIX ".run"
-#define LINE_MAX 64  /* bytes of any line, that of the boot included */
+#define LINE_ROOM 64 /* bytes of any line, that of the boot included */
 #define GONE_MS 1000 /* for one that was killed */
 #define ROUNDS 100   /* each may uncover who was forked meanwhile */
 
@@ -35,10 +35,10 @@ static bool name_file(char path[ABL_RECORD_PATH_MAX], const char *folder, const 
 }
 
 /* Times of beginning count from it. Ends with a line feed. */
-static bool read_boot(char boot[LINE_MAX])
+static bool read_boot(char boot[LINE_ROOM])
 {
     FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    bool is_read = file != NULL && fgets(boot, LINE_MAX, file) != NULL;
+    bool is_read = file != NULL && fgets(boot, LINE_ROOM, file) != NULL;
 
     if (file != NULL) {
         fclose(file);
@@ -62,8 +62,8 @@ static bool read_line(const char *line, pid_t *pid, uint64_t *began)
 static void tidy(abl_record_t *record)
 {
     FILE *file = fopen(record->path, "re");
-    char *kept = malloc((size_t)ABL_RECORD_MAX * LINE_MAX);
-    char line[LINE_MAX];
+    char *kept = malloc((size_t)ABL_RECORD_MAX * LINE_ROOM);
+    char line[LINE_ROOM];
     size_t len = 0;
     int n = 0;
 
@@ -73,7 +73,7 @@ static void tidy(abl_record_t *record)
             uint64_t began;
             pid_t pid;
             if (read_line(line, &pid, &began)) {
-                len += (size_t)snprintf(kept + len, LINE_MAX, "%ld %" PRIu64 "\n", (long)pid, began);
+                len += (size_t)snprintf(kept + len, LINE_ROOM, "%ld %" PRIu64 "\n", (long)pid, began);
                 n++;
             }
         }
@@ -111,7 +111,7 @@ bool abl_record_open(abl_record_t *record, const char *folder, const char *mark)
 
 void abl_record_add(abl_record_t *record, pid_t pid, uint64_t began)
 {
-    char line[LINE_MAX];
+    char line[LINE_ROOM];
     int len = snprintf(line, sizeof(line), "%ld %" PRIu64 "\n", (long)pid, began);
 
     if (record->fd_plus_one == 0) {
@@ -171,7 +171,7 @@ static bool end_instance(const char *line)
 /* By their groups, then by the mark: see abl_proc_signal_marked(). */
 static bool end_instances(FILE *file, const char *name)
 {
-    char boot[LINE_MAX], line[LINE_MAX], mark[LINE_MAX];
+    char boot[LINE_ROOM], line[LINE_ROOM], mark[LINE_ROOM];
     int rounds = ROUNDS, most = ABL_RECORD_MAX;
     bool any = false;
 
