@@ -7,15 +7,6 @@ use Time::HiRes qw(time sleep);
 
 needs(qw(python3));
 
-# Nobody was refused or cut off.
-sub unharmed {
-    my ($load, $what) = @_;
-    my $seen = $load->finish;
-    is_deeply([ $seen->{broken}, [ keys %{ $seen->{answers} } ] ], [ 0, [200] ], "$what: no request has failed") or diag(explain($seen));
-    cmp_ok($seen->{answers}{200} || 0, '>', 10, "$what: of many");
-    return;
-}
-
 subtest 'a life' => sub {
     my $t = Abl::Team->start(keys => 'instances=2 env:ABL_TEST_DIR=@DIR@', habits => 'family');
     my $s = $t->server;
@@ -119,7 +110,7 @@ subtest 'instances that die' => sub {
         ok((wait_until { my @now = $t->pids; @now == 4 && !grep { $_ == $victim } @now } 10), 'one that is killed is replaced');
         sleep 1;    # a second of work, after which it counts as one that worked
     }
-    unharmed($load, 'kill -9');
+    $t->unharmed($load, 'kill -9');
     $t->server->log_ok(allow => [qr/ABL0035: .* unasked: signal 9/]);
 };
 
@@ -135,7 +126,7 @@ subtest 'the control process dies' => sub {
         ok((wait_until { $t->control != $control } 10), 'another one takes its place');
     }
     is_deeply([ $t->pids ], \@before, 'the instances are the same');
-    unharmed($load, 'meanwhile');
+    $t->unharmed($load, 'meanwhile');
     $s->get('/say/still-heard');
     ok($s->await_log(qr/ABL0030: .*still-heard/), 'what they say is still heard');
     kill KILL => $before[0];
@@ -154,7 +145,7 @@ subtest 'graceful restarts' => sub {
         ok((wait_until { (() = $s->log =~ /resuming normal operations/g) > $n } 10), 'httpd restarts');
         sleep 1;    # at work
     }
-    unharmed($load, 'meanwhile');
+    $t->unharmed($load, 'meanwhile');
     is_deeply([ $t->control, $t->pids ], [ $control, @before ], 'control process and instances are the same');
     $s->log_ok;
 };
@@ -179,7 +170,7 @@ subtest 'the configuration changes' => sub {
     $t->{first} = Abl::Team::free_ports($t->{nports});
     ok($t->reconfigure(sub { my $ports = $t->ports; s/ports=$old-\d+/$ports/ }), 'other ports');
     ok((wait_until { my @i = $t->instances('any'); @i == 1 && $i[0]{address} !~ /:$old/ } 10), 'are used');
-    unharmed($load, 'meanwhile');
+    $t->unharmed($load, 'meanwhile');
     is($t->control, $control, 'the control process is the same');
     ok($t->reconfigure(sub { s/^( *)BalancerApp web.*$/$1BalancerMember http:\/\/127.0.0.1:1/m }), 'no application any more');
     ok((wait_until { !$t->processes } 10), 'nothing of it is left') or diag(join ' ', $t->processes);
@@ -224,7 +215,7 @@ subtest 'so many requests' => sub {
     ok($t->await_ready(2), 'two are ready');
     my $load = Abl::Load->start(port => $t->server->port, clients => 8, path => '/sleep/5');
     ok((wait_until { $t->app->{starts} > 8 } 30), 'they are replaced');
-    unharmed($load, 'requests=');
+    $t->unharmed($load, 'requests=');
     cmp_ok((sort { $b <=> $a } map { $_->{requests} } $t->instances('any'))[0], '<=', 20, 'nobody has more');
     $t->server->log_ok;
 };
@@ -242,7 +233,7 @@ subtest 'so much memory' => sub {
         sleep 0.02;
     }
     cmp_ok($t->app->{starts}, '>', 6, 'they are replaced');
-    unharmed($load, 'memory=');
+    $t->unharmed($load, 'memory=');
     cmp_ok($most, '<', 75 * 1024, 'none has had much more');
     cmp_ok($most, '>', 40 * 1024, 'but most of it') or diag(explain($t->app));
     $t->server->log_ok;
@@ -254,7 +245,7 @@ subtest 'age' => sub {
     my ($pid) = $t->pids;
     my $load = Abl::Load->start(port => $t->server->port, clients => 4, path => '/sleep/5');
     ok((wait_until { my @now = $t->pids; @now && !grep { $_ == $pid } @now } 10), 'it is replaced');
-    unharmed($load, 'age=');
+    $t->unharmed($load, 'age=');
     $t->server->log_ok;
 };
 
@@ -279,7 +270,7 @@ subtest 'as many as are needed' => sub {
     ok($t->await_ready(1), 'one is ready');
     my $load = Abl::Load->start(port => $t->server->port, clients => 9, path => '/sleep/50');
     ok($t->await_ready(3), 'three under load');
-    unharmed($load, 'meanwhile');
+    $t->unharmed($load, 'meanwhile');
     ok($t->await_ready(1), 'one when it is over');
     $t->server->log_ok;
 };
@@ -300,7 +291,7 @@ subtest 'a rolling restart' => sub {
     kill HUP => $t->control;
     ok($t->server->await_log(qr/ABL0034/), 'one that does not work stops');
     is_deeply([ $t->pids ], \@before, 'and all is as before');
-    unharmed($load, 'meanwhile');
+    $t->unharmed($load, 'meanwhile');
     $t->server->log_ok(allow => [qr/ABL003[0345]/]);
 };
 

@@ -1,7 +1,7 @@
 # A server whose application is looked after, for one test: t/app/worker.py, or another command, in one BalancerApp line.
 #
 #   my $t = Abl::Team->start(keys => 'instances=2', habits => 'start=0.2', place => 'port');
-#   $t->instances;  $t->app;  $t->await_ready(2);  $t->server->...
+#   $t->instances;  $t->app;  $t->await_ready(2);  $t->unharmed($load, 'meanwhile');  $t->server->...
 #
 # place: port, socket, fd, or "fd port": a socket with a port. ports: how many. queue: its timeout. conf: more lines; section: more
 # lines in <Balancer>. command: instead of the worker's; dir: a folder that is there, else a new one.
@@ -13,6 +13,7 @@ use Cwd ();
 use File::Basename qw(dirname);
 use File::Temp ();
 use IO::Socket::INET;
+use Test::More ();
 use Abl::Server;
 use Abl::Util qw(slurp spew wait_until);
 
@@ -100,6 +101,16 @@ sub reconfigure {
     spew($file, $_);
     $s->signal('USR1');
     return wait_until { (() = $s->log =~ /resuming normal operations/g) > $n } 10;
+}
+
+# Nobody of this load was refused or cut off, and it was a load: at least so many requests.
+sub unharmed {
+    my ($self, $load, $what, $least) = @_;
+    my $seen = $load->finish;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    Test::More::is_deeply([ $seen->{broken}, [ keys %{ $seen->{answers} } ] ], [ 0, [200] ], "$what: no request has failed")
+        or Test::More::diag(Test::More::explain($seen));
+    return Test::More::cmp_ok($seen->{answers}{200} || 0, '>=', $least || 10, "$what: of many");
 }
 
 sub control { my ($self) = @_; return $self->{server}->status_json->{control} }
