@@ -5,7 +5,6 @@ use Abl::Team;
 use Fcntl qw(O_RDONLY O_NONBLOCK);
 use File::Temp ();
 use POSIX qw(mkfifo);
-use Time::HiRes ();
 
 needs(qw(python3));
 
@@ -148,8 +147,9 @@ subtest 'a slow client is no stuck instance' => sub {
     my @before = $t->pids;
     my $c      = $s->client(timeout => 20, buffer => 4096);
     $c->request('GET', '/big/30');
-    my $since = Time::HiRes::time;
-    ok((wait_until { Time::HiRes::time > $since + 0.6 && $s->status_balancer->{members}[0] } 5), 'a client does not read for longer than stuck=');
+    my $waits = sub { grep { $_->{busy} } @{ $s->status_balancer->{members} } };
+    ok(wait_until(\&$waits, 5), 'a client does not read');
+    ok(stays(\&$waits, 0.9), 'and the instance has to wait for him for longer than stuck=');
     is(length $c->response->{body}, 30 << 20, 'and gets all of the answer then');
     is_deeply([ $t->pids ], \@before, 'the instance goes on');
     $s->log_ok;

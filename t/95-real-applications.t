@@ -5,7 +5,6 @@ use Abl::Test bound => 300;
 use Abl::App;
 use Abl::Team;
 use File::Temp ();
-use List::Util qw(sum0);
 
 my $apps = Abl::App->folder;
 
@@ -72,13 +71,6 @@ sub under_load {
     $code->();
     $t->serves(20);
     return $t->unharmed($load, $what, 40);
-}
-
-# These serve so many requests from now on.
-sub Abl::Team::serves {
-    my ($t, $n) = @_;
-    my %before = map { $_->{pid} => $_->{requests} } $t->instances('any');
-    return wait_until { sum0(map { $_->{requests} - ($before{ $_->{pid} } || 0) } $t->instances('any')) >= $n } 20;
 }
 
 # All of them are others, and at rest.

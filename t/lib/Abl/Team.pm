@@ -13,6 +13,7 @@ use Cwd ();
 use File::Basename qw(dirname);
 use File::Temp ();
 use IO::Socket::INET;
+use List::Util qw(sum0);
 use Test::More ();
 use Abl::Server;
 use Abl::Util qw(slurp spew wait_until);
@@ -101,6 +102,20 @@ sub reconfigure {
     spew($file, $_);
     $s->signal('USR1');
     return wait_until { (() = $s->log =~ /resuming normal operations/g) > $n } 10;
+}
+
+# What the workers have written to their diary (habit diary=@DIR@/diary): [pid, what, detail], of all or of one kind.
+sub diary {
+    my ($self, $what) = @_;
+    my @lines = map { [ split / /, $_, 3 ] } split /\n/, eval { slurp("$self->{dir}/diary") } // '';
+    return grep { !defined $what || $_->[1] eq $what } @lines;
+}
+
+# These serve so many requests from now on.
+sub serves {
+    my ($self, $n) = @_;
+    my %before = map { $_->{pid} => $_->{requests} } $self->instances('any');
+    return wait_until { sum0(map { $_->{requests} - ($before{ $_->{pid} } || 0) } $self->instances('any')) >= $n } 20;
 }
 
 # Nobody of this load was refused or cut off, and it was a load: at least so many requests.
