@@ -114,8 +114,10 @@ subtest 'more instances, and fewer' => sub {
         ok($t->reconfigure(sub { s/env:N=1/env:N=1 instances=3/; s/(ports=\d+)-\d+/$1-$last/ }), 'there are to be three');
         ok($t->await_ready(3), 'there are');
         ok((grep { $_ == $first[0] } $t->pids), 'and the first one is among them');
+        ok($t->serves(20), 'they serve');
         ok($t->reconfigure(sub { s/ instances=3//; s/(ports=\d+)-\d+/$1-@{[$last - 3]}/ }), 'there is to be one');
         ok($t->await_ready(1), 'there is');
+        ok($t->serves(20), 'it serves');
         $t->unharmed($load, 'meanwhile');
         is(scalar @{ $s->status_json->{applications} }, 1, 'it has been one application all the time');
         $s->log_ok;
