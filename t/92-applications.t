@@ -1,4 +1,4 @@
-# Applications are looked after: started, kept alive, changed, and ended with httpd. How they are renewed: t/96; where they are, and as whom: t/97.
+# Applications are looked after: started, kept alive, changed, and ended with httpd. How they are renewed: t/96; where they are, and as whom: t/98.
 # SPDX-License-Identifier: Apache-2.0
 use Abl::Test bound => 300;
 use Abl::Team;
