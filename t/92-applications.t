@@ -47,6 +47,20 @@ subtest 'what it says, to a program' => sub {
     $t->server->log_ok(allow => [qr/ABL0030/]);
 };
 
+# A program that needs some time for each line gets the last ones, too.
+subtest 'what it says at its end, to a program' => sub {
+    my $program = q(exec perl -pe 'BEGIN { $| = 1 } select undef, undef, undef, 0.03' >> @DIR@/piped);
+    my $t = Abl::Team->start(habits => 'farewell', keys => qq(instances=2 "log=|$program"));
+    my $s = $t->server;
+    ok($t->await_ready(2), 'two are ready');
+    $s->get('/say/before');
+    ok((wait_until { (eval { slurp($t->dir . '/piped') } // '') =~ /^before$/m } 5), 'it reads');
+    is(system(Abl::Server::httpd(), '-f', $s->dir . '/httpd.conf', '-k', 'stop'), 0, 'httpd is told to stop');
+    ok((wait_until { !$s->{proc}->alive } 15), 'and does');
+    is_deeply([ split /\n/, slurp($t->dir . '/piped') ], [qw(before farewell farewell)], 'what they said last has been read');
+    $s->log_ok;
+};
+
 subtest 'who never stops talking' => sub {
     my $t = Abl::Team->start(habits => 'talks');
     my $s = $t->server;
