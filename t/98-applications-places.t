@@ -79,7 +79,7 @@ subtest 'in another group' => sub {
     plan skip_all => 'httpd is not started by root here' if $> != 0;
     my $gid = getgrnam 'daemon';
     for my $user (qw(www-data nobody)) {
-        my $t = Abl::Team->start(keys => ($user eq 'nobody' ? 'user=nobody ' : '') . 'group=daemon');
+        my $t = Abl::Team->start(keys => 'group=daemon' . ($user eq 'nobody' ? ' user=nobody' : ''));
         my $uid = getpwnam $user;
         like($t->server->get('/ids')->{content}, qr/\A$uid $gid /, "$user is of this group");
         my ($pid) = $t->pids;
