@@ -85,7 +85,7 @@ subtest 'in another group' => sub {
         my ($pid) = $t->pids;
         my $status = slurp("/proc/$pid/status");
         like($status, qr/^Gid:\s+$gid\s+$gid\s+$gid\s+$gid$/m, 'and of no other, in no way');
-        like($status, qr/^Groups:(?!.*\b0\b).*\b$gid\b/m, 'nor has it root\'s');
+        like($status, qr/^Groups:(?!.*\b0\b).*\b$gid\b/m, 'which it has among its groups, and root\'s not');
         $t->server->log_ok;
     }
 };
@@ -132,7 +132,12 @@ subtest 'a stranger comes to its socket while nobody looks' => sub {
     ok((wait_until { my @now = $t->pids; @now == 2 && !grep { $_ == $gone->{pid} } @now } 10), 'then it is replaced');
     isnt($_->{address}, $gone->{address}, 'elsewhere') for $t->instances;
     is($s->get('/pid')->{status}, 200, 'and all is well') for 1 .. 4;
+    ok((wait_until { kill HUP => $t->control unless $t->app->{rolling}; $s->log =~ /ABL0031: .*\Q$gone->{address}\E is in use/ } 20), 'its place is tried again in its turn');
     is(heard($stranger), '', 'the stranger has not heard a word');
+    my $guest = IO::Socket::UNIX->new(path($gone));
+    $guest->print('how do you do');
+    $guest->flush;
+    is(heard($stranger), 'how do you do', 'and is still there');
     $s->log_ok(allow => [qr/ABL0035|ABL0031/]);
 };
 
