@@ -89,7 +89,7 @@ sub await_ready {
     return wait_until { my @all = $self->instances('any'); @all == $n && !grep { $_->{state} ne 'ready' } @all } $seconds || 20;
 }
 
-# Changes the configuration's text, in $_, and restarts gracefully.
+# Changes the configuration's text, in $_, and restarts gracefully. Then no child of before accepts a request any more.
 sub reconfigure {
     my ($self, $change) = @_;
     my $s    = $self->{server};
@@ -100,8 +100,9 @@ sub reconfigure {
     $change->();
     die "the configuration has not changed\n" if $_ eq $before;
     spew($file, $_);
+    my @children = $s->children;
     $s->signal('USR1');
-    return wait_until { (() = $s->log =~ /resuming normal operations/g) > $n } 10;
+    return wait_until { (() = $s->log =~ /resuming normal operations/g) > $n && !grep { $s->is_listening($_) } @children } 10;
 }
 
 # What the workers have written to their diary (habit diary=@DIR@/diary): [pid, what, detail], of all or of one kind.
