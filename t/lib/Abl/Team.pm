@@ -1,7 +1,7 @@
 # A server whose application is looked after, for one test: t/app/worker.py, or another command, in one BalancerApp line.
 #
 #   my $t = Abl::Team->start(keys => 'instances=2', habits => 'start=0.2', place => 'port');
-#   $t->instances;  $t->app;  $t->await_ready(2);  $t->server->...
+#   $t->instances;  $t->app;  $t->await_ready(2);  $t->unharmed($load, 'meanwhile');  $t->server->...
 #
 # place: port, socket, fd, or "fd port": a socket with a port. ports: how many. queue: its timeout. conf: more lines; section: more
 # lines in <Balancer>. command: instead of the worker's; dir: a folder that is there, else a new one.
@@ -13,6 +13,8 @@ use Cwd ();
 use File::Basename qw(dirname);
 use File::Temp ();
 use IO::Socket::INET;
+use List::Util qw(sum0);
+use Test::More ();
 use Abl::Server;
 use Abl::Util qw(slurp spew wait_until);
 
@@ -87,7 +89,7 @@ sub await_ready {
     return wait_until { my @all = $self->instances('any'); @all == $n && !grep { $_->{state} ne 'ready' } @all } $seconds || 20;
 }
 
-# Changes the configuration's text, in $_, and restarts gracefully.
+# Changes the configuration's text, in $_, and restarts gracefully. Then no child of before accepts a request any more.
 sub reconfigure {
     my ($self, $change) = @_;
     my $s    = $self->{server};
@@ -98,8 +100,33 @@ sub reconfigure {
     $change->();
     die "the configuration has not changed\n" if $_ eq $before;
     spew($file, $_);
+    my @children = $s->children;
     $s->signal('USR1');
-    return wait_until { (() = $s->log =~ /resuming normal operations/g) > $n } 10;
+    return wait_until { (() = $s->log =~ /resuming normal operations/g) > $n && !grep { $s->is_listening($_) } @children } 10;
+}
+
+# What the workers have written to their diary (habit diary=@DIR@/diary): [pid, what, detail], of all or of one kind.
+sub diary {
+    my ($self, $what) = @_;
+    my @lines = map { [ split / /, $_, 3 ] } split /\n/, eval { slurp("$self->{dir}/diary") } // '';
+    return grep { !defined $what || $_->[1] eq $what } @lines;
+}
+
+# These serve so many requests from now on.
+sub serves {
+    my ($self, $n) = @_;
+    my %before = map { $_->{pid} => $_->{requests} } $self->instances('any');
+    return wait_until { sum0(map { $_->{requests} - ($before{ $_->{pid} } || 0) } $self->instances('any')) >= $n } 20;
+}
+
+# Nobody of this load was refused or cut off, and it was a load: at least so many requests.
+sub unharmed {
+    my ($self, $load, $what, $least) = @_;
+    my $seen = $load->finish;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    Test::More::is_deeply([ $seen->{broken}, [ keys %{ $seen->{answers} } ] ], [ 0, [200] ], "$what: no request has failed")
+        or Test::More::diag(Test::More::explain($seen));
+    return Test::More::cmp_ok($seen->{answers}{200} || 0, '>=', $least || 10, "$what: of many");
 }
 
 sub control { my ($self) = @_; return $self->{server}->status_json->{control} }

@@ -5,7 +5,6 @@ use Abl::Test bound => 300;
 use Abl::App;
 use Abl::Team;
 use File::Temp ();
-use List::Util qw(sum0);
 
 my $apps = Abl::App->folder;
 
@@ -71,16 +70,7 @@ sub under_load {
     $t->serves(20);
     $code->();
     $t->serves(20);
-    my $seen = $load->finish;
-    is_deeply([ $seen->{broken}, keys %{ $seen->{answers} } ], [ 0, 200 ], "$what: no request has failed") or diag(explain($seen));
-    return cmp_ok($seen->{answers}{200} || 0, '>=', 40, "$what: of many");
-}
-
-# These serve so many requests from now on.
-sub Abl::Team::serves {
-    my ($t, $n) = @_;
-    my %before = map { $_->{pid} => $_->{requests} } $t->instances('any');
-    return wait_until { sum0(map { $_->{requests} - ($before{ $_->{pid} } || 0) } $t->instances('any')) >= $n } 20;
+    return $t->unharmed($load, $what, 40);
 }
 
 # All of them are others, and at rest.
