@@ -1,4 +1,4 @@
-# Applications are looked after: what may go wrong with those who look after them.
+# Applications are looked after: what may go wrong, with them and with those who look after them.
 # SPDX-License-Identifier: Apache-2.0
 use Abl::Test bound => 200;
 use Abl::Team;
@@ -7,6 +7,36 @@ use File::Temp ();
 use POSIX qw(mkfifo);
 
 needs(qw(python3));
+
+subtest 'what does not work' => sub {
+    # under load a worker needs some time until it can say what is wrong
+    my %case = (
+        'exit=7' => [ '20s',   qr/exit status 7/ ],
+        'deaf'   => [ '200ms', qr/not ready within start-timeout=/ ],
+    );
+    for my $habit (sort keys %case) {
+        my ($time, $why) = @{ $case{$habit} };
+        my $t = Abl::Team->start(habits => $habit, keys => "start-timeout=$time failures=3 retry=1h stop-timeout=200ms", queue => '200ms');
+        ok((wait_until { $t->app->{failed} } 10), "$habit: it has failed") or diag(explain($t->app));
+        like($t->app->{last_failure}{why}, $why, 'and the status says how');
+        is_deeply($t->app->{last_failure}{last_lines}, $habit eq 'deaf' ? [] : ['what a pity'], 'and what it said last');
+        is($t->server->get('/pid')->{status}, 503, 'who has waited for too long is told');
+        is($t->server->get('/static/a.txt')->{status}, 200, 'the rest goes on');
+        is($t->app->{starts}, 3, 'and nothing is started any more');
+        $t->server->log_ok(allow => [qr/ABL003[0235]|ABL0018/]);
+    }
+    my $t = Abl::Team->start(habits => 'broken=@DIR@/broken', keys => 'failures=2 retry=300ms instances=2');
+    ok($t->await_ready(2), 'two are ready');
+    spew($t->dir . '/broken', '');
+    my ($victim) = $t->pids;
+    kill KILL => $victim;
+    ok((wait_until { $t->app->{failed} } 10), 'new ones do not work');
+    is($t->server->get('/pid')->{status}, 200, 'the other one does');
+    unlink $t->dir . '/broken';
+    ok($t->await_ready(2), 'and when it is mended there are two again');
+    ok((wait_until { !$t->app->{failed} } 5), 'which is no failure any more');
+    $t->server->log_ok(allow => [qr/ABL003[035]/]);
+};
 
 subtest 'other ports, while the former instance has a request' => sub {
     my $t = Abl::Team->start(ports => 4);
