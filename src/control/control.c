@@ -24,7 +24,7 @@
 #define EVENTS 64
 #define ORPHAN_ROUNDS 100   /* each may uncover children of those before */
 #define LAST_WORDS_MS 100   /* beyond the patience, until what was killed is gone */
-#define LOG_PATIENCE_MS 200 /* then, for programs of log= to read to the end */
+#define LOG_PATIENCE_MS 200 /* then, at least, for programs of log= to read to the end */
 
 /* What an event is about. */
 typedef enum about_t { ABOUT_BELL, ABOUT_SIGNAL, ABOUT_PARENT, ABOUT_OUTPUT, ABOUT_PIDFD } about_t;
@@ -269,7 +269,7 @@ static bool hear_nothing_old(control_t *control)
 /* What instances have said last is in the pipes of log=: whoever reads there has some time for it. */
 static void end_logs(control_t *control)
 {
-    int64_t until = abl_clock_now() + LOG_PATIENCE_MS * ABL_MS;
+    int64_t until = control->end_at + LOG_PATIENCE_MS * ABL_MS;
     int i;
 
     for (i = 0; i < ABL_APPS_MAX; i++) {

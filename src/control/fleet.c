@@ -82,7 +82,8 @@ static int free_slot(const abl_fleet_t *fleet, int64_t now, int64_t *again)
 }
 
 /* Is one to be started? While all that are wanted serve, a replacement counts towards `surge`, and so does
- * what is still leaving. */
+ * what is still leaving; where fewer serve, nobody waits for those to be gone, unless there is no surge at
+ * all: then there are never more processes than wanted. */
 static bool wants_start(const counts_t *n, const abl_fleet_conf_t *conf, int want)
 {
     int serving = n->fresh + n->worn + n->starting;
@@ -90,7 +91,7 @@ static bool wants_start(const counts_t *n, const abl_fleet_conf_t *conf, int wan
     if (n->starting >= conf->starts || n->fresh + n->starting >= want) {
         return false;
     }
-    return serving < want || serving + n->leaving < want + conf->surge;
+    return (serving < want && conf->surge > 0) || serving + n->leaving < want + conf->surge;
 }
 
 /* ---- retiring --------------------------------------------------------------------------------------- */

@@ -201,7 +201,7 @@ END_TEST
 
 START_TEST(without_surge_the_old_one_goes_first)
 {
-    begin(2, 2, 2);
+    begin(2, 2, 6);
     conf.surge = 0;
     run(2 * ABL_SECOND);
     least_ready = 2;
