@@ -104,6 +104,22 @@ subtest 'an answer that has begun is never begun again' => sub {
     $s->log_ok(allow => [trouble]);
 };
 
+# Many servers write the two apart: whoever is killed between them has said nothing yet.
+subtest 'an end between the head and the body of an answer' => sub {
+    for my $how (qw(reset-between close-between)) {
+        my @m = (Abl::Member->start(name => 'bad', always => "/$how"), Abl::Member->start(name => 'good'));
+        my $s = server(@m);
+        for my $n (1 .. 4) {
+            my $r = $s->client->ask('GET', '/length/50');
+            is_deeply([ $r->status, $r->complete ? 1 : 0, $r->field('X-Member') ], [ 200, 1, 'good' ], "$how: GET $n is answered by the other one");
+        }
+        $_->forget for @m;
+        $s->client->ask('POST', "/order/$_", [], 'buy') for 1 .. 4;
+        is_deeply([ sort map { $_->target } heads(@m) ], [ map {"/order/$_"} 1 .. 4 ], "$how: each POST arrives once");
+        $s->log_ok(allow => [trouble]);
+    }
+};
+
 subtest 'everybody fails: it ends soon' => sub {
     my @m = map { Abl::Member->start(name => $_, always => '/reset-before') } qw(a b c d);
     my $s = server(@m);

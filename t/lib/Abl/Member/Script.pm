@@ -280,6 +280,15 @@ $behaviour{'close-before'} = sub { return ['close'] };
 $behaviour{'reset-head'} = sub { return ([ send => "HTTP/1.1 200 OK\r\nContent-" ], [ wait => 0.05 ], ['rst']) };
 $behaviour{'close-head'} = sub { return ([ send => "HTTP/1.1 200 OK\r\nContent-" ], ['close']) };
 
+# A whole head, and nothing of the body that it announces.
+for my $end (qw(rst close)) {
+    $behaviour{ ($end eq 'rst' ? 'reset' : 'close') . '-between' } = sub {
+        my ($member, $c) = @_;
+        my $head = _head($member, $c, 200, 'Content-Type' => 'text/plain', 'Content-Length' => 100);
+        return ([ send => $head ], [ wait => 0.05 ], [$end]);
+    };
+}
+
 $behaviour{'reset-body'} = sub {
     my ($member, $c) = @_;
     my $head = _head($member, $c, 200, 'Content-Type' => 'text/plain', 'Content-Length' => 100);
