@@ -90,6 +90,19 @@ subtest 'httpd and its control process are killed at the same instant' => sub {
     is_deeply([ glob $s->dir . '/appbalance/*.run' ], [], 'an end in order leaves no file');
 };
 
+subtest 'another LogLevel' => sub {
+    my $t = Abl::Team->start(server => { log_level => 'appbalance:warn' });
+    my $s = $t->server;
+    ok($t->await_ready(1), 'there is an instance');
+    unlike($s->log, qr/ABL0036/, 'which is not worth a word');
+    my $control = $t->control;
+    ok($t->reconfigure(sub { s/appbalance:warn/appbalance:info/ }), 'a graceful restart with another LogLevel');
+    kill KILL => $t->pids;
+    ok($s->await_log(qr/ABL0036: .* is ready after/), 'the control process has heard of it');
+    is($t->control, $control, 'and is the same');
+    $s->log_ok(allow => [qr/ABL003[56]/]);
+};
+
 subtest 'there can be no new process for a while' => sub {
     my $dir = File::Temp::tempdir('abl-nofork-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     spew("$dir/nofork.c", <<"END");
