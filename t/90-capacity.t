@@ -9,7 +9,7 @@ my $m = Abl::Member->start(name => 'a');
 # What a start says, apart from the numbers of the lines.
 sub warnings {
     my ($queue, $conf, %o) = @_;
-    my $s = Abl::Server->start(threads => 8, children => 2, descriptors => 5000, conf => balancer('app', [ $m, $o{keys} // 'concurrency=1' ], $queue) . "BalancerPass / app\nAsyncRequestWorkerFactor 2\n$conf");
+    my $s = Abl::Server->start(threads => 8, children => 2, limits => 'ulimit -n 5000', conf => balancer('app', [ $m, $o{keys} // 'concurrency=1' ], $queue) . "BalancerPass / app\nAsyncRequestWorkerFactor 2\n$conf");
     my @found = $s->log =~ /(ABL002[12]: .*)/g;
     $s->log_ok(allow => [qr/ABL002[12]/]);
     return join "\n", @found;

@@ -136,9 +136,15 @@ static abl_supervised_t *new_app(abl_apps_t *apps, const abl_app_conf_t *line)
         i++;
     }
     if (i == ABL_APPS_MAX) {
-        abl_say(ABL_SAY_ERROR, 0,
-                "ABL0040: application %s: there are more than %d applications, with those that still end",
+        if (!apps->left_out_said) {
+            abl_say(
+                ABL_SAY_WARNING, 0,
+                "ABL0040: application %s: there are more than %d applications, with those that still end; it "
+                "begins when one of these has ended",
                 line->name, ABL_APPS_MAX);
+        }
+        apps->left_out = true;
+        apps->left_out_said = true;
         return NULL;
     }
     begin_row(abl_board_app(apps->board, i), line);
@@ -170,6 +176,10 @@ static void apply_line(abl_apps_t *apps, const abl_app_conf_t *line)
     add_slots(app->row, line);
     abl_supervise_use(app, line->nslots);
     open_log(app);
+    if (app->row->restart_name != abl_hash_text(line->restart_file)) {
+        app->row->restart_name = abl_hash_text(line->restart_file);
+        app->row->restart_file = 0;
+    }
     if (known && app->row->fingerprint != fingerprint(line)) {
         abl_supervise_roll(app, "its line in the configuration has changed");
         app->row->fingerprint = fingerprint(line); /* last: who is killed before that leaves it to do again */
@@ -180,6 +190,8 @@ void abl_apps_configure(abl_apps_t *apps)
 {
     int i;
 
+    apps->left_out = false;
+    apps->left_out_said = false;
     abl_segment_renew(apps->child);
     apps->conf = abl_board_take(apps->board);
     for (i = 0; i < ABL_APPS_MAX; i++) {
@@ -193,6 +205,29 @@ void abl_apps_configure(abl_apps_t *apps)
     for (i = 0; i < ABL_APPS_MAX; i++) {
         if (apps->apps[i] != NULL && apps->apps[i]->conf == NULL) {
             remove_app(apps->apps[i]);
+        }
+    }
+}
+
+static bool has_app(const abl_apps_t *apps, const abl_app_conf_t *line)
+{
+    int i = 0;
+
+    while (i < ABL_APPS_MAX && (apps->apps[i] == NULL || apps->apps[i]->conf != line)) {
+        i++;
+    }
+    return i < ABL_APPS_MAX;
+}
+
+/* As many as there are rows for now. */
+static void apply_left_out(abl_apps_t *apps)
+{
+    int i;
+
+    apps->left_out = false;
+    for (i = 0; i < apps->conf.n && !apps->left_out; i++) {
+        if (!has_app(apps, &apps->conf.apps[i])) {
+            apply_line(apps, &apps->conf.apps[i]);
         }
     }
 }
@@ -219,4 +254,7 @@ void abl_apps_drop(abl_apps_t *apps, int i)
     memset(app->row, 0, sizeof(*app->row));
     free(app);
     apps->apps[i] = NULL;
+    if (apps->left_out) {
+        apply_left_out(apps);
+    }
 }

@@ -16,6 +16,8 @@ typedef struct abl_apps_t {
     abl_record_t *record;
     abl_board_conf_t conf;                /* that holds now */
     abl_supervised_t *apps[ABL_APPS_MAX]; /* by row; NULL: the row is free */
+    bool left_out_said;                   /* since the configuration was read */
+    bool left_out;                        /* there was no row for one of its lines */
 } abl_apps_t;
 
 /* What a predecessor has left on the board. Returns how many instances run. */
@@ -25,7 +27,7 @@ int abl_apps_take_over(abl_apps_t *apps);
  * changed are rolled, those that have none any more begin to go. */
 void abl_apps_configure(abl_apps_t *apps);
 
-/* Nobody of this one is left: its row is free again. */
+/* Nobody of this one is left: its row is free again, for a line that has none. */
 void abl_apps_drop(abl_apps_t *apps, int i);
 
 #endif

@@ -32,6 +32,7 @@ typedef struct abl_board_slot_t {
     int64_t spawned_at; /* abl_clock_now() */
     uint64_t served;    /* requests, since it became ready */
     bool too_small;     /* memory= is, for this one: it has been counted as a failure */
+    unsigned blocked;   /* how often in a row its address was not free */
     int blocked_by;     /* why nothing could be started there, an errno; see abl_slot_t.blocked_until */
     abl_recycle_t recycle;
 } abl_board_slot_t;
@@ -56,7 +57,8 @@ typedef struct abl_board_app_t {
     abl_board_slot_t slots[ABL_SLOTS_OF_APP_MAX];
     int64_t start_time; /* how long the last one took to become ready, µs */
     uint64_t starts, deaths;
-    int64_t restart_file; /* its time of change, ns, as of the last look */
+    uint64_t restart_name; /* hash of the restart file's name */
+    int64_t restart_file;  /* its time of change, ns, as of the last look; 0: none was taken yet */
     abl_board_death_t death;
 } abl_board_app_t;
 

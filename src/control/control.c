@@ -47,11 +47,16 @@ static uint64_t mark_of(about_t about, int app, int slot)
     return (uint64_t)about << 32 | (uint64_t)app << 8 | (uint64_t)slot;
 }
 
-static bool add(const control_t *control, int fd, uint64_t mark)
+static bool add_for(const control_t *control, uint32_t events, int fd, uint64_t mark)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = mark};
+    struct epoll_event event = {.events = events, .data.u64 = mark};
 
     return epoll_ctl(control->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static bool add(const control_t *control, int fd, uint64_t mark)
+{
+    return add_for(control, EPOLLIN, fd, mark);
 }
 
 static void watch_output(void *ctx, int fd, int app, int slot)
@@ -108,14 +113,31 @@ static void reap(control_t *control)
     }
 }
 
+/* It ends with httpd and not before: whoever else sends SIGTERM (systemd does, to all processes of a service
+ * at once) is answered by httpd itself. */
+static void on_term(control_t *control, bool from_parent)
+{
+    if (from_parent) {
+        begin_to_end(control);
+    } else if (!control->ends) {
+        abl_say(
+            ABL_SAY_NOTICE, 0,
+            "ABL0056: the control process ends with httpd, not by SIGTERM: to stop httpd send it to pid %ld",
+            (long)control->given->parent);
+    }
+}
+
+/* SIGHUP is a wish only where somebody has sent it to this process: httpd's parent sends it to its whole
+ * group, for itself and its children, and a terminal that is closed to all that it was opened for. */
 static void on_signals(control_t *control)
 {
     struct signalfd_siginfo info;
 
     while (read(control->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        bool from_parent = info.ssi_code == SI_USER && (pid_t)info.ssi_pid == control->given->parent;
         if (info.ssi_signo == SIGTERM) {
-            begin_to_end(control);
-        } else if (info.ssi_signo == SIGHUP) {
+            on_term(control, from_parent);
+        } else if (info.ssi_signo == SIGHUP && info.ssi_code == SI_USER && !from_parent) {
             roll_all(control);
         }
     }
@@ -250,7 +272,9 @@ static bool watch_parent(control_t *control)
 {
     int fd = (int)syscall(SYS_pidfd_open, control->given->parent, 0);
 
-    return fd >= 0 && add(control, fd, mark_of(ABOUT_PARENT, 0, 0)) && getppid() == control->given->parent;
+    /* Once: it can be read from the parent's end on, for ever. */
+    return fd >= 0 && add_for(control, EPOLLIN | EPOLLONESHOT, fd, mark_of(ABOUT_PARENT, 0, 0)) &&
+           getppid() == control->given->parent;
 }
 
 /* What was rung for before this process was made it knows. */
@@ -299,6 +323,9 @@ static void end_children(void)
         list[n] = '\0';
         if (file != NULL) {
             fclose(file);
+        }
+        if (n == sizeof(list) - 1) { /* the last number may go on */
+            *strrchr(list, ' ') = '\0';
         }
         for (long pid = strtol(at, &end, 10); end != at; pid = strtol(at, &end, 10)) {
             at = end;

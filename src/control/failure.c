@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BLOCKED_PAUSE (10 * ABL_SECOND) /* before an address that is not free is tried again */
+/* Before an address that is not free is tried again: at first whoever is there may just be going. */
+#define BLOCKED_FIRST (250 * ABL_MS)
+#define BLOCKED_MOST (10 * ABL_SECOND)
 
 void abl_failure_note(abl_supervised_t *app, int slot, const char *why)
 {
@@ -58,7 +60,10 @@ void abl_failure_block(abl_supervised_t *app, int slot, int error)
 {
     abl_board_slot_t *s = abl_slot_of(app, slot);
 
-    app->row->fleet.slots[slot].blocked_until = abl_clock_now() + BLOCKED_PAUSE;
+    int64_t pause = BLOCKED_FIRST << (s->blocked < 6 ? s->blocked++ : 6);
+
+    pause = pause < BLOCKED_MOST ? pause : BLOCKED_MOST;
+    app->row->fleet.slots[slot].blocked_until = abl_clock_now() + pause;
     s->blocked_by = error;
     if (app->held[slot].blocked_said) {
         return;
@@ -73,6 +78,6 @@ void abl_failure_block(abl_supervised_t *app, int slot, int error)
         abl_say(ABL_SAY_ERROR, error,
                 "ABL0052: balancer %s: application %s: there can be no socket at %s; it is tried again every "
                 "%d s",
-                app->row->balancer, app->row->name, s->address, (int)(BLOCKED_PAUSE / ABL_SECOND));
+                app->row->balancer, app->row->name, s->address, (int)(BLOCKED_MOST / ABL_SECOND));
     }
 }

@@ -150,6 +150,7 @@ const char *abl_leave_name(abl_leave_t why)
         [ABL_LEAVE_SLOW] = "not ready within start-timeout=",
         [ABL_LEAVE_STUCK] = "a request took longer than stuck=",
         [ABL_LEAVE_STRANGER] = "somebody else listens at its address",
+        [ABL_LEAVE_DEAF] = "it does not accept connections any more",
         [ABL_LEAVE_REMOVED] = "not in the configuration any more",
         [ABL_LEAVE_STOP] = "httpd ends",
     };

@@ -52,6 +52,7 @@ typedef enum abl_leave_t {
     ABL_LEAVE_SLOW,     /* it did not become ready in time */
     ABL_LEAVE_STUCK,    /* with a request */
     ABL_LEAVE_STRANGER, /* somebody else listens at its address */
+    ABL_LEAVE_DEAF,     /* nobody does any more */
     ABL_LEAVE_REMOVED,  /* out of the configuration */
     ABL_LEAVE_STOP      /* httpd ends */
 } abl_leave_t;

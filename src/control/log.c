@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -78,6 +79,21 @@ void abl_log_await(abl_log_t *log, int64_t until)
     forget_program(log);
 }
 
+/* What the application's user may have put there in the place of its log, to have this process write into a
+ * file that he may not write: a link. */
+static int open_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC, 0640);
+    struct stat st;
+
+    if (fd >= 0 && (fstat(fd, &st) != 0 || (S_ISREG(st.st_mode) && st.st_nlink != 1))) {
+        close(fd);
+        errno = EMLINK;
+        return -1;
+    }
+    return fd;
+}
+
 apr_status_t abl_log_open(abl_log_t *log, const char *to)
 {
     int fd;
@@ -90,8 +106,7 @@ apr_status_t abl_log_open(abl_log_t *log, const char *to)
         return APR_SUCCESS;
     }
     /* Not blocking: a named pipe that nobody reads, or not fast enough, must not hold all applications up. */
-    fd = *to == '|' ? start_program(to + 1, &log->ended)
-                    : open(to, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
+    fd = *to == '|' ? start_program(to + 1, &log->ended) : open_file(to);
     log->fd_plus_one = fd + 1;
     return fd < 0 ? errno : APR_SUCCESS;
 }

@@ -17,6 +17,7 @@
 #define DRAIN_EVERY (10 * ABL_MS)  /* while it drains */
 #define RATION_EVERY (20 * ABL_MS) /* while it works by ration */
 #define READY_EVERY (100 * ABL_MS)
+#define DEAF_AFTER ABL_SECOND /* of refused connections */
 
 static abl_finding_t later(int64_t again)
 {
@@ -76,13 +77,34 @@ static abl_finding_t look_at_starting(abl_supervised_t *app, int slot, int64_t n
     }
 }
 
+/* It runs, and has not accepted connections for a while: another one is wanted in its place. It goes when
+ * that is ready, or has a new start if it listens again before. */
+static void note_deaf(abl_supervised_t *app, int slot, int64_t now)
+{
+    abl_held_t *held = &app->held[slot];
+    abl_leave_t *worn = &app->row->fleet.slots[slot].worn;
+
+    held->suspected_at = held->suspected_at != 0 ? held->suspected_at : now;
+    if (now - held->suspected_at < DEAF_AFTER || *worn != ABL_LEAVE_NOT) {
+        return;
+    }
+    *worn = ABL_LEAVE_DEAF;
+    abl_say(
+        ABL_SAY_ERROR, 0,
+        "ABL0057: balancer %s: application %s: instance %d (pid %ld) does not accept connections any more; "
+        "it is replaced",
+        app->row->balancer, app->row->name, slot + 1, (long)abl_slot_of(app, slot)->pid);
+}
+
 /* A child has found nobody at its address. */
 static abl_finding_t look_at_suspect(abl_supervised_t *app, int slot, int64_t now)
 {
     abl_gate_t gate = abl_gate_of(app, slot);
 
+    note_deaf(app, slot, now);
     switch (ask(app, slot, now)) {
     case ABL_PROBE_READY:
+        app->held[slot].suspected_at = 0;
         abl_gate_clear(&gate);
         return later(now + READY_EVERY);
     case ABL_PROBE_STRANGER:
@@ -191,15 +213,15 @@ static abl_finding_t look_at_ready(abl_supervised_t *app, int slot, int64_t now)
     if (app->conf == NULL) {
         return look_at_gone(app, now);
     }
+    if (view.accused) {
+        return stuck(app, slot);
+    }
     if (view.suspected) {
         return look_at_suspect(app, slot, now);
     }
     if (!view.is_open) { /* the configuration has begun to look after this address: it has to be told */
         abl_look_open(app, slot);
         return later(now);
-    }
-    if (view.accused) {
-        return stuck(app, slot);
     }
     works = view.requests != abl_slot_of(app, slot)->served;
     why = recycle(app, slot, &view, now);

@@ -134,6 +134,7 @@ static int status_of(abl_probe_t *probe)
 /* Of a connection that stands. */
 static abl_probe_verdict_t converse(abl_probe_t *probe, const abl_app_conf_t *app, int slot, pid_t pgid)
 {
+    abl_probe_verdict_t who = ABL_PROBE_READY;
     int status = -1;
 
     if (app->ready_uri == NULL) {
@@ -141,12 +142,11 @@ static abl_probe_verdict_t converse(abl_probe_t *probe, const abl_app_conf_t *ap
         return identify(app, slot, pgid);
     }
     if (!probe->sent) {
-        abl_probe_verdict_t who = identify(app, slot, pgid); /* a stranger is not even asked */
-        status = who == ABL_PROBE_READY && ask(probe, app) ? 0 : -1;
-        if (who == ABL_PROBE_STRANGER) {
-            abl_probe_end(probe);
-            return who;
+        if (probe->known != pgid) { /* a stranger is not even asked; but it takes long to find out */
+            who = identify(app, slot, pgid);
+            probe->known = who == ABL_PROBE_READY ? pgid : 0;
         }
+        status = who == ABL_PROBE_READY && ask(probe, app) ? 0 : -1;
     } else {
         status = status_of(probe);
     }
@@ -154,7 +154,10 @@ static abl_probe_verdict_t converse(abl_probe_t *probe, const abl_app_conf_t *ap
         return ABL_PROBE_NOT_YET;
     }
     abl_probe_end(probe);
-    return status >= 200 && status < 400 ? ABL_PROBE_READY : ABL_PROBE_NOT_YET;
+    if (who != ABL_PROBE_READY) {
+        return who;
+    }
+    return status >= 200 && status < 400 ? identify(app, slot, pgid) : ABL_PROBE_NOT_YET;
 }
 
 abl_probe_verdict_t abl_probe_look(abl_probe_t *probe, const abl_app_conf_t *app, int slot, pid_t pgid,

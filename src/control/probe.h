@@ -20,6 +20,7 @@ typedef enum abl_probe_verdict_t {
 typedef struct abl_probe_t {
     int fd_plus_one; /* of the connection; 0: there is none */
     bool sent;
+    pid_t known;   /* this instance was seen to listen there; 0: nobody was */
     int64_t until; /* so long this connection is waited for */
     size_t len;    /* bytes of `answer` */
     char *answer;  /* malloc's */

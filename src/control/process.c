@@ -34,18 +34,33 @@ static const char *mark_of(const abl_supervised_t *app, int slot, char mark[MARK
 static bool not_started(abl_supervised_t *app, int slot, const char *why, int error)
 {
     abl_failure_note(app, slot, why);
+    abl_slot_of(app, slot)->pid = 0;
     abl_say(ABL_SAY_ERROR, error, "ABL0032: balancer %s: application %s: an instance cannot be started: %s",
             app->row->balancer, app->row->name, why);
     return false;
 }
 
-static void begin(abl_supervised_t *app, int slot, pid_t pid, int output)
+typedef struct place_t {
+    abl_supervised_t *app;
+    int slot;
+} place_t;
+
+/* There is a process: from now on others could end it. */
+static void begun(void *ctx, pid_t pid)
 {
-    abl_board_slot_t *s = abl_slot_of(app, slot);
+    const place_t *place = ctx;
+    abl_board_slot_t *s = abl_slot_of(place->app, place->slot);
 
     s->began = abl_proc_began(pid);
     s->pid = pid;
-    abl_record_add(app->record, pid, s->began);
+    abl_record_add(place->app->record, pid, s->began);
+}
+
+/* It is the program. */
+static void begin(abl_supervised_t *app, int slot, int output)
+{
+    abl_board_slot_t *s = abl_slot_of(app, slot);
+
     s->served = 0;
     s->too_small = false;
     s->spawned_at = abl_clock_now();
@@ -81,7 +96,13 @@ bool abl_process_start(abl_supervised_t *app, int slot)
 {
     char why[ABL_SPAWN_WHY_MAX] = "";
     char mark[MARK_MAX];
-    abl_spawn_t spawn = {.app = app->conf, .slot = slot, .mark = mark_of(app, slot, mark), .listener = -1};
+    place_t place = {app, slot};
+    abl_spawn_t spawn = {.app = app->conf,
+                         .slot = slot,
+                         .mark = mark_of(app, slot, mark),
+                         .listener = -1,
+                         .begun = begun,
+                         .ctx = &place};
     apr_status_t rv = APR_SUCCESS;
     int output = -1;
     pid_t pid;
@@ -100,7 +121,7 @@ bool abl_process_start(abl_supervised_t *app, int slot)
     if (pid < 0) {
         return not_started(app, slot, why, rv);
     }
-    begin(app, slot, pid, output);
+    begin(app, slot, output);
     return true;
 }
 
@@ -116,6 +137,7 @@ bool abl_process_adopt(abl_supervised_t *app, int slot)
         }
         return false;
     }
+    abl_record_add(app->record, s->pid, s->began); /* the predecessor may have been killed before it could */
     app->held[slot].pidfd_plus_one = fd + 1;
     app->watch->pidfd(app->watch->ctx, fd, app->index, slot);
     output = abl_spawn_reopen_output(s->pid);
@@ -160,6 +182,7 @@ void abl_process_forget(abl_supervised_t *app, int slot)
         held->pidfd_plus_one = 0;
     }
     held->ours = false;
+    held->suspected_at = 0;
     abl_slot_of(app, slot)->pid = 0;
     abl_slot_of(app, slot)->recycle = (abl_recycle_t){0};
 }

@@ -114,7 +114,7 @@ void abl_record_add(abl_record_t *record, pid_t pid, uint64_t began)
     char line[LINE_ROOM];
     int len = snprintf(line, sizeof(line), "%ld %" PRIu64 "\n", (long)pid, began);
 
-    if (record->fd_plus_one == 0) {
+    if (record == NULL || record->fd_plus_one == 0) {
         return;
     }
     if (++record->lines > ABL_RECORD_MAX / 2) { /* not more run at once (control/app.h) */

@@ -27,8 +27,8 @@ typedef struct abl_record_t {
  * recorded. */
 bool abl_record_open(abl_record_t *record, const char *folder, const char *mark);
 
-/* An instance has begun: `began` as abl_proc_began() says. That it has ended is not written: a pid and the
- * time of its beginning do not come again. */
+/* An instance has begun, or was taken over (`record` may be NULL): `began` as abl_proc_began() says. That it
+ * has ended is not written: a pid and the time of its beginning do not come again. */
 void abl_record_add(abl_record_t *record, pid_t pid, uint64_t began);
 
 /* httpd ends, and all instances have: removes the file. */

@@ -24,12 +24,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 10000 /* for fork to exec */
+#define PATIENCE_MS 500   /* for fork to exec; the caller has others to look after */
 #define USER_BUFFER 16384 /* an entry of passwd */
 #define GROUPS_MAX 65536  /* the kernel's own limit */
 #define LISTENER_FD 3     /* where systemd and Server::Starter put the first socket */
@@ -77,6 +78,9 @@ typedef struct plan_t {
     abl_program_t program;
     int listener, output;
     int report; /* the writing end; closed by exec */
+    pid_t parent;
+    void (*begun)(void *ctx, pid_t pid);
+    void *ctx;
 } plan_t;
 
 /* ---- the new process: no memory is asked for, no lock is taken -------------------------------------- */
@@ -85,6 +89,7 @@ static _Noreturn void fail(const plan_t *plan, step_t step, int limit)
 {
     report_t report = {step, errno, limit};
 
+    (void)signal(SIGPIPE, SIG_IGN); /* nobody may listen any more */
     /* less than PIPE_BUF: all or nothing */
     _exit(write(plan->report, &report, sizeof(report)) == (ssize_t)sizeof(report) ? 127 : 126);
 }
@@ -167,6 +172,15 @@ static void set_limits(const plan_t *plan)
     }
 }
 
+/* Until it is the program, nobody could find out what this process is. */
+static void die_with_parent(const plan_t *plan)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != plan->parent) {
+        _exit(126);
+    }
+}
+
 static void become_user(const plan_t *plan)
 {
     if (!plan->becomes) {
@@ -224,6 +238,7 @@ static _Noreturn void be_born(plan_t *plan)
     const abl_app_conf_t *app = plan->app;
     int report = plan->report;
 
+    die_with_parent(plan);
     if (!move_up(&report)) {
         fail(plan, STEP_FILES, 0);
     }
@@ -246,6 +261,7 @@ static _Noreturn void be_born(plan_t *plan)
     }
     set_limits(plan);
     become_user(plan);
+    die_with_parent(plan); /* another user: it has to be asked for again */
     if (chdir(app->dir) < 0) {
         fail(plan, STEP_DIR, 0);
     }
@@ -253,6 +269,7 @@ static _Noreturn void be_born(plan_t *plan)
         write_pid(plan->listen_pid);
     }
     abl_fork_reset_signals();
+    (void)prctl(PR_SET_PDEATHSIG, 0);
     run_program(plan);
     fail(plan, STEP_PROGRAM, 0);
 }
@@ -502,13 +519,12 @@ static pid_t carry_out(plan_t *plan, char why[ABL_SPAWN_WHY_MAX], apr_status_t *
         close(fds[0]);
         return did_not_work("cannot make a process", error, why, rv);
     }
+    if (plan->begun != NULL) {
+        plan->begun(plan->ctx, pid);
+    }
     heard = hear(fds[0], &report, &failed);
     close(fds[0]);
-    if (!heard) {
-        kill(pid, SIGKILL);
-        return did_not_work("it takes too long to execute the program", ETIMEDOUT, why, rv);
-    }
-    if (failed) {
+    if (heard && failed) {
         reap(pid);
         return did_not_work(what_failed(plan, &report), report.error, why, rv);
     }
@@ -528,7 +544,12 @@ static void give_output(const plan_t *plan)
 
 pid_t abl_spawn(const abl_spawn_t *spawn, char why[ABL_SPAWN_WHY_MAX], apr_status_t *rv)
 {
-    plan_t plan = {.app = spawn->app, .listener = spawn->listener, .output = spawn->output};
+    plan_t plan = {.app = spawn->app,
+                   .listener = spawn->listener,
+                   .output = spawn->output,
+                   .parent = getpid(),
+                   .begun = spawn->begun,
+                   .ctx = spawn->ctx};
     pid_t pid;
 
     why[0] = '\0';

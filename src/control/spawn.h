@@ -26,14 +26,19 @@ typedef struct abl_spawn_t {
     const char *mark; /* value of ABL_INSTANCE_MARK: names this httpd, application and slot; no two at once */
     int listener;     /* ABL_PLACE_FD: the socket that becomes descriptor 3; else -1 */
     int output;       /* becomes descriptors 1 and 2; a pipe becomes the user's, so that /dev/stdout works */
+    void (*begun)(void *ctx,
+                  pid_t pid); /* called as soon as there is a process, before it is the program; NULL:
+                                 nobody wants to know. When it fails after all, abl_spawn() says so */
+    void *ctx;
 } abl_spawn_t;
 
 /* Forks and executes. Returns the pid, which is also that of its process group, as soon as the program has
  * been executed; or -1, and `why` says in the user's words what did not work (no such program, folder or
  * user's right, …), *rv with which errno. The caller waits for the process. Signals are unblocked and have
- * their default action in the new process. The caller may have other threads. What takes longer than ten
- * seconds until then (a folder on a dead file server) is given up: ETIMEDOUT, and a child that was killed
- * ends some time later. */
+ * their default action in the new process. The caller may have other threads. What takes longer than half
+ * a second until then (a folder on a slow file server) is not waited for: then the process ends with status
+ * 127 if something does not work, and nobody says what. Until it is the program it does not outlive its
+ * parent. */
 pid_t abl_spawn(const abl_spawn_t *spawn, char why[ABL_SPAWN_WHY_MAX], apr_status_t *rv);
 
 /* The path of this slot's Unix socket; NULL: it has a port. */

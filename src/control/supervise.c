@@ -38,6 +38,7 @@ static bool act(abl_supervised_t *app, int slot, unsigned actions, int64_t ready
     }
     if (actions & ABL_DO_OPEN) {
         app->held[slot].blocked_said = false;
+        abl_slot_of(app, slot)->blocked = 0;
         app->row->start_time = abl_clock_now() - abl_slot_of(app, slot)->spawned_at;
         abl_look_open(app, slot);
     }
@@ -170,6 +171,7 @@ void abl_supervise_take_over(abl_supervised_t *app)
 {
     int i;
 
+    app->row->fleet.stops = false; /* httpd goes on, or there would be no successor */
     for (i = 0; i < app->row->fleet.n; i++) {
         take_over(app, i);
     }

@@ -24,8 +24,9 @@ typedef struct abl_held_t {
     int64_t lines_at;  /* when that was true */
     uint64_t left_out; /* lines that did not */
     abl_probe_t probe;
-    int64_t look_at;   /* when it has to be looked at again; 0: at once */
-    bool blocked_said; /* that its address is not free, since an instance was last ready there */
+    int64_t suspected_at; /* since when nobody has been found at its address; 0: somebody was */
+    int64_t look_at;      /* when it has to be looked at again; 0: at once */
+    bool blocked_said;    /* that its address is not free, since an instance was last ready there */
 } abl_held_t;
 
 /* How the control process is told which descriptors to wait for. It forgets them when they are closed. */

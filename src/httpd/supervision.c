@@ -18,7 +18,10 @@
 #include "apr_thread_proc.h"
 
 #include <errno.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +29,7 @@
 #define TITLE "appbalance: control"
 #define STOP_PATIENCE 3000 /* ms, until the control process and all instances have ended */
 #define LOOK_EVERY 10      /* ms */
+#define TELL_EVERY 100     /* ms */
 
 /* What the parent keeps over restarts, which unload the module's code and data. */
 typedef struct kept_t {
@@ -76,6 +80,31 @@ static void use_log(int log)
     close(log);
 }
 
+/* httpd's parent has the access logs open, and those of all virtual hosts: they are not for this process,
+ * which outlives them all. It has use for the error log, and for what is no file and no pipe (the ledger's
+ * and the board's descriptors). */
+static void close_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    struct stat st;
+    int log = -1;
+
+    if (main_server->error_log != NULL) {
+        (void)apr_os_file_get(&log, main_server->error_log);
+    }
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        int fd = atoi(entry->d_name);
+        if (fd > STDERR_FILENO && fd != log && fstat(fd, &st) == 0 &&
+            (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode))) {
+            close(fd);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+}
+
 __attribute__((noreturn)) static void be_control(pid_t parent)
 {
     abl_control_t control = {.board = kept->board,
@@ -85,6 +114,7 @@ __attribute__((noreturn)) static void be_control(pid_t parent)
                              .say = say,
                              .use_log = use_log};
 
+    close_files();
     ap_close_listeners(); /* whoever comes after httpd must find its ports free */
     abl_title_set(TITLE, "appbalance");
     _exit(abl_control_run(&control) ? 0 : 1);
@@ -169,6 +199,10 @@ static bool wait_for_control(void)
     while ((pid = waitpid(kept->control, &status, WNOHANG)) == 0 && waited < STOP_PATIENCE) {
         apr_sleep(apr_time_from_msec(LOOK_EVERY));
         waited += LOOK_EVERY;
+        if (waited % TELL_EVERY ==
+            0) { /* somebody else's SIGTERM may have waited there, and taken the place */
+            (void)kill(kept->control, SIGTERM);
+        }
     }
     if (pid == 0) {
         (void)kill(kept->control, SIGKILL);
@@ -224,9 +258,19 @@ static abl_app_conf_t *collect(apr_pool_t *p, int *n)
     return apps;
 }
 
-static bool make_folder(const char *path)
+/* Whatever the umask is, and whatever was there before: not a link. False: errno. */
+static bool make_folder(const char *path, uid_t uid, gid_t gid)
 {
-    return mkdir(path, 0711) == 0 || errno == EEXIST;
+    bool is_there = mkdir(path, 0700) == 0 || errno == EEXIST;
+    int fd = is_there ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    bool made = fd >= 0 && fchmod(fd, 0711) == 0 && (geteuid() != 0 || fchown(fd, uid, gid) == 0);
+    int error = errno;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = error;
+    return made;
 }
 
 /* The folder of an application's sockets: its own, and httpd's children may look for them in it. */
@@ -235,7 +279,7 @@ static bool make_folder_of(const abl_app_conf_t *app, apr_pool_t *p)
     char *path = apr_pstrdup(p, app->sockets[0]);
 
     *strrchr(path, '/') = '\0';
-    return make_folder(path) && (geteuid() != 0 || chown(path, app->uid, app->gid) == 0);
+    return make_folder(path, app->uid, app->gid);
 }
 
 static int make_folders(apr_pool_t *p, server_rec *s, const abl_app_conf_t *apps, int n)
@@ -243,7 +287,7 @@ static int make_folders(apr_pool_t *p, server_rec *s, const abl_app_conf_t *apps
     int i;
 
     folder = ap_runtime_dir_relative(p, "appbalance");
-    (void)make_folder(folder); /* who needs it says so */
+    (void)make_folder(folder, 0, 0); /* who needs it says so */
     for (i = 0; i < n; i++) {
         if (apps[i].sockets != NULL && !make_folder_of(&apps[i], p)) {
             ap_log_error(APLOG_MARK, APLOG_ERR, errno, s,

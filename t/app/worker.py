@@ -18,7 +18,7 @@
         diary=F      adds lines to F, each with its pid first: "begins N" of whom N live, "listens", "gets PATH", and "has more" when
                      another request comes before one is answered
 
-    GET /pid  /ready  /sleep/MS  /leak/MB  /hang  /hang-at/PID  /big/MB  /say/WORDS  /env/NAME  /cwd  /ids  /limit/NAME  /open
+    GET /pid  /ready  /sleep/MS  /leak/MB  /hang  /hang-at/PID  /deaf  /big/MB  /say/WORDS  /env/NAME  /cwd  /ids  /limit/NAME  /open
 """
 # SPDX-License-Identifier: Apache-2.0
 import fcntl
@@ -118,6 +118,8 @@ def answer(path):
         time.sleep(1000)
     elif what == 'ready':
         return (200 if os.path.exists(habits['ready']) else 503), what
+    elif what == 'deaf':
+        s.close()
     elif what == 'say':
         print(value, flush=True)
     elif what == 'big':
@@ -148,7 +150,7 @@ def serve(client):
     asked = head.split(b' ', 2)[1].decode()
     note('gets ' + asked)
     status, body = answer(asked)
-    if select.select([s], [], [], 0)[0]:
+    if s.fileno() >= 0 and select.select([s], [], [], 0)[0]:
         note('has more')
     client.sendall(('HTTP/1.1 %d X\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s' % (status, len(body), body)).encode())
 
@@ -177,10 +179,12 @@ while 'until' in habits and not os.path.exists(habits['until']):
 while 'deaf' in habits:
     time.sleep(1000)
 s = listener()
-while True:
+while s.fileno() >= 0:
     client, _ = s.accept()
     with client:
         try:
             serve(client)
         except OSError:
             pass
+while True:    # deaf from now on
+    time.sleep(1000)

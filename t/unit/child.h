@@ -83,7 +83,7 @@ static inline void child_app_end(child_app_t *app)
 /* pid -1: it could not be made. */
 static inline child_t child_try(child_app_t *app, const char *const *argv, int listener, const char *mark)
 {
-    abl_spawn_t spawn = {&app->conf, 0, mark, listener, -1};
+    abl_spawn_t spawn = {.app = &app->conf, .mark = mark, .listener = listener, .output = -1};
     child_t child;
     int fds[2];
 

@@ -6,7 +6,7 @@
 #       conf => "BalancerPass / app\n", vhosts => [ 'a.test' => "..." ]);
 #
 # children, threads (of each): how many; status => 1: the ledger can be looked at, see status_json().
-# first => lines before the module's LoadModule. descriptors: how many each process may have.
+# first => lines before the module's LoadModule. limits: shell commands before it, 'ulimit -n 5000'.
 # In conf and vhosts @DIR@ is the temporary folder, @ROOT@ the document root, @PORT@ the port.
 # SPDX-License-Identifier: Apache-2.0
 package Abl::Server;
@@ -184,7 +184,7 @@ sub _launch {
     $env{LD_PRELOAD} = join ' ', $ENV{ABL_PRELOAD}, $env{LD_PRELOAD} || () if $ENV{ABL_PRELOAD};    # a sanitizer comes first
     my $proc = $self->{proc} = Abl::Proc->start(
         cmd   => [
-            $o{descriptors} ? ('sh', '-c', "ulimit -n $o{descriptors} && exec \"\$0\" \"\$@\"") : (),
+            $o{limits} ? ('sh', '-c', "$o{limits} && exec \"\$0\" \"\$@\"") : (),
             httpd(), '-f', "$self->{dir}/httpd.conf", '-DFOREGROUND'
         ],
         env   => \%env,
