@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a BalancerApp line says. Made while the configuration is read, never changed afterwards.
+ * What a BalancerApp line says. Made while the configuration is read, never changed afterwards,
+ * but for user, group and client, which supervision.c completes.
  */
 #ifndef ABL_CONTROL_APP_H
 #define ABL_CONTROL_APP_H
@@ -32,9 +33,9 @@ typedef struct abl_app_conf_t {
     const char *balancer;
     abl_app_place_t place;
     const char *const *argv;      /* words, with %{port} and %{socket} still in them; ends with NULL */
-    const char *const *addresses; /* [fleet.n]: each slot's member, as the ledger calls it */
-    const char *const *sockets;   /* [fleet.n]: each slot's Unix socket; NULL: it has a port */
-    const int *ports;             /* [fleet.n]: each slot's port, 0 with a socket */
+    const char *const *addresses; /* [nslots]: each slot's member, as the ledger calls it */
+    const char *const *sockets;   /* [nslots]: each slot's Unix socket; NULL: it has a port */
+    const int *ports;             /* [nslots]: each slot's port, 0 with a socket */
     int nslots;
     const char *dir; /* absolute */
     const char *const
@@ -42,7 +43,7 @@ typedef struct abl_app_conf_t {
     uid_t uid; /* only where the process that starts it is root */
     gid_t gid;
     uid_t client;     /* of httpd's children, who connect to its sockets */
-    const char *user; /* its name, for initgroups(); NULL: that of `uid` is not known */
+    const char *user; /* its name, by which his home and groups are found; NULL: that of `uid` is not known */
     int umask;        /* below 0: as it is */
     int nice;
     abl_app_limit_t limits[ABL_APP_LIMITS_MAX];
@@ -55,5 +56,11 @@ typedef struct abl_app_conf_t {
     abl_fleet_conf_t fleet;
     abl_recycle_conf_t recycle;
 } abl_app_conf_t;
+
+/* The path of this slot's Unix socket; NULL: it has a port. */
+static inline const char *abl_app_socket(const abl_app_conf_t *app, int slot)
+{
+    return app->sockets != NULL ? app->sockets[slot] : NULL;
+}
 
 #endif

@@ -176,9 +176,9 @@ static void apply_line(abl_apps_t *apps, const abl_app_conf_t *line)
     add_slots(app->row, line);
     abl_supervise_use(app, line->nslots);
     open_log(app);
-    if (app->row->restart_name != abl_hash_text(line->restart_file)) {
-        app->row->restart_name = abl_hash_text(line->restart_file);
-        app->row->restart_file = 0;
+    if (app->row->restart_path_hash != abl_hash_text(line->restart_file)) {
+        app->row->restart_path_hash = abl_hash_text(line->restart_file);
+        app->row->restart_mtime = 0;
     }
     if (known && app->row->fingerprint != fingerprint(line)) {
         abl_supervise_roll(app, "its line in the configuration has changed");

@@ -20,7 +20,7 @@
 
 /* Changes whenever anything in this file does, or in the structures that lie on the board (fleet, instance,
  * recycle, what a BalancerApp line says): the control process may be of the build before. */
-#define ABL_BOARD_LAYOUT "2"
+#define ABL_BOARD_LAYOUT "3"
 
 #define ABL_MARK_MAX 64
 
@@ -37,15 +37,15 @@ typedef struct abl_board_slot_t {
     abl_recycle_t recycle;
 } abl_board_slot_t;
 
-/* How the last instance that ended unasked did so. */
-typedef struct abl_board_death_t {
+/* The last failure: an instance that ended unasked or could not be made, or memory= that is too small. */
+typedef struct abl_board_failure_t {
     int64_t at; /* abl_clock_now(); 0: there was none */
     pid_t pid;
     int slot;
     char why[256]; /* "not ready within …", "exit status 3", … */
     char lines[ABL_LAST_LINES]
               [ABL_LAST_LINE_MAX + 1]; /* what it said last, the oldest first; empty: no more */
-} abl_board_death_t;
+} abl_board_failure_t;
 
 typedef struct abl_board_app_t {
     char balancer[ABL_NAME_MAX + 1];
@@ -55,11 +55,11 @@ typedef struct abl_board_app_t {
     abl_fleet_conf_t conf;       /* the configuration's, and still there when that is gone */
     abl_fleet_t fleet;
     abl_board_slot_t slots[ABL_SLOTS_OF_APP_MAX];
-    int64_t start_time; /* how long the last one took to become ready, µs */
-    uint64_t starts, deaths;
-    uint64_t restart_name; /* hash of the restart file's name */
-    int64_t restart_file;  /* its time of change, ns, as of the last look; 0: none was taken yet */
-    abl_board_death_t death;
+    int64_t start_took; /* how long the last one took to become ready, µs */
+    uint64_t starts, failures;
+    uint64_t restart_path_hash;
+    int64_t restart_mtime; /* ns, as of the last look; 0: not looked yet; 1: there is no such file */
+    abl_board_failure_t last_failure;
 } abl_board_app_t;
 
 /* What the configuration says. */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "control/apps.h"
 #include "control/proc.h"
+#include "control/relay.h"
 #include "control/supervise.h"
 
 #include <errno.h>
@@ -178,7 +179,7 @@ static void on_event(control_t *control, uint64_t mark)
         break;
     case ABOUT_OUTPUT:
         if (app != NULL) {
-            abl_supervise_output(app, slot);
+            abl_relay_read(app, slot);
         }
         break;
     case ABOUT_PIDFD:

@@ -22,8 +22,8 @@ typedef struct abl_control_t {
     void (*use_log)(int log); /* messages go to this descriptor from now on; closes it */
 } abl_control_t;
 
-/* Parent, when the control process has not ended as it should: kills all instances, with what they have
- * begun. */
+/* Kills all instances, with what they have begun. The control process, as the last thing it does; the parent,
+ * when that has not ended as it should. */
 void abl_control_end_instances(abl_board_t *board);
 
 /* All of its life. Returns when httpd ends, or no application is left; then the process ends. False: it could

@@ -17,19 +17,19 @@
 
 void abl_failure_note(abl_supervised_t *app, int slot, const char *why)
 {
-    abl_board_death_t *death = &app->row->death;
+    abl_board_failure_t *failure = &app->row->last_failure;
     const abl_output_t *output = app->held[slot].output;
     unsigned i;
 
-    memset(death, 0, sizeof(*death));
-    death->at = abl_clock_now();
-    death->pid = abl_slot_of(app, slot)->pid;
-    death->slot = slot;
-    (void)snprintf(death->why, sizeof(death->why), "%s", why);
+    memset(failure, 0, sizeof(*failure));
+    failure->at = abl_clock_now();
+    failure->pid = abl_board_slot_of(app, slot)->pid;
+    failure->slot = slot;
+    (void)snprintf(failure->why, sizeof(failure->why), "%s", why);
     for (i = 0; output != NULL && i < ABL_LAST_LINES && abl_output_last(output, i) != NULL; i++) {
-        (void)snprintf(death->lines[i], sizeof(death->lines[i]), "%s", abl_output_last(output, i));
+        (void)snprintf(failure->lines[i], sizeof(failure->lines[i]), "%s", abl_output_last(output, i));
     }
-    app->row->deaths++;
+    app->row->failures++;
 }
 
 void abl_failure_count(abl_supervised_t *app, int64_t ready_at)
@@ -58,7 +58,7 @@ void abl_failure_count(abl_supervised_t *app, int64_t ready_at)
 
 void abl_failure_block(abl_supervised_t *app, int slot, int error)
 {
-    abl_board_slot_t *s = abl_slot_of(app, slot);
+    abl_board_slot_t *s = abl_board_slot_of(app, slot);
 
     int64_t pause = BLOCKED_FIRST << (s->blocked < 6 ? s->blocked++ : 6);
 
@@ -75,9 +75,10 @@ void abl_failure_block(abl_supervised_t *app, int slot, int error)
                 "started there until it is free",
                 app->row->balancer, app->row->name, s->address);
     } else {
-        abl_say(ABL_SAY_ERROR, error,
-                "ABL0052: balancer %s: application %s: there can be no socket at %s; it is tried again every "
-                "%d s",
-                app->row->balancer, app->row->name, s->address, (int)(BLOCKED_MOST / ABL_SECOND));
+        abl_say(
+            ABL_SAY_ERROR, error,
+            "ABL0052: balancer %s: application %s: there can be no socket at %s; it is tried again, in the "
+            "end every %d s",
+            app->row->balancer, app->row->name, s->address, (int)(BLOCKED_MOST / ABL_SECOND));
     }
 }

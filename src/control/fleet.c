@@ -51,7 +51,7 @@ int abl_fleet_count(const abl_fleet_t *fleet, abl_instance_state_t state)
     return n;
 }
 
-static int wanted(const abl_fleet_t *fleet, const abl_fleet_conf_t *conf)
+int abl_fleet_wanted(const abl_fleet_t *fleet, const abl_fleet_conf_t *conf)
 {
     int target = fleet->target > conf->least ? fleet->target : conf->least;
 
@@ -127,7 +127,7 @@ abl_decision_t abl_fleet_decide(const abl_fleet_t *fleet, const abl_fleet_conf_t
 {
     abl_decision_t decision = {ABL_MOVE_NONE, -1, ABL_LEAVE_NOT, INT64_MAX};
     counts_t n = count(fleet);
-    int want = wanted(fleet, conf);
+    int want = abl_fleet_wanted(fleet, conf);
 
     if (fleet->stops) {
         return decision;
@@ -217,7 +217,7 @@ void abl_fleet_measure(abl_fleet_t *fleet, const abl_fleet_conf_t *conf, int bus
 {
     counts_t n = count(fleet);
 
-    fleet->target = wanted(fleet, conf);
+    fleet->target = abl_fleet_wanted(fleet, conf);
     if (busy >= fleet->target || head_age > 0 || fleet->full_at == 0) {
         fleet->full_at = now;
     }

@@ -27,10 +27,12 @@ typedef struct abl_fleet_conf_t {
     abl_instance_times_t times;
 } abl_fleet_conf_t;
 
+#define ABL_SLOT_UNUSED INT64_MAX /* it is not in the configuration any more */
+
 typedef struct abl_slot_t {
     abl_instance_t instance;
     abl_leave_t worn;      /* why it should be replaced; ABL_LEAVE_NOT: it should not */
-    int64_t blocked_until; /* somebody else has its address; 0: nobody */
+    int64_t blocked_until; /* nothing is started there before; 0: it is free; ABL_SLOT_UNUSED */
 } abl_slot_t;
 
 /* All zero but for `n`, the slots that there are (they become more, never fewer): nothing runs. */
@@ -67,7 +69,7 @@ abl_decision_t abl_fleet_decide(const abl_fleet_t *fleet, const abl_fleet_conf_t
  * it did not. */
 void abl_fleet_failed(abl_fleet_t *fleet, const abl_fleet_conf_t *conf, int64_t ready_at, int64_t now);
 
-/* An instance has become ready, or has just been looked at and still is. */
+/* An instance that is ready has been looked at. */
 void abl_fleet_worked(abl_fleet_t *fleet, const abl_instance_t *instance, int64_t now);
 
 /* How busy they are: requests under way at the slots that are ready, and how long the first in the queue
@@ -80,6 +82,9 @@ void abl_fleet_roll(abl_fleet_t *fleet);
 
 /* Is a rolling restart under way? */
 bool abl_fleet_is_rolling(const abl_fleet_t *fleet);
+
+/* How many there should be now. */
+int abl_fleet_wanted(const abl_fleet_t *fleet, const abl_fleet_conf_t *conf);
 
 /* Instances in this state. */
 int abl_fleet_count(const abl_fleet_t *fleet, abl_instance_state_t state);

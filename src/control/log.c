@@ -62,18 +62,18 @@ void abl_log_close(abl_log_t *log)
 /* Nobody waits for an earlier program any more. */
 static void forget_program(abl_log_t *log)
 {
-    if (log->ended != 0) {
-        close(log->ended - 1);
-        log->ended = 0;
+    if (log->pidfd_plus_one != 0) {
+        close(log->pidfd_plus_one - 1);
+        log->pidfd_plus_one = 0;
     }
 }
 
 void abl_log_await(abl_log_t *log, int64_t until)
 {
-    struct pollfd pfd = {.fd = log->ended - 1, .events = POLLIN};
+    struct pollfd pfd = {.fd = log->pidfd_plus_one - 1, .events = POLLIN};
     int64_t left = until - abl_clock_now();
 
-    if (log->ended != 0 && left > 0) {
+    if (log->pidfd_plus_one != 0 && left > 0) {
         (void)poll(&pfd, 1, (int)(left / ABL_MS));
     }
     forget_program(log);
@@ -106,7 +106,7 @@ apr_status_t abl_log_open(abl_log_t *log, const char *to)
         return APR_SUCCESS;
     }
     /* Not blocking: a named pipe that nobody reads, or not fast enough, must not hold all applications up. */
-    fd = *to == '|' ? start_program(to + 1, &log->ended) : open_file(to);
+    fd = *to == '|' ? start_program(to + 1, &log->pidfd_plus_one) : open_file(to);
     log->fd_plus_one = fd + 1;
     return fd < 0 ? errno : APR_SUCCESS;
 }

@@ -11,13 +11,14 @@
 #include <stdint.h>
 
 typedef struct abl_log_t {
-    const char *to;   /* a file's name, or "|command"; NULL: there is no log of its own */
-    int fd_plus_one;  /* 0: it is not open */
-    int ended;        /* of a program: a pidfd plus one, readable when it has ended; 0: there is none */
-    int64_t retry_at; /* a program that has ended is started again then */
+    const char *to;     /* a file's name, or "|command"; NULL: there is no log of its own */
+    int fd_plus_one;    /* 0: it is not open */
+    int pidfd_plus_one; /* of a program; readable when it has ended; 0: there is none */
+    int64_t retry_at;   /* not open: it is opened again then */
 } abl_log_t;
 
-/* Opens it, anew if it is open. `to` must stay readable until the next call. Errno's reason. */
+/* Opens it, anew if it is open. `to` must stay readable until the next call. Returns
+ * APR_SUCCESS, or an errno; then abl_log_line() tries again. */
 apr_status_t abl_log_open(abl_log_t *log, const char *to);
 
 /* A program meets the end of its input, and ends by itself. */

@@ -8,7 +8,7 @@
 #include "control/failure.h"
 #include "control/proc.h"
 #include "control/say.h"
-#include "control/spawn.h"
+#include "control/place.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,21 +29,13 @@ static abl_finding_t found(abl_instance_event_t event, abl_leave_t why)
     return (abl_finding_t){event, why, 0};
 }
 
-/* ---- who listens there? ----------------------------------------------------------------------------- */
-
-bool abl_look_is_free(abl_supervised_t *app, int slot)
-{
-    if (app->conf->place == ABL_PLACE_FD || abl_spawn_is_free(app->conf, slot)) {
-        return true; /* or it is found out when the socket is made */
-    }
-    abl_failure_block(app, slot, errno);
-    return false;
-}
+/* ---- is it there? ----------------------------------------------------------------------------- */
 
 static abl_probe_verdict_t ask(abl_supervised_t *app, int slot, int64_t now)
 {
     abl_probe_t *probe = &app->held[slot].probe;
-    abl_probe_verdict_t verdict = abl_probe_look(probe, app->conf, slot, abl_slot_of(app, slot)->pid, now);
+    abl_probe_verdict_t verdict =
+        abl_probe_look(probe, app->conf, slot, abl_board_slot_of(app, slot)->pid, now);
 
     if (verdict == ABL_PROBE_READY) {
         abl_probe_end(probe);
@@ -55,14 +47,14 @@ static abl_probe_verdict_t ask(abl_supervised_t *app, int slot, int64_t now)
 
 static abl_finding_t look_at_starting(abl_supervised_t *app, int slot, int64_t now)
 {
-    const abl_board_slot_t *s = abl_slot_of(app, slot);
+    const abl_board_slot_t *s = abl_board_slot_of(app, slot);
 
     if (app->conf == NULL) {
         return found(ABL_EVENT_STOP, ABL_LEAVE_REMOVED);
     }
     switch (ask(app, slot, now)) {
     case ABL_PROBE_READY:
-        if (!abl_spawn_hand_over(app->conf, slot)) {
+        if (!abl_place_hand_over(app->conf, slot)) {
             return later(now + PROBE_EVERY);
         }
         abl_say(ABL_SAY_INFO, 0,
@@ -93,7 +85,7 @@ static void note_deaf(abl_supervised_t *app, int slot, int64_t now)
         ABL_SAY_ERROR, 0,
         "ABL0057: balancer %s: application %s: instance %d (pid %ld) does not accept connections any more; "
         "it is replaced",
-        app->row->balancer, app->row->name, slot + 1, (long)abl_slot_of(app, slot)->pid);
+        app->row->balancer, app->row->name, slot + 1, (long)abl_board_slot_of(app, slot)->pid);
 }
 
 /* A child has found nobody at its address. */
@@ -128,7 +120,7 @@ static void measure_memory(abl_board_slot_t *s, uint64_t done, int64_t now)
 /* What it has before its first request is known before it gets one. */
 void abl_look_open(abl_supervised_t *app, int slot)
 {
-    abl_board_slot_t *s = abl_slot_of(app, slot);
+    abl_board_slot_t *s = abl_board_slot_of(app, slot);
     abl_gate_t gate = abl_gate_of(app, slot);
 
     if (app->conf->recycle.memory != 0) {
@@ -140,7 +132,7 @@ void abl_look_open(abl_supervised_t *app, int slot)
 /* Replacing it at once would go on like that for ever. */
 static void count_as_too_small(abl_supervised_t *app, int slot)
 {
-    abl_board_slot_t *s = abl_slot_of(app, slot);
+    abl_board_slot_t *s = abl_board_slot_of(app, slot);
     char why[128];
 
     s->too_small = true;
@@ -156,7 +148,7 @@ static void count_as_too_small(abl_supervised_t *app, int slot)
  * go now; ABL_LEAVE_NOT: not yet. */
 static abl_leave_t recycle(abl_supervised_t *app, int slot, const abl_gate_view_t *view, int64_t now)
 {
-    abl_board_slot_t *s = abl_slot_of(app, slot);
+    abl_board_slot_t *s = abl_board_slot_of(app, slot);
     const abl_recycle_conf_t *conf = &app->conf->recycle;
     abl_leave_t *worn = &app->row->fleet.slots[slot].worn;
     abl_gate_t gate = abl_gate_of(app, slot);
@@ -183,7 +175,7 @@ static abl_finding_t stuck(const abl_supervised_t *app, int slot)
     abl_say(ABL_SAY_ERROR, 0,
             "ABL0037: balancer %s: application %s: instance %d (pid %ld) has had a request for longer than "
             "stuck=; it is ended",
-            app->row->balancer, app->row->name, slot + 1, (long)abl_slot_of(app, slot)->pid);
+            app->row->balancer, app->row->name, slot + 1, (long)abl_board_slot_of(app, slot)->pid);
     return found(ABL_EVENT_STUCK, ABL_LEAVE_STUCK);
 }
 
@@ -223,7 +215,7 @@ static abl_finding_t look_at_ready(abl_supervised_t *app, int slot, int64_t now)
         abl_look_open(app, slot);
         return later(now);
     }
-    works = view.requests != abl_slot_of(app, slot)->served;
+    works = view.requests != abl_board_slot_of(app, slot)->served;
     why = recycle(app, slot, &view, now);
     if (why != ABL_LEAVE_NOT) {
         return found(ABL_EVENT_RETIRE, why);

@@ -14,13 +14,10 @@ typedef struct abl_finding_t {
     int64_t again;   /* ABL_EVENT_NONE: look again then; INT64_MAX: there is nothing to look at */
 } abl_finding_t;
 
+/* Looks at this slot's instance, if it is starting, ready or draining, and measures it when that is due. */
 abl_finding_t abl_look_at(abl_supervised_t *app, int slot, int64_t now);
 
 /* Lets requests go there, as many as its memory allows. */
 void abl_look_open(abl_supervised_t *app, int slot);
-
-/* May an instance be started at this slot's address? False: somebody or something else is there, which has
- * been said, and the slot is blocked for a while. */
-bool abl_look_is_free(abl_supervised_t *app, int slot);
 
 #endif

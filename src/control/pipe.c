@@ -2,7 +2,7 @@
  *
  * The pipe that an instance writes to.
  */
-#include "control/spawn.h"
+#include "control/pipe.h"
 
 #include "control/proc.h"
 
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int abl_spawn_pipe(int fds[2])
+int abl_pipe_make(int fds[2])
 {
     char name[32];
     int ends[2], error;
@@ -67,7 +67,7 @@ static bool is_ours(pid_t pid, const char *name, const char *info)
     return flags != NULL && (strtol(flags + 6, NULL, 8) & O_ACCMODE) == O_RDWR;
 }
 
-int abl_spawn_reopen_output(pid_t pid)
+int abl_pipe_reopen(pid_t pid)
 {
     static const char *const names[][2] = {{"fd/1", "fdinfo/1"}, {"fd/2", "fdinfo/2"}};
     int i;

@@ -2,7 +2,7 @@
  *
  * Where an instance listens: its address, is the place free, and a socket there that listens already.
  */
-#include "control/spawn.h"
+#include "control/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,9 +26,9 @@ static int give_up(int fd)
     return -1;
 }
 
-socklen_t abl_spawn_address(const abl_app_conf_t *app, int slot, struct sockaddr_storage *sa)
+socklen_t abl_place_address(const abl_app_conf_t *app, int slot, struct sockaddr_storage *sa)
 {
-    const char *path = abl_spawn_socket(app, slot);
+    const char *path = abl_app_socket(app, slot);
     struct sockaddr_un *sun = (struct sockaddr_un *)sa;
     struct sockaddr_in *sin = (struct sockaddr_in *)sa;
 
@@ -52,7 +52,7 @@ socklen_t abl_spawn_address(const abl_app_conf_t *app, int slot, struct sockaddr
 static int bind_port(const abl_app_conf_t *app, int slot)
 {
     struct sockaddr_storage sa;
-    socklen_t len = abl_spawn_address(app, slot, &sa);
+    socklen_t len = abl_place_address(app, slot, &sa);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int one = 1;
 
@@ -84,9 +84,9 @@ static bool is_stale(const struct sockaddr_storage *sa, socklen_t len)
 /* Nothing is removed but a socket at which nobody is. */
 static bool clear_path(const abl_app_conf_t *app, int slot)
 {
-    const char *path = abl_spawn_socket(app, slot);
+    const char *path = abl_app_socket(app, slot);
     struct sockaddr_storage sa;
-    socklen_t len = abl_spawn_address(app, slot, &sa);
+    socklen_t len = abl_place_address(app, slot, &sa);
     struct stat st;
 
     if (len == 0) {
@@ -134,9 +134,9 @@ static bool give_socket(const char *path, uid_t owner, uid_t uid, gid_t gid)
 /* The file gets the mode that the socket has before: the umask is that of all threads, and is left alone. */
 static int bind_socket(const abl_app_conf_t *app, int slot)
 {
-    const char *path = abl_spawn_socket(app, slot);
+    const char *path = abl_app_socket(app, slot);
     struct sockaddr_storage sa;
-    socklen_t len = abl_spawn_address(app, slot, &sa);
+    socklen_t len = abl_place_address(app, slot, &sa);
     int fd;
 
     if (!clear_path(app, slot)) {
@@ -150,26 +150,26 @@ static int bind_socket(const abl_app_conf_t *app, int slot)
     return fd;
 }
 
-bool abl_spawn_hand_over(const abl_app_conf_t *app, int slot)
+bool abl_place_hand_over(const abl_app_conf_t *app, int slot)
 {
-    const char *path = abl_spawn_socket(app, slot);
+    const char *path = abl_app_socket(app, slot);
 
     return path == NULL || geteuid() != 0 || app->place == ABL_PLACE_FD ||
            give_socket(path, app->uid, app->client, app->gid);
 }
 
-int abl_spawn_listen(const abl_app_conf_t *app, int slot)
+int abl_place_listen(const abl_app_conf_t *app, int slot)
 {
-    int fd = abl_spawn_socket(app, slot) != NULL ? bind_socket(app, slot) : bind_port(app, slot);
+    int fd = abl_app_socket(app, slot) != NULL ? bind_socket(app, slot) : bind_port(app, slot);
 
     return fd < 0 || listen(fd, BACKLOG) == 0 ? fd : give_up(fd);
 }
 
-bool abl_spawn_is_free(const abl_app_conf_t *app, int slot)
+bool abl_place_is_free(const abl_app_conf_t *app, int slot)
 {
     int fd;
 
-    if (abl_spawn_socket(app, slot) != NULL) {
+    if (abl_app_socket(app, slot) != NULL) {
         return clear_path(app, slot);
     }
     fd = bind_port(app, slot);

@@ -4,8 +4,6 @@
  */
 #include "control/placeholder.h"
 
-#include "control/spawn.h"
-
 #include <apr_strings.h>
 #include <apr_tables.h>
 #include <string.h>
@@ -43,7 +41,7 @@ abl_placeholder_t abl_placeholder_find(const char *text)
 /* What stands in its place. */
 static const char *value_of(apr_pool_t *pool, const abl_app_conf_t *app, int slot, abl_placeholder_t it)
 {
-    const char *socket = abl_spawn_socket(app, slot);
+    const char *socket = abl_app_socket(app, slot);
 
     if (it.kind == ABL_PLACEHOLDER_SIGN) {
         return "%";

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "control/listener.h"
-#include "control/spawn.h"
+#include "control/place.h"
 #include "wire/h1_head.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@
 static bool begin(abl_probe_t *probe, const abl_app_conf_t *app, int slot, int64_t now)
 {
     struct sockaddr_storage sa;
-    socklen_t len = abl_spawn_address(app, slot, &sa);
+    socklen_t len = abl_place_address(app, slot, &sa);
     int fd = len > 0 ? socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
 
     if (fd < 0) {
@@ -73,8 +73,9 @@ static int is_connected(const abl_probe_t *probe)
 static abl_probe_verdict_t identify(const abl_app_conf_t *app, int slot, pid_t pgid)
 {
     abl_listener_t listener = app->place == ABL_PLACE_FD ? ABL_LISTENER_OURS
-                              : app->sockets != NULL     ? abl_listener_at_path(app->sockets[slot], pgid)
-                                                         : abl_listener_at_port(app->ports[slot], pgid);
+                              : abl_app_socket(app, slot) != NULL
+                                  ? abl_listener_at_path(app->sockets[slot], pgid)
+                                  : abl_listener_at_port(app->ports[slot], pgid);
 
     switch (listener) {
     case ABL_LISTENER_OURS:

@@ -4,8 +4,6 @@
  */
 #include "control/proc.h"
 
-#include "control/spawn.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -57,6 +57,9 @@ uint64_t abl_proc_memory(pid_t pgid);
 
 /* ---- signals ---------------------------------------------------------------------------------------- */
 
+/* The environment variable by which descendants are found. */
+#define ABL_INSTANCE_MARK "APPBALANCE_INSTANCE"
+
 /* Sends a signal to every process whose environment has ABL_INSTANCE_MARK with this value, or one that begins
  * with it (`prefix`), to their groups' members and to the descendants of all of these; never to this process
  * or its group. Returns how many it found: who forks meanwhile may have a child that was not there yet, so

@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "control/failure.h"
+#include "control/pipe.h"
+#include "control/place.h"
 #include "control/proc.h"
 #include "control/relay.h"
 #include "control/say.h"
@@ -31,40 +33,49 @@ static const char *mark_of(const abl_supervised_t *app, int slot, char mark[MARK
 
 /* ---- the beginning ---------------------------------------------------------------------------------- */
 
+bool abl_process_may_start(abl_supervised_t *app, int slot)
+{
+    if (app->conf->place == ABL_PLACE_FD || abl_place_is_free(app->conf, slot)) {
+        return true; /* or it is found out when the socket is made */
+    }
+    abl_failure_block(app, slot, errno);
+    return false;
+}
+
 static bool not_started(abl_supervised_t *app, int slot, const char *why, int error)
 {
     abl_failure_note(app, slot, why);
-    abl_slot_of(app, slot)->pid = 0;
+    abl_board_slot_of(app, slot)->pid = 0;
     abl_say(ABL_SAY_ERROR, error, "ABL0032: balancer %s: application %s: an instance cannot be started: %s",
             app->row->balancer, app->row->name, why);
     return false;
 }
 
-typedef struct place_t {
+typedef struct slot_ref_t {
     abl_supervised_t *app;
     int slot;
-} place_t;
+} slot_ref_t;
 
 /* There is a process: from now on others could end it. */
-static void begun(void *ctx, pid_t pid)
+static void note_pid(void *ctx, pid_t pid)
 {
-    const place_t *place = ctx;
-    abl_board_slot_t *s = abl_slot_of(place->app, place->slot);
+    const slot_ref_t *ref = ctx;
+    abl_board_slot_t *s = abl_board_slot_of(ref->app, ref->slot);
 
     s->began = abl_proc_began(pid);
     s->pid = pid;
-    abl_record_add(place->app->record, pid, s->began);
+    abl_record_add(ref->app->record, pid, s->began);
 }
 
 /* It is the program. */
-static void begin(abl_supervised_t *app, int slot, int output)
+static void note_started(abl_supervised_t *app, int slot, int output)
 {
-    abl_board_slot_t *s = abl_slot_of(app, slot);
+    abl_board_slot_t *s = abl_board_slot_of(app, slot);
 
     s->served = 0;
     s->too_small = false;
     s->spawned_at = abl_clock_now();
-    abl_recycle_begin(&s->recycle, &app->conf->recycle, (uint32_t)random(), app->row->start_time);
+    abl_recycle_begin(&s->recycle, &app->conf->recycle, (uint32_t)random(), app->row->start_took);
     app->row->starts++;
     app->held[slot].ours = true;
     app->held[slot].look_at = 0;
@@ -76,9 +87,10 @@ static pid_t spawn_with_output(abl_spawn_t *spawn, int *output, char why[ABL_SPA
 {
     int fds[2];
     pid_t pid;
+    int error = abl_pipe_make(fds);
 
-    if (abl_spawn_pipe(fds) != 0) {
-        *rv = errno;
+    if (error != 0) {
+        *rv = error;
         (void)snprintf(why, ABL_SPAWN_WHY_MAX, "there is no pipe for its output");
         return -1;
     }
@@ -96,20 +108,20 @@ bool abl_process_start(abl_supervised_t *app, int slot)
 {
     char why[ABL_SPAWN_WHY_MAX] = "";
     char mark[MARK_MAX];
-    place_t place = {app, slot};
+    slot_ref_t ref = {app, slot};
     abl_spawn_t spawn = {.app = app->conf,
                          .slot = slot,
                          .mark = mark_of(app, slot, mark),
                          .listener = -1,
-                         .begun = begun,
-                         .ctx = &place};
+                         .begun = note_pid,
+                         .ctx = &ref};
     apr_status_t rv = APR_SUCCESS;
     int output = -1;
     pid_t pid;
 
-    abl_slot_of(app, slot)->pid = 0;
+    abl_board_slot_of(app, slot)->pid = 0;
     if (app->conf->place == ABL_PLACE_FD) {
-        spawn.listener = abl_spawn_listen(app->conf, slot);
+        spawn.listener = abl_place_listen(app->conf, slot);
         if (spawn.listener < 0) {
             return not_started(app, slot, "its address cannot be listened at", errno);
         }
@@ -121,13 +133,13 @@ bool abl_process_start(abl_supervised_t *app, int slot)
     if (pid < 0) {
         return not_started(app, slot, why, rv);
     }
-    begin(app, slot, output);
+    note_started(app, slot, output);
     return true;
 }
 
 bool abl_process_adopt(abl_supervised_t *app, int slot)
 {
-    const abl_board_slot_t *s = abl_slot_of(app, slot);
+    const abl_board_slot_t *s = abl_board_slot_of(app, slot);
     int fd = s->pid != 0 ? (int)syscall(SYS_pidfd_open, s->pid, 0) : -1;
     int output;
 
@@ -140,7 +152,7 @@ bool abl_process_adopt(abl_supervised_t *app, int slot)
     abl_record_add(app->record, s->pid, s->began); /* the predecessor may have been killed before it could */
     app->held[slot].pidfd_plus_one = fd + 1;
     app->watch->pidfd(app->watch->ctx, fd, app->index, slot);
-    output = abl_spawn_reopen_output(s->pid);
+    output = abl_pipe_reopen(s->pid);
     if (output >= 0) {
         abl_relay_begin(app, slot, output);
     }
@@ -151,7 +163,7 @@ bool abl_process_adopt(abl_supervised_t *app, int slot)
 
 void abl_process_signal(const abl_supervised_t *app, int slot, int signal, bool group)
 {
-    const abl_board_slot_t *s = abl_slot_of(app, slot);
+    const abl_board_slot_t *s = abl_board_slot_of(app, slot);
 
     if (s->pid > 1 && (app->held[slot].ours || abl_proc_began(s->pid) == s->began)) {
         (void)(group ? abl_proc_signal_group(s->pid, signal) : kill(s->pid, signal));
@@ -162,7 +174,7 @@ void abl_process_signal(const abl_supervised_t *app, int slot, int signal, bool 
  */
 void abl_process_sweep(abl_supervised_t *app, int slot)
 {
-    const abl_board_slot_t *s = abl_slot_of(app, slot);
+    const abl_board_slot_t *s = abl_board_slot_of(app, slot);
     uint64_t began = abl_proc_began(s->pid);
     char mark[MARK_MAX];
 
@@ -183,6 +195,6 @@ void abl_process_forget(abl_supervised_t *app, int slot)
     }
     held->ours = false;
     held->suspected_at = 0;
-    abl_slot_of(app, slot)->pid = 0;
-    abl_slot_of(app, slot)->recycle = (abl_recycle_t){0};
+    abl_board_slot_of(app, slot)->pid = 0;
+    abl_board_slot_of(app, slot)->recycle = (abl_recycle_t){0};
 }

@@ -8,7 +8,12 @@
 
 #include "control/supervised.h"
 
-/* Makes one in this slot, like the configuration of now. False: it could not be made, which has been said. */
+/* May an instance be started at this slot's address? False: somebody or something else is there, which has
+ * been said, and the slot is blocked for a while. */
+bool abl_process_may_start(abl_supervised_t *app, int slot);
+
+/* Makes one in this slot, like the configuration of now, and waits until it is the program (spawn.h). False:
+ * it could not be made, which has been said. */
 bool abl_process_start(abl_supervised_t *app, int slot);
 
 /* Takes over the running one that the board tells of. False: it is not there any more. */

@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 #define ABL_RECORD_PATH_MAX 1024
-#define ABL_RECORD_MAX 8192 /* lines; when there are as many, those of instances that have ended go */
+#define ABL_RECORD_MAX 8192 /* lines; at half of them those of instances that have ended go */
 
 typedef struct abl_record_t {
     int fd_plus_one; /* 0: it is not open */

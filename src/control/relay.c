@@ -37,7 +37,7 @@ static void on_line(void *ctx, const char *line, size_t len)
     const speaker_t *speaker = ctx;
     abl_supervised_t *app = speaker->app;
     abl_held_t *held = &app->held[speaker->slot];
-    long pid = abl_slot_of(app, speaker->slot)->pid;
+    long pid = abl_board_slot_of(app, speaker->slot)->pid;
     int64_t now = abl_clock_now();
 
     if ((app->log.to != NULL && abl_log_line(&app->log, line, len, now)) || !may_say(held, now)) {

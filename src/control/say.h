@@ -10,7 +10,7 @@ typedef enum abl_say_t {
     ABL_SAY_WARNING,
     ABL_SAY_NOTICE,
     ABL_SAY_INFO,
-    ABL_SAY_OUTPUT
+    ABL_SAY_OUTPUT /* a line of an instance's */
 } abl_say_t;
 
 #define ABL_SAY_MAX 4096 /* bytes of a message; what is longer is cut */

@@ -9,6 +9,7 @@
 #include "base/fork.h"
 #include "control/limit.h"
 #include "control/placeholder.h"
+#include "control/proc.h"
 #include "control/program.h"
 
 #include <apr_pools.h>
@@ -364,7 +365,7 @@ static void set_env_of_user(const plan_t *plan, apr_array_header_t *env)
 /* What systemd and Server::Starter say about a socket that they pass on. */
 static void set_env_of_listener(plan_t *plan, apr_array_header_t *env, int slot)
 {
-    const char *socket = abl_spawn_socket(plan->app, slot);
+    const char *socket = abl_app_socket(plan->app, slot);
 
     set_env(env, "LISTEN_FDS=1");
     plan->listen_pid = *set_env(env, "LISTEN_PID=" DIGITS_OF_PID) + sizeof("LISTEN_PID=") - 1;

@@ -38,8 +38,8 @@ static bool act(abl_supervised_t *app, int slot, unsigned actions, int64_t ready
     }
     if (actions & ABL_DO_OPEN) {
         app->held[slot].blocked_said = false;
-        abl_slot_of(app, slot)->blocked = 0;
-        app->row->start_time = abl_clock_now() - abl_slot_of(app, slot)->spawned_at;
+        abl_board_slot_of(app, slot)->blocked = 0;
+        app->row->start_took = abl_clock_now() - abl_board_slot_of(app, slot)->spawned_at;
         abl_look_open(app, slot);
     }
     if (actions & ABL_DO_QUIT) {
@@ -108,7 +108,7 @@ static void say_end(abl_supervised_t *app, int slot, int status)
     }
     abl_say(failed ? ABL_SAY_ERROR : ABL_SAY_INFO, 0,
             "ABL0035: balancer %s: application %s: instance %d (pid %ld) has %s: %s", app->row->balancer,
-            app->row->name, slot + 1, (long)abl_slot_of(app, slot)->pid,
+            app->row->name, slot + 1, (long)abl_board_slot_of(app, slot)->pid,
             leave == ABL_LEAVE_NOT ? "ended unasked" : "been ended", why);
 }
 
@@ -125,7 +125,7 @@ bool abl_supervise_exit(abl_supervised_t *app, pid_t pid, int status)
     int i;
 
     for (i = 0; i < app->row->fleet.n; i++) {
-        if (app->held[i].ours && abl_slot_of(app, i)->pid == pid) {
+        if (app->held[i].ours && abl_board_slot_of(app, i)->pid == pid) {
             ended(app, i, status);
             return true;
         }
@@ -138,11 +138,6 @@ void abl_supervise_pidfd(abl_supervised_t *app, int slot)
     if (app->held[slot].pidfd_plus_one != 0) {
         ended(app, slot, -1);
     }
-}
-
-void abl_supervise_output(abl_supervised_t *app, int slot)
-{
-    abl_relay_read(app, slot);
 }
 
 /* ---- taking over ------------------------------------------------------------------------------------ */
@@ -158,7 +153,7 @@ static void take_over(abl_supervised_t *app, int slot)
         abl_gate_shut(&gate);
     }
     if (state == ABL_INSTANCE_NONE) {
-        if (abl_slot_of(app, slot)->pid != 0) {
+        if (abl_board_slot_of(app, slot)->pid != 0) {
             abl_process_sweep(app, slot);
             abl_process_forget(app, slot);
         }
@@ -209,7 +204,7 @@ static bool is_elastic(const abl_supervised_t *app)
 /* How many instances are needed? */
 static void measure(abl_supervised_t *app, int64_t now)
 {
-    const abl_gate_t balancer = {app->segment, app->child, app->row->balancer, NULL};
+    abl_gate_t any = abl_gate_of(app, 0);
     uint32_t concurrency = app->conf->concurrency;
     uint64_t busy = 0;
     int i, needed;
@@ -222,7 +217,7 @@ static void measure(abl_supervised_t *app, int64_t now)
         }
     }
     needed = concurrency != 0 ? (int)((busy + concurrency - 1) / concurrency) : busy > 0;
-    abl_fleet_measure(&app->row->fleet, &app->row->conf, needed, abl_gate_head_age(&balancer), now);
+    abl_fleet_measure(&app->row->fleet, &app->row->conf, needed, abl_gate_head_age(&any), now);
     app->measure_at = now + MEASURE_EVERY;
 }
 
@@ -256,10 +251,10 @@ static void look_at_restart_file(abl_supervised_t *app, int64_t now)
 {
     int64_t changed = changed_at(app);
 
-    if (app->row->restart_file != 0 && changed > app->row->restart_file) {
+    if (app->row->restart_mtime != 0 && changed > app->row->restart_mtime) {
         abl_supervise_roll(app, "restart-file=");
     }
-    app->row->restart_file = changed != 0 ? changed : 1; /* 1: there is none, and one that comes is new */
+    app->row->restart_mtime = changed != 0 ? changed : 1; /* 1: there is none, and one that comes is new */
     app->file_at = now + FILE_EVERY;
 }
 
@@ -275,7 +270,7 @@ static int64_t decide(abl_supervised_t *app)
         app->held[decision.slot].look_at = 0;
         if (decision.move == ABL_MOVE_RETIRE) {
             tell(app, decision.slot, ABL_EVENT_RETIRE, decision.why);
-        } else if (abl_look_is_free(app, decision.slot)) {
+        } else if (abl_process_may_start(app, decision.slot)) {
             tell(app, decision.slot, ABL_EVENT_START, ABL_LEAVE_NOT);
         }
     }
@@ -325,10 +320,10 @@ void abl_supervise_use(abl_supervised_t *app, int n)
     for (i = 0; i < app->row->fleet.n; i++) {
         int64_t *blocked = &app->row->fleet.slots[i].blocked_until;
         if (i >= n) {
-            *blocked = INT64_MAX;
+            *blocked = ABL_SLOT_UNUSED;
             tell(app, i, ABL_EVENT_RETIRE, ABL_LEAVE_REMOVED);
             app->held[i].look_at = 0;
-        } else if (*blocked == INT64_MAX) {
+        } else if (*blocked == ABL_SLOT_UNUSED) {
             *blocked = 0;
         }
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Looking after the instances of one application: what the state machines want is done here, and what happens
- * to the processes is told to them. All of it in the control process's one thread; nothing in here waits.
+ * to the processes is told to them. All of it in the control process's one thread; nothing in here waits, but
+ * for a new process to be its program (spawn.h: half a second).
  */
 #ifndef ABL_CONTROL_SUPERVISE_H
 #define ABL_CONTROL_SUPERVISE_H
@@ -16,9 +17,6 @@ int64_t abl_supervise_work(abl_supervised_t *app, int64_t now);
 
 /* The process with this pid has ended, `status` as waitpid() says. True: it was one of this application's. */
 bool abl_supervise_exit(abl_supervised_t *app, pid_t pid, int status);
-
-/* There is something to be read from this slot's instance. */
-void abl_supervise_output(abl_supervised_t *app, int slot);
 
 /* This slot's instance, which a predecessor had started, has ended. */
 void abl_supervise_pidfd(abl_supervised_t *app, int slot);

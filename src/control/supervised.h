@@ -31,7 +31,7 @@ typedef struct abl_held_t {
 
 /* How the control process is told which descriptors to wait for. It forgets them when they are closed. */
 typedef struct abl_watch_fns_t {
-    void (*output)(void *ctx, int fd, int app, int slot); /* then abl_supervise_output() */
+    void (*output)(void *ctx, int fd, int app, int slot); /* then abl_relay_read() */
     void (*pidfd)(void *ctx, int fd, int app, int slot);  /* then abl_supervise_pidfd() */
     void *ctx;
 } abl_watch_fns_t;
@@ -52,12 +52,13 @@ typedef struct abl_supervised_t {
     abl_held_t held[ABL_SLOTS_OF_APP_MAX];
 } abl_supervised_t;
 
+/* The state machine of this slot, and what else the board has of it. */
 static inline abl_instance_t *abl_instance_of(const abl_supervised_t *app, int slot)
 {
     return &app->row->fleet.slots[slot].instance;
 }
 
-static inline abl_board_slot_t *abl_slot_of(const abl_supervised_t *app, int slot)
+static inline abl_board_slot_t *abl_board_slot_of(const abl_supervised_t *app, int slot)
 {
     return &app->row->slots[slot];
 }

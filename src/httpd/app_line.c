@@ -233,13 +233,10 @@ static void finish(abl_app_reader_t *r, const abl_section_t *section)
 
 static const char *read_line(cmd_parms *cmd, abl_section_t *section, const char *args, abl_app_reader_t *r)
 {
-    char **argv = NULL;
-    const char *error = read_name(cmd, section, r->app->name);
     const char *command = ap_getword_conf(cmd->pool, &args);
+    const char *error = NULL;
+    char **argv = NULL;
 
-    if (error != NULL) {
-        return error;
-    }
     if (apr_tokenize_to_argv(command, &argv, cmd->pool) != APR_SUCCESS || argv[0] == NULL ||
         argv[0][0] == '\0') {
         return ABL_CONFIG_ERROR(cmd->pool, "ABL0213", "its command is missing, in quotes if it has spaces");
@@ -270,11 +267,13 @@ const char *abl_app_line_parse(cmd_parms *cmd, abl_section_t *section, const cha
     r.env = apr_array_make(cmd->pool, 8, sizeof(char *));
     r.app->name = ap_getword_conf(cmd->pool, &args);
     set_defaults(cmd->pool, r.app);
+    error = read_name(cmd, section, r.app->name);
+    if (error != NULL) {
+        return error;
+    }
     error = read_line(cmd, section, args, &r);
     if (error != NULL) {
-        return strncmp(error, "ABL", 3) == 0 && strstr(error, "BalancerApp") == NULL
-                   ? apr_pstrcat(cmd->pool, "BalancerApp ", r.app->name, ": ", error, NULL)
-                   : error;
+        return apr_pstrcat(cmd->pool, "BalancerApp ", r.app->name, ": ", error, NULL);
     }
     finish(&r, section);
     section->apps = apps;

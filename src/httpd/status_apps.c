@@ -77,7 +77,7 @@ static void write_blocked(abl_json_t *json, const abl_board_app_t *row, int64_t 
     for (i = 0; i < row->fleet.n && i < ABL_SLOTS_OF_APP_MAX; i++) {
         const abl_slot_t *slot = &row->fleet.slots[i];
         int error = row->slots[i].blocked_by;
-        if (slot->blocked_until <= now || slot->blocked_until == INT64_MAX ||
+        if (slot->blocked_until <= now || slot->blocked_until == ABL_SLOT_UNUSED ||
             slot->instance.state != ABL_INSTANCE_NONE) {
             continue;
         }
@@ -93,7 +93,7 @@ static void write_blocked(abl_json_t *json, const abl_board_app_t *row, int64_t 
     abl_json_close(json, ']');
 }
 
-static void write_death(abl_json_t *json, const abl_board_death_t *death, int64_t now)
+static void write_death(abl_json_t *json, const abl_board_failure_t *death, int64_t now)
 {
     int i;
 
@@ -127,10 +127,9 @@ static void write_app(abl_json_t *json, const abl_board_app_t *row, int64_t now)
     flag(json, "removed", row->gone_at != 0);
     flag(json, "failed", row->fleet.failed);
     flag(json, "rolling", n >= 0 && n <= ABL_SLOTS_OF_APP_MAX && abl_fleet_is_rolling(&row->fleet));
-    number(json, "wanted",
-           (uint64_t)(row->fleet.target > row->conf.least ? row->fleet.target : row->conf.least));
+    number(json, "wanted", (uint64_t)abl_fleet_wanted(&row->fleet, &row->conf));
     number(json, "starts", row->starts);
-    number(json, "failures", row->deaths);
+    number(json, "failures", row->failures);
     abl_json_key(json, "instances");
     abl_json_open(json, '[');
     for (i = 0; i < n && i < ABL_SLOTS_OF_APP_MAX; i++) {
@@ -138,7 +137,7 @@ static void write_app(abl_json_t *json, const abl_board_app_t *row, int64_t now)
     }
     abl_json_close(json, ']');
     write_blocked(json, row, now);
-    write_death(json, &row->death, now);
+    write_death(json, &row->last_failure, now);
     abl_json_close(json, '}');
 }
 

@@ -190,19 +190,19 @@ static bool control_lives(void)
     return true;
 }
 
-/* True: it has ended by itself, and the instances before it. */
-static bool wait_for_control(void)
+/* SIGTERM, until it has ended, and SIGKILL in the end. Again and again, because somebody else's SIGTERM may
+ * be pending there and take the place of ours. True: it has ended by itself, and the instances before it. */
+static bool end_control(void)
 {
     int waited = 0, status = 0;
     pid_t pid;
 
     while ((pid = waitpid(kept->control, &status, WNOHANG)) == 0 && waited < STOP_PATIENCE) {
-        apr_sleep(apr_time_from_msec(LOOK_EVERY));
-        waited += LOOK_EVERY;
-        if (waited % TELL_EVERY ==
-            0) { /* somebody else's SIGTERM may have waited there, and taken the place */
+        if (waited % TELL_EVERY == 0) {
             (void)kill(kept->control, SIGTERM);
         }
+        apr_sleep(apr_time_from_msec(LOOK_EVERY));
+        waited += LOOK_EVERY;
     }
     if (pid == 0) {
         (void)kill(kept->control, SIGKILL);
@@ -220,8 +220,7 @@ static apr_status_t stop_control(void *unused)
         return APR_SUCCESS;
     }
     if (kept->control != 0) {
-        (void)kill(kept->control, SIGTERM);
-        ended = wait_for_control();
+        ended = end_control();
     }
     if (!ended) {
         abl_control_end_instances(kept->board);
@@ -313,8 +312,7 @@ static void leave_old_board(server_rec *s)
         "ABL0051: the module was replaced by another version: all instances of applications are ended, "
         "and begin anew");
     if (kept->control != 0) {
-        (void)kill(kept->control, SIGTERM);
-        (void)wait_for_control();
+        (void)end_control();
     }
     (void)abl_record_end_instances(folder, abl_board_own_mark(mark)); /* it may have been killed */
     kept->control = 0;

@@ -21,7 +21,7 @@ int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *s
 /* httpd's monitor hook, every few seconds: a control process that could not be started is tried again. */
 int abl_supervision_watch(apr_pool_t *p, server_rec *s);
 
-/* NULL: there are no applications. Any process of httpd's. */
+/* NULL: there have been none since httpd began. Any process of httpd's. */
 abl_board_t *abl_supervision_board(void);
 
 #endif

@@ -166,6 +166,8 @@ int64_t abl_gate_head_age(const abl_gate_t *gate)
     return age;
 }
 
+/* ---- from httpd's children -------------------------------------------------------------------------- */
+
 void abl_gate_suspect(abl_ledger_t *ledger, int member)
 {
     uint32_t row = ledger->row_of[member];

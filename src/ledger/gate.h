@@ -19,7 +19,7 @@ typedef struct abl_gate_t {
     abl_segment_t *segment;
     const abl_child_t *child; /* the caller's seat */
     const char *balancer;     /* its name */
-    const char *address;      /* the member's; NULL: the balancer as a whole is meant */
+    const char *address;      /* the member's */
 } abl_gate_t;
 
 /* Lets at most `most` requests go there, until it is opened again or that number is changed; UINT64_MAX: any
@@ -47,7 +47,7 @@ typedef struct abl_gate_view_t {
 /* False: there is no such member. */
 bool abl_gate_look(const abl_gate_t *gate, abl_gate_view_t *view);
 
-/* Age of the request that waits longest in this balancer, µs; 0: nobody waits. */
+/* Age of the request that waits longest in this member's balancer, µs; 0: nobody waits. */
 int64_t abl_gate_head_age(const abl_gate_t *gate);
 
 /* ---- from httpd's children, about a member of their configuration ----------------------------------- */

@@ -17,6 +17,9 @@
 #include <unistd.h>
 
 #include "await.h"
+#include "control/pipe.h"
+#include "control/place.h"
+#include "control/proc.h"
 #include "control/spawn.h"
 #include "unit.h"
 
@@ -88,7 +91,7 @@ static inline child_t child_try(child_app_t *app, const char *const *argv, int l
     int fds[2];
 
     app->conf.argv = argv;
-    ck_assert_int_eq(abl_spawn_pipe(fds), 0);
+    ck_assert_int_eq(abl_pipe_make(fds), 0);
     spawn.output = fds[1];
     child.pid = abl_spawn(&spawn, child.why, &child.rv);
     child.out = fds[0];

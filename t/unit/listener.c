@@ -235,7 +235,7 @@ START_TEST(root_who_may_not_look)
     ck_assert_int_eq(abl_listener_at_port(place.port, child.pid), ABL_LISTENER_OURS);
     ck_assert_int_eq(abl_listener_at_port(place.port, getpgrp() + 1000000), ABL_LISTENER_STRANGER);
     close(child.out);
-    child.out = abl_spawn_reopen_output(child.pid);
+    child.out = abl_pipe_reopen(child.pid);
     ck_assert_msg(child.out >= 0, "%s", strerror(errno));
     ck_assert_int_eq(abl_proc_signal_marked(mark, false, 0), 1);
     ck_assert_uint_eq(geteuid(), 0);

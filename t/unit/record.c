@@ -181,7 +181,7 @@ START_TEST(what_has_ended_is_forgotten)
         abl_record_add(&record, getpid(), 1); /* not this one */
     }
     ck_assert_int_eq(stat(record.path, &st), 0);
-    ck_assert_int_lt(st.st_size, ABL_RECORD_MAX * 64);
+    ck_assert_int_lt(st.st_size, 10 * ABL_RECORD_MAX); /* all of them were six bytes each, and more */
     leave(&record);
     ck_assert(abl_record_sweep(folder));
     ck_assert(is_gone(pid));

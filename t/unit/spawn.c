@@ -265,7 +265,7 @@ START_TEST(nothing_of_httpds_is_open)
 
     child_app(&app);
     app.port = 0;
-    listener = abl_spawn_listen(&app.conf, 0);
+    listener = abl_place_listen(&app.conf, 0);
     ck_assert_int_ge(listener, 0);
     for (i = 0; i < 300; i++) { /* not closed by exec; more than one read of the folder gives */
         ck_assert_int_ge(dup(listener), 0);
@@ -295,7 +295,7 @@ START_TEST(httpd_has_no_input_or_output)
         saved[i] = fcntl(i, F_DUPFD_CLOEXEC, 10);
         close(i);
     }
-    listener = abl_spawn_listen(&app.conf, 0);
+    listener = abl_place_listen(&app.conf, 0);
     ck_assert_int_eq(listener, 0);
     child = child_start(&app, sleeper, listener);
     expect_descriptors(&child, listener);
@@ -524,7 +524,7 @@ START_TEST(nobody_reads_any_more)
     close(child.out);
     child_write_file(&app, "gone", "", 0644);
     child_await_file(&app, "written"); /* it has not died of that */
-    child.out = abl_spawn_reopen_output(child.pid);
+    child.out = abl_pipe_reopen(child.pid);
     ck_assert_int_ge(child.out, 0);
     ck_assert_uint_eq(child_read(child.out, text, 10), 10); /* nothing is lost meanwhile */
     ck_assert(memcmp(text, "two\nthree\n", 10) == 0);
@@ -564,7 +564,7 @@ START_TEST(a_full_pipe_stops_nobody_else)
     ck_assert(await_that(is_asleep, &child, CHILD_PATIENCE));
     close(child.out);
     ck_assert(is_asleep(&child));
-    child.out = abl_spawn_reopen_output(child.pid);
+    child.out = abl_pipe_reopen(child.pid);
     ck_assert_int_ge(child.out, 0);
     ck_assert_uint_eq(child_read(child.out, text, sizeof(text)), 300000);
     close(child.out);
@@ -582,7 +582,7 @@ START_TEST(only_our_own_pipe_is_read)
     child_app(&app);
     child = child_shell(&app, "exec >log; touch ready; exec sleep 1000"); /* 2 is ours */
     child_await_file(&app, "ready");
-    fd = abl_spawn_reopen_output(child.pid);
+    fd = abl_pipe_reopen(child.pid);
     ck_assert_int_ge(fd, 0);
     ck_assert(leads(getpid(), fd, reopened) && leads(getpid(), child.out, ours));
     ck_assert_str_eq(reopened, ours);
@@ -590,13 +590,13 @@ START_TEST(only_our_own_pipe_is_read)
     ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     close(fd);
     child_kill(&child);
-    ck_assert_int_eq(abl_spawn_reopen_output(child.pid), -1);
+    ck_assert_int_eq(abl_pipe_reopen(child.pid), -1);
     ck_assert_int_eq(errno, ENOENT);
     child = child_shell(
         &app,
         "mkfifo named; { cat <named >log2 & } ; exec >named 2>&1; touch steady; cat /dev/zero | sleep 1000");
     child_await_file(&app, "steady");
-    ck_assert_int_eq(abl_spawn_reopen_output(child.pid), -1);
+    ck_assert_int_eq(abl_pipe_reopen(child.pid), -1);
     ck_assert_int_eq(errno, ENXIO);
     ck_assert_int_eq(kill(-child.pid, SIGKILL), 0);
     (void)child_wait(&child);
@@ -641,9 +641,9 @@ START_TEST(a_port)
     child_app(&app);
     for (size_t i = 0; i < COUNT(addresses); i++) {
         fd = stranger(addresses[i], &app.port);
-        ck_assert(!abl_spawn_is_free(&app.conf, 0));
+        ck_assert(!abl_place_is_free(&app.conf, 0));
         ck_assert_int_eq(errno, EADDRINUSE);
-        ck_assert_int_eq(abl_spawn_listen(&app.conf, 0), -1);
+        ck_assert_int_eq(abl_place_listen(&app.conf, 0), -1);
         ck_assert_int_eq(errno, EADDRINUSE);
         client = visit(app.port);
         served = accept(fd, NULL, NULL);
@@ -651,14 +651,14 @@ START_TEST(a_port)
         ck_assert_int_eq(read(client, &byte, 1), 0);
         close(client);
         close(fd);
-        ck_assert(abl_spawn_is_free(&app.conf, 0));
-        ck_assert(abl_spawn_is_free(&app.conf, 0));
+        ck_assert(abl_place_is_free(&app.conf, 0));
+        ck_assert(abl_place_is_free(&app.conf, 0));
     }
-    fd = abl_spawn_listen(&app.conf, 0);
+    fd = abl_place_listen(&app.conf, 0);
     ck_assert_int_ge(fd, 0);
     ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     ck_assert(!(fcntl(fd, F_GETFL) & O_NONBLOCK));
-    ck_assert(!abl_spawn_is_free(&app.conf, 0));
+    ck_assert(!abl_place_is_free(&app.conf, 0));
     close(visit(app.port));
     close(fd);
     child_app_end(&app);
@@ -679,24 +679,24 @@ START_TEST(a_socket)
         app.conf.client = 54321;
         app.conf.gid = 54322;
     }
-    ck_assert(abl_spawn_is_free(&app.conf, 0));
-    fd = abl_spawn_listen(&app.conf, 0);
+    ck_assert(abl_place_is_free(&app.conf, 0));
+    fd = abl_place_listen(&app.conf, 0);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(stat(path, &st), 0);
     ck_assert(S_ISSOCK(st.st_mode));
     ck_assert_uint_eq(st.st_mode & 07777, 0600);
     ck_assert_uint_eq(st.st_uid, geteuid() == 0 ? app.conf.client : app.conf.uid);
     ck_assert_uint_eq(st.st_gid, app.conf.gid);
-    ck_assert(!abl_spawn_is_free(&app.conf, 0)); /* somebody accepts */
+    ck_assert(!abl_place_is_free(&app.conf, 0)); /* somebody accepts */
     ck_assert_int_eq(errno, EADDRINUSE);
-    ck_assert_int_eq(abl_spawn_listen(&app.conf, 0), -1);
+    ck_assert_int_eq(abl_place_listen(&app.conf, 0), -1);
     ck_assert_int_eq(errno, EADDRINUSE);
     ck_assert_int_eq(access(path, F_OK), 0);
     close(fd);
-    fd = abl_spawn_listen(&app.conf, 0); /* it was left there */
+    fd = abl_place_listen(&app.conf, 0); /* it was left there */
     ck_assert_int_ge(fd, 0);
     close(fd);
-    ck_assert(abl_spawn_is_free(&app.conf, 0));
+    ck_assert(abl_place_is_free(&app.conf, 0));
     ck_assert_int_eq(access(path, F_OK), -1);
     umask(mask);
     child_app_end(&app);
@@ -716,7 +716,7 @@ START_TEST(a_socket_whose_queue_is_full)
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
     ck_assert_int_eq(listen(fd, 0), 0);
     ck_assert_int_eq(connect(one, (struct sockaddr *)&sun, sizeof(sun)), 0);
-    two = abl_spawn_is_free(&app.conf, 0);
+    two = abl_place_is_free(&app.conf, 0);
     ck_assert_int_eq(errno, EADDRINUSE);
     ck_assert(!two);
     close(one);
@@ -733,25 +733,25 @@ START_TEST(what_is_no_socket_is_left_alone)
     child_write_file(&app, "file", "precious", 0644);
     (void)snprintf(path, sizeof(path), "%s/file", app.dir);
     child_app_socket(&app, path);
-    ck_assert(!abl_spawn_is_free(&app.conf, 0));
+    ck_assert(!abl_place_is_free(&app.conf, 0));
     ck_assert_int_eq(errno, EEXIST);
-    ck_assert_int_eq(abl_spawn_listen(&app.conf, 0), -1);
+    ck_assert_int_eq(abl_place_listen(&app.conf, 0), -1);
     ck_assert_int_eq(errno, EEXIST);
     (void)snprintf(target, sizeof(target), "%s/link", app.dir);
     ck_assert_int_eq(symlink(path, target), 0);
     child_app_socket(&app, target);
-    ck_assert(!abl_spawn_is_free(&app.conf, 0));
+    ck_assert(!abl_place_is_free(&app.conf, 0));
     ck_assert_int_eq(errno, EEXIST);
     child_app_socket(&app, app.dir);
-    ck_assert_int_eq(abl_spawn_listen(&app.conf, 0), -1);
+    ck_assert_int_eq(abl_place_listen(&app.conf, 0), -1);
     ck_assert_int_eq(errno, EISDIR);
     child_app_socket(&app, "/nowhere/at/all");
-    ck_assert_int_eq(abl_spawn_listen(&app.conf, 0), -1);
+    ck_assert_int_eq(abl_place_listen(&app.conf, 0), -1);
     ck_assert_int_eq(errno, ENOENT);
     memset(too_long, 'x', sizeof(too_long) - 1);
     too_long[sizeof(too_long) - 1] = '\0';
     child_app_socket(&app, too_long);
-    ck_assert(!abl_spawn_is_free(&app.conf, 0));
+    ck_assert(!abl_place_is_free(&app.conf, 0));
     ck_assert_int_eq(errno, ENAMETOOLONG);
     ck_assert_int_eq(access(path, F_OK), 0);
     child_app_end(&app);
