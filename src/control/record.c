@@ -58,30 +58,37 @@ static bool read_line(const char *line, pid_t *pid, uint64_t *began)
 
 /* ---- this httpd's ----------------------------------------------------------------------------------- */
 
+/* What `file` tells of and what still runs, behind the line of the boot. Returns how many bytes that is. */
+static size_t keep_living(FILE *file, char *kept)
+{
+    size_t len = strlen(kept);
+    char line[LINE_ROOM];
+    int n = 1;
+
+    while (n < ABL_RECORD_MAX && fgets(line, sizeof(line), file) != NULL) {
+        uint64_t began;
+        pid_t pid;
+        if (read_line(line, &pid, &began)) {
+            len += (size_t)snprintf(kept + len, LINE_ROOM, "%ld %" PRIu64 "\n", (long)pid, began);
+            n++;
+        }
+    }
+    return len;
+}
+
 /* Begins the file anew with what runs now. */
 static void tidy(abl_record_t *record)
 {
     FILE *file = fopen(record->path, "re");
     char *kept = malloc((size_t)ABL_RECORD_MAX * LINE_ROOM);
-    char line[LINE_ROOM];
-    size_t len = 0;
-    int n = 0;
 
+    record->lines = 0;
     if (file != NULL && kept != NULL && read_boot(kept)) {
-        len = strlen(kept);
-        while (n < ABL_RECORD_MAX - 1 && fgets(line, sizeof(line), file) != NULL) {
-            uint64_t began;
-            pid_t pid;
-            if (read_line(line, &pid, &began)) {
-                len += (size_t)snprintf(kept + len, LINE_ROOM, "%ld %" PRIu64 "\n", (long)pid, began);
-                n++;
-            }
-        }
+        size_t len = keep_living(file, kept);
         if (ftruncate(record->fd_plus_one - 1, 0) == 0) {
             (void)!write(record->fd_plus_one - 1, kept, len);
         }
     }
-    record->lines = 0;
     free(kept);
     if (file != NULL) {
         fclose(file);

@@ -94,7 +94,7 @@ static void close_files(void)
         (void)apr_os_file_get(&log, main_server->error_log);
     }
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        int fd = atoi(entry->d_name);
+        int fd = (int)strtol(entry->d_name, NULL, 10);
         if (fd > STDERR_FILENO && fd != log && fstat(fd, &st) == 0 &&
             (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode))) {
             close(fd);
