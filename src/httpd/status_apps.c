@@ -66,7 +66,7 @@ static void write_instance(abl_json_t *json, const abl_board_app_t *row, int i, 
     abl_json_close(json, '}');
 }
 
-/* Addresses at which nothing can be started for now. */
+/* Addresses that were not free when they were last needed. */
 static void write_blocked(abl_json_t *json, const abl_board_app_t *row, int64_t now)
 {
     char why[128];
@@ -77,7 +77,7 @@ static void write_blocked(abl_json_t *json, const abl_board_app_t *row, int64_t 
     for (i = 0; i < row->fleet.n && i < ABL_SLOTS_OF_APP_MAX; i++) {
         const abl_slot_t *slot = &row->fleet.slots[i];
         int error = row->slots[i].blocked_by;
-        if (slot->blocked_until <= now || slot->blocked_until == ABL_SLOT_UNUSED ||
+        if (row->slots[i].blocked == 0 || slot->blocked_until == ABL_SLOT_UNUSED ||
             slot->instance.state != ABL_INSTANCE_NONE) {
             continue;
         }
@@ -87,7 +87,7 @@ static void write_blocked(abl_json_t *json, const abl_board_app_t *row, int64_t 
         abl_json_text(json, error == EADDRINUSE ? "in use by somebody else"
                                                 : apr_strerror(error, why, sizeof(why)));
         abl_json_key(json, "again_ms");
-        abl_json_millis(json, slot->blocked_until - now);
+        abl_json_millis(json, slot->blocked_until > now ? slot->blocked_until - now : 0);
         abl_json_close(json, '}');
     }
     abl_json_close(json, ']');
