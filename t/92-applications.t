@@ -55,8 +55,8 @@ subtest 'what it says at its end, to a program' => sub {
     ok($t->await_ready(2), 'two are ready');
     $s->get('/say/before');
     ok((wait_until { (eval { slurp($t->dir . '/piped') } // '') =~ /^before$/m } 5), 'it reads');
-    is(system(Abl::Server::httpd(), '-f', $s->dir . '/httpd.conf', '-k', 'stop'), 0, 'httpd is told to stop');
-    ok((wait_until { !$s->{proc}->alive } 15), 'and does');
+    $s->signal('TERM');
+    ok((wait_until { !$s->{proc}->alive } 15), 'httpd stops');
     is_deeply([ split /\n/, slurp($t->dir . '/piped') ], [qw(before farewell farewell)], 'what they said last has been read');
     $s->log_ok;
 };
