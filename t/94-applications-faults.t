@@ -54,7 +54,7 @@ subtest 'other ports, while the former instance has a request' => sub {
     ok((wait_until { !kill 0, $old } 5), 'which ends then');
     ok((wait_until { !grep { $_->{removed} } @{ $s->status_json->{applications} } } 5), 'and is forgotten');
     is_deeply([ $t->pids, $t->app->{starts} ], [ $new, 1 ], 'and the new one is left alone');
-    $s->log_ok;
+    $s->log_ok(allow => [qr/AH00288/]);    # worker has no place for a new child while the old one is there
 };
 
 subtest 'the control process is killed while httpd ends' => sub {
@@ -206,7 +206,7 @@ subtest 'another build of the module' => sub {
 };
 
 subtest 'a slow client is no stuck instance' => sub {
-    my $t = Abl::Team->start(keys => 'stuck=300ms', section => 'BalancerBuffer response=64K file=0');
+    my $t = Abl::Team->start(keys => 'stuck=1s', section => 'BalancerBuffer response=64K file=0');
     my $s = $t->server;
     ok($t->await_ready(1), 'it is ready');
     my @before = $t->pids;
@@ -214,7 +214,7 @@ subtest 'a slow client is no stuck instance' => sub {
     $c->request('GET', '/big/30');
     my $waits = sub { grep { $_->{busy} } @{ $s->status_balancer->{members} } };
     ok(wait_until(\&$waits, 5), 'a client does not read');
-    ok(stays(\&$waits, 0.9), 'and the instance has to wait for him for longer than stuck=');
+    ok(stays(\&$waits, 2), 'and the instance has to wait for him for longer than stuck=');
     is(length $c->response->{body}, 30 << 20, 'and gets all of the answer then');
     is_deeply([ $t->pids ], \@before, 'the instance goes on');
     $s->log_ok;
