@@ -130,12 +130,14 @@ subtest 'the client goes away: 499, and the member is not charged' => sub {
 subtest 'a member comes back' => sub {
     my $gone = Abl::Member->start(name => 'phoenix');
     my $port = $gone->port;
-    my $s    = server(balancer('app', $gone));
+    my $s    = Abl::Server->start(status => 1, conf => balancer('app', $gone) . "BalancerPass / app\n");
     is($s->get('/')->{status}, 200, 'there');
     $gone->stop;
-    is($s->get('/')->{status}, 503, 'gone');
+    my $waits = $s->client;
+    $waits->request('GET', '/');
+    ok($s->await_queue(1), 'gone: who has nobody else waits');
     $gone = Abl::Member->start(name => 'phoenix', port => $port);
-    ok((wait_until { $s->get('/')->{status} == 200 } 5), 'back, soon');
+    is($waits->response->status, 200, 'until it is back');
     $s->log_ok(allow => [trouble]);
 };
 

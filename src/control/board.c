@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define COPIES 3                   /* the one in use, the one that was published, and one to write in */
-#define ROOM ((size_t)4 * 1048576) /* bytes of a copy */
+#define ROOM ((size_t)8 * 1048576) /* bytes of a copy */
 #define NOBODY COPIES
 
 typedef struct copy_t {
@@ -125,6 +125,20 @@ static void copy_app(copy_t *copy, const abl_app_conf_t *app, abl_app_conf_t *to
     to->log = copy_text(copy, app->log);
 }
 
+static void copy_target(copy_t *copy, const abl_target_t *target, abl_target_t *to)
+{
+    *to = *target;
+    to->balancer = copy_text(copy, target->balancer);
+    to->address = copy_text(copy, target->address);
+    to->addresses = copy_bytes(copy, target->addresses, (size_t)target->naddresses * sizeof(*to->addresses));
+}
+
+/* A list of `n`, to be filled in; never of no bytes. */
+static void *take_list(copy_t *copy, int n, size_t size)
+{
+    return take(copy, (size_t)(n > 0 ? n : 1) * size);
+}
+
 /* Neither in use nor about to be: the control process goes from the one in use to the one published, and
  * nowhere else. */
 static int free_copy(const abl_board_t *board)
@@ -139,22 +153,27 @@ static int free_copy(const abl_board_t *board)
     return i;
 }
 
-bool abl_board_publish(abl_board_t *board, const abl_app_conf_t *apps, int n)
+bool abl_board_publish(abl_board_t *board, const abl_board_conf_t *conf)
 {
     int index = free_copy(board);
     copy_t *copy = &board->copies[index];
-    abl_app_conf_t *to;
+    abl_app_conf_t *apps;
+    abl_target_t *targets;
     int i;
 
     copy->used = 0;
-    to = take(copy, (size_t)(n > 0 ? n : 1) * sizeof(*to));
-    for (i = 0; to != NULL && i < n; i++) {
-        copy_app(copy, &apps[i], &to[i]);
+    apps = take_list(copy, conf->n, sizeof(*apps));
+    targets = take_list(copy, conf->ntargets, sizeof(*targets));
+    for (i = 0; apps != NULL && i < conf->n; i++) {
+        copy_app(copy, &conf->apps[i], &apps[i]);
     }
-    if (to == NULL || copy->used == ROOM) {
+    for (i = 0; targets != NULL && i < conf->ntargets; i++) {
+        copy_target(copy, &conf->targets[i], &targets[i]);
+    }
+    if (apps == NULL || targets == NULL || copy->used == ROOM) {
         return false;
     }
-    copy->conf = (abl_board_conf_t){to, n};
+    copy->conf = (abl_board_conf_t){apps, conf->n, targets, conf->ntargets};
     atomic_store(&board->published, index);
     return true;
 }
@@ -166,7 +185,7 @@ abl_board_conf_t abl_board_take(abl_board_t *board)
     do { /* between the two the parent may have published again, and chosen this one to write in */
         index = atomic_load(&board->published);
         if (index == NOBODY) {
-            return (abl_board_conf_t){NULL, 0};
+            return (abl_board_conf_t){.n = 0};
         }
         atomic_store(&board->in_use, index);
     } while (atomic_load(&board->published) != index);

@@ -14,13 +14,14 @@
 
 #include "control/app.h"
 #include "control/output.h"
+#include "control/target.h"
 #include "ledger/ledger.h"
 
 #include <stdatomic.h>
 
 /* Changes whenever anything in this file does, or in the structures that lie on the board (fleet, instance,
  * recycle, what a BalancerApp line says): the control process may be of the build before. */
-#define ABL_BOARD_LAYOUT "3"
+#define ABL_BOARD_LAYOUT "4"
 
 #define ABL_MARK_MAX 64
 
@@ -66,6 +67,8 @@ typedef struct abl_board_app_t {
 typedef struct abl_board_conf_t {
     const abl_app_conf_t *apps;
     int n;
+    const abl_target_t *targets;
+    int ntargets;
 } abl_board_conf_t;
 
 typedef struct abl_board_t abl_board_t;
@@ -74,7 +77,7 @@ typedef struct abl_board_t abl_board_t;
 abl_board_t *abl_board_create(void);
 
 /* Parent: from now on this is what the configuration says. Copies all of it. False: it is too long. */
-bool abl_board_publish(abl_board_t *board, const abl_app_conf_t *apps, int n);
+bool abl_board_publish(abl_board_t *board, const abl_board_conf_t *conf);
 
 /* The control process: what the configuration says now. Stays readable until the next call. */
 abl_board_conf_t abl_board_take(abl_board_t *board);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The control process: one thread that waits in epoll for what its instances do and say.
+ * The control process: one thread that waits in epoll for what its instances do and say, and for members that
+ * go and come back.
  */
 #include "control/control.h"
 
 #include "base/clock.h"
 #include "control/apps.h"
+#include "control/patrol.h"
 #include "control/proc.h"
 #include "control/relay.h"
 #include "control/supervise.h"
+#include "ledger/health.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -28,7 +31,14 @@
 #define LOG_PATIENCE_MS 200 /* then, at least, for programs of log= to read to the end */
 
 /* What an event is about. */
-typedef enum about_t { ABOUT_BELL, ABOUT_SIGNAL, ABOUT_PARENT, ABOUT_OUTPUT, ABOUT_PIDFD } about_t;
+typedef enum about_t {
+    ABOUT_BELL,
+    ABOUT_SIGNAL,
+    ABOUT_PARENT,
+    ABOUT_OUTPUT,
+    ABOUT_PIDFD,
+    ABOUT_HEALTH
+} about_t;
 
 typedef struct control_t {
     const abl_control_t *given;
@@ -39,6 +49,8 @@ typedef struct control_t {
     abl_watch_fns_t watch;
     abl_apps_t all;
     abl_record_t record;
+    bool recording;
+    abl_patrol_t patrol;
 } control_t;
 
 /* ---- descriptors ------------------------------------------------------------------------------------ */
@@ -145,6 +157,36 @@ static void on_signals(control_t *control)
     reap(control);
 }
 
+static void begin_record(control_t *control)
+{
+    const char *folder = control->given->folder;
+
+    control->recording = true;
+    if (abl_record_sweep(folder)) {
+        abl_say(ABL_SAY_WARNING, 0,
+                "ABL0054: an httpd was killed together with its control process: what it has left running of "
+                "applications has been killed");
+    }
+    if (!abl_record_open(&control->record, folder, abl_board_mark(control->given->board))) {
+        abl_say(
+            ABL_SAY_WARNING, errno,
+            "ABL0055: cannot write to the folder %s: should httpd and its control process be killed at the "
+            "same time, instances of applications are left",
+            folder);
+    }
+}
+
+/* What the configuration says holds from now on. */
+static void configure(control_t *control)
+{
+    if (!control->recording && abl_board_take(control->given->board).n > 0) {
+        begin_record(control);
+    }
+    abl_apps_configure(&control->all);
+    control->patrol.conf = control->all.conf;
+    abl_patrol_look(&control->patrol);
+}
+
 static void on_bell(control_t *control)
 {
     bool rung = false;
@@ -157,7 +199,17 @@ static void on_bell(control_t *control)
         }
     }
     if (rung && !control->ends) {
-        abl_apps_configure(&control->all);
+        configure(control);
+    }
+}
+
+static void on_health(control_t *control)
+{
+    uint64_t rung;
+    ssize_t n = read(abl_health_bell(control->given->segment), &rung, sizeof(rung));
+
+    if (n == (ssize_t)sizeof(rung)) {
+        abl_patrol_look(&control->patrol);
     }
 }
 
@@ -182,6 +234,9 @@ static void on_event(control_t *control, uint64_t mark)
             abl_relay_read(app, slot);
         }
         break;
+    case ABOUT_HEALTH:
+        on_health(control);
+        break;
     case ABOUT_PIDFD:
         if (app != NULL) {
             abl_supervise_pidfd(app, slot);
@@ -195,7 +250,7 @@ static void on_event(control_t *control, uint64_t mark)
 /* Returns when somebody wants to be called again. */
 static int64_t work(control_t *control)
 {
-    int64_t again = control->ends ? control->end_at : INT64_MAX;
+    int64_t again = control->ends ? control->end_at : abl_patrol_work(&control->patrol, abl_clock_now());
     int i;
 
     for (i = 0; i < ABL_APPS_MAX; i++) {
@@ -218,7 +273,7 @@ static bool is_over(const control_t *control)
         alive +=
             control->all.apps[i] != NULL && (!control->ends || abl_supervise_is_alive(control->all.apps[i]));
     }
-    return (alive == 0 && (control->ends || control->all.conf.n == 0)) ||
+    return (alive == 0 && (control->ends || (control->all.conf.n == 0 && control->all.conf.ntargets == 0))) ||
            (control->ends && abl_clock_now() >= control->end_at);
 }
 
@@ -365,24 +420,6 @@ static void take_over(control_t *control)
     }
 }
 
-static void begin_record(control_t *control)
-{
-    const char *folder = control->given->folder;
-
-    if (abl_record_sweep(folder)) {
-        abl_say(ABL_SAY_WARNING, 0,
-                "ABL0054: an httpd was killed together with its control process: what it has left running of "
-                "applications has been killed");
-    }
-    if (!abl_record_open(&control->record, folder, abl_board_mark(control->given->board))) {
-        abl_say(
-            ABL_SAY_WARNING, errno,
-            "ABL0055: cannot write to the folder %s: should httpd and its control process be killed at the "
-            "same time, instances of applications are left",
-            folder);
-    }
-}
-
 bool abl_control_run(const abl_control_t *given)
 {
     control_t control = {.given = given, .epoll = epoll_create1(EPOLL_CLOEXEC)};
@@ -408,13 +445,23 @@ bool abl_control_run(const abl_control_t *given)
         return false;
     }
     atomic_store(abl_board_control(given->board), getpid());
-    begin_record(&control);
+    control.patrol = (abl_patrol_t){.segment = given->segment, .child = control.all.child};
+    if (!abl_patrol_begin(&control.patrol) ||
+        !add(&control, abl_health_bell(given->segment), mark_of(ABOUT_HEALTH, 0, 0))) {
+        abl_say(ABL_SAY_ERROR, errno, "ABL0075: the control process cannot watch members");
+        return false;
+    }
+    if (abl_board_take(given->board).n > 0) {
+        begin_record(&control);
+    }
     take_over(&control);
-    abl_apps_configure(&control.all);
+    configure(&control);
     live(&control);
     end_logs(&control);
     end_children();
     abl_control_end_instances(given->board);
-    abl_record_end(&control.record);
+    if (control.recording) {
+        abl_record_end(&control.record);
+    }
     return true;
 }

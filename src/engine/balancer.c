@@ -41,6 +41,8 @@ static abl_ledger_conf_t conf_of(const abl_balancer_t *balancer, apr_pool_t *poo
                                .method = balancer->method,
                                .queue_length = balancer->queue.length,
                                .per_client = balancer->queue.per_client,
+                               .outage_wait = balancer->queue.timeout,
+                               .eject = balancer->eject,
                                .members = members,
                                .nmembers = balancer->nmembers};
 }

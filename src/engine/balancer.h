@@ -36,6 +36,7 @@ typedef struct abl_balancer_t {
     int nmembers;
     abl_timeouts_t timeouts;
     abl_queue_conf_t queue;
+    abl_eject_conf_t eject;
     bool limited; /* some member has a limit of requests at once */
     /* from abl_balancers_configure() on: */
     abl_ledger_t *ledger;

@@ -16,6 +16,7 @@
 #include "engine/orphans.h"
 #include "engine/transfer.h"
 #include "ledger/gate.h"
+#include "ledger/health.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -63,6 +64,24 @@ static void try_next(abl_exchange_t *x, const char *why, apr_status_t rv)
     x->step = step_take;
 }
 
+/* What says something about the member, and nothing about this machine, which may be out of ports. */
+static bool is_away(apr_status_t rv)
+{
+    return rv == ECONNREFUSED || rv == ENOENT || rv == APR_TIMEUP || rv == ETIMEDOUT || rv == EHOSTUNREACH ||
+           rv == ENETUNREACH || rv == ECONNRESET || rv == EHOSTDOWN;
+}
+
+static void tell_ledger(const abl_exchange_t *x, apr_status_t rv)
+{
+    const abl_member_t *member = &x->balancer->members[x->member];
+
+    if (member->supervised && (rv == ECONNREFUSED || rv == ENOENT)) {
+        abl_gate_suspect(x->balancer->ledger, x->member);
+    } else if (!member->supervised && member->naddresses > 0 && is_away(rv)) {
+        abl_health_away(x->balancer->ledger, x->member, rv == APR_TIMEUP ? ETIMEDOUT : rv);
+    }
+}
+
 static void connect_failed(abl_exchange_t *x, apr_status_t rv)
 {
     if (x->conn != NULL) {
@@ -73,9 +92,7 @@ static void connect_failed(abl_exchange_t *x, apr_status_t rv)
         x->step = step_open;
         return;
     }
-    if (x->balancer->members[x->member].supervised && (rv == ECONNREFUSED || rv == ENOENT)) {
-        abl_gate_suspect(x->balancer->ledger, x->member);
-    }
+    tell_ledger(x, rv);
     x->last_failure = x->sent_ever ? ABL_END_BROKEN : ABL_END_NO_MEMBER;
     try_next(x, "cannot connect", rv);
 }

@@ -4,6 +4,11 @@
  */
 #include "engine/transfer.h"
 
+#include "base/hash.h"
+#include "ledger/health.h"
+
+#include <string.h>
+
 /* Is what went wrong the member's fault? A client that leaves is not. */
 static bool is_failure(const abl_exchange_t *x)
 {
@@ -22,11 +27,39 @@ static bool is_failure(const abl_exchange_t *x)
     }
 }
 
+/* Its method and path. 0 where nobody wants to know. */
+static apr_uint64_t what_of(const abl_exchange_t *x, bool failed)
+{
+    const char *target = x->request->head.target;
+
+    if (target == NULL || (!failed && !abl_health_asks(x->balancer->ledger))) {
+        return 0;
+    }
+    return abl_hash(target, strcspn(target, "?")) ^ abl_hash_text(x->request->head.method);
+}
+
+/* Nothing is said about the member's health by whom it could not be reached (that is abl_health_away()'s), by
+ * a client that has left, and by a member that cannot do what it was asked for. */
+static bool says_nothing(const abl_exchange_t *x, bool failed)
+{
+    bool refuses = x->answered && (x->head_status == 501 || x->head_status == 505);
+
+    return x->conn == NULL || (!failed && !x->answered) || refuses;
+}
+
 static abl_outcome_t outcome_of(const abl_exchange_t *x)
 {
+    bool failed = is_failure(x);
+
     return (abl_outcome_t){.latency = x->first_byte_at != 0 ? x->first_byte_at - x->taken_at : -1,
                            .bytes = x->conn != NULL ? x->conn->bytes : 0,
-                           .failed = is_failure(x)};
+                           .failed = failed,
+                           .unanswered = !x->answered,
+                           .broken = !x->answered && x->why_rv != APR_TIMEUP,
+                           .began = x->taken_at,
+                           .says_nothing = says_nothing(x, failed),
+                           .what = what_of(x, failed),
+                           .client = x->want.client};
 }
 
 /* A rough mean: that two threads may overwrite each other's does not matter. */

@@ -220,7 +220,7 @@ void abl_affinity_want(request_rec *r, const abl_section_t *section, abl_want_t 
     if (section->method_key.kind != ABL_KEY_NONE) {
         want->has_key = abl_key_of(r, &section->method_key, &want->key);
     }
-    if (section->balancer.queue.per_client > 0) {
+    if (section->balancer.queue.per_client > 0 || !section->balancer.eject.off) {
         want->client = abl_key_of_client(r);
     }
 }

@@ -317,6 +317,10 @@ const command_rec abl_directives[] = {
         "BalancerApp", abl_section_outside, NULL, RSRC_CONF,
         "in <Balancer>: an application's name, its command and key=value: it is started and looked "
         "after"),
+    AP_INIT_RAW_ARGS(
+        "BalancerEject", abl_section_outside, NULL, RSRC_CONF,
+        "when a member whose requests fail is left out: failures=N rate=PERCENT over=TIME for=TIME "
+        "max-share=PERCENT, or off; inside <Balancer>"),
     AP_INIT_RAW_ARGS("BalancerBuffer", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: request=, response=, file=, max= and folder= of what is kept"),
     AP_INIT_RAW_ARGS("BalancerAffinity", abl_section_outside, NULL, RSRC_CONF,

@@ -129,7 +129,7 @@ static const char *foreign_status(const char *value, char letter)
         return "write status=disabled";
     }
     if (letter == 'i' || letter == 'e') {
-        return "leave it out: a member is never put in error";
+        return "leave it out: a member that fails is left out, and used again, by itself (BalancerEject)";
     }
     if (letter == 'c') {
         return "leave it out: there are no active health checks yet";
@@ -218,7 +218,8 @@ static const struct {
             "member at once, over all processes"},
     {"smax", "write idle-max=N, the idle connections each httpd process keeps"},
     {"min", "connections are made when they are needed; leave it out"},
-    {"retry", "a refused member is never put out of use for a time; leave it out"},
+    {"retry", "a member that cannot be reached is used again as soon as it can; leave it out, and see "
+              "BalancerEject for="},
     {"redirect",
      "leave it out: with BalancerAffinity, unless it is strict, a request whose member is out of use "
      "goes to another one"},
@@ -230,8 +231,8 @@ static const struct {
     {"receivebuffersize", "the socket's buffer is left to the kernel; leave it out"},
     {"responsefieldsize", "the limit is on the whole head; leave it out"},
     {"addressttl", "names are resolved when httpd starts; leave it out"},
-    {"failontimeout", "a timeout does not put a member out of use; leave it out"},
-    {"failonstatus", "no status puts a member out of use; leave it out"},
+    {"failontimeout", "timeouts count in BalancerEject; leave it out"},
+    {"failonstatus", "statuses from 500 on count in BalancerEject; leave it out"},
     {"growth", "leave it out"},
     {"flusher", "what the member sends is always passed on as it comes; leave it out"},
     {"hcmethod", "there are no active health checks yet; leave it out"},

@@ -6,6 +6,7 @@
 #include "httpd/app_line.h"
 #include "httpd/buffer_keys.h"
 #include "httpd/directives.h"
+#include "httpd/eject_keys.h"
 #include "httpd/key.h"
 #include "httpd/member_keys.h"
 #include "httpd/members.h"
@@ -109,6 +110,11 @@ static const char *set_queue(cmd_parms *cmd, abl_section_t *section, const char 
     return abl_queue_keys_parse(cmd->pool, args, &section->balancer.queue, &section->queue_seen);
 }
 
+static const char *set_eject(cmd_parms *cmd, abl_section_t *section, const char *args)
+{
+    return abl_eject_keys_parse(cmd->pool, args, &section->balancer.eject, &section->eject_seen);
+}
+
 static const char *set_buffer(cmd_parms *cmd, abl_section_t *section, const char *args)
 {
     return abl_buffer_keys_parse(cmd->pool, args, &section->buffer, &section->buffer_seen);
@@ -130,7 +136,7 @@ static const struct {
 } section_lines[] = {
     {"BalancerMember", add_member},      {"BalancerMethod", set_method},    {"BalancerQueue", set_queue},
     {"BalancerAffinity", set_affinity},  {"BalancerTimeout", set_timeouts}, {"BalancerBuffer", set_buffer},
-    {"BalancerApp", abl_app_line_parse},
+    {"BalancerApp", abl_app_line_parse}, {"BalancerEject", set_eject},
 };
 
 static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_directive_t *line)
@@ -145,7 +151,7 @@ static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_dir
     return ABL_CONFIG_ERROR(
         cmd->pool, "ABL0140",
         "%s does not belong inside <Balancer %s>; what does: BalancerMember, BalancerMethod, "
-        "BalancerQueue, BalancerAffinity, BalancerTimeout, BalancerBuffer, BalancerApp",
+        "BalancerQueue, BalancerAffinity, BalancerTimeout, BalancerBuffer, BalancerEject, BalancerApp",
         line->directive, section->balancer.name);
 }
 
@@ -216,6 +222,7 @@ const char *abl_section_open(cmd_parms *cmd, void *dir, const char *args)
     section->place.line = cmd->directive->line_num;
     section->balancer.timeouts = (abl_timeouts_t){ABL_UNSET, ABL_UNSET, ABL_UNSET, ABL_UNSET};
     section->balancer.queue = (abl_queue_conf_t){.length = ABL_QUEUE_LENGTH, .timeout = ABL_QUEUE_TIMEOUT};
+    section->balancer.eject = ABL_EJECT_DEFAULTS;
     abl_buffer_defaults(cmd->pool, &section->buffer);
     for (line = cmd->directive->first_child; line != NULL; line = line->next) {
         error = set_line(cmd, section, line);

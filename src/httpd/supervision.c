@@ -44,7 +44,7 @@ static kept_t *kept;
 static server_rec *main_server;
 static abl_segment_t *ledger;
 static apr_pool_t *conf_pool;
-static int n_apps;
+static int n_apps, n_kept; /* applications; these and members: what there is to look after */
 static const char *folder; /* in the runtime folder, ours */
 
 abl_board_t *abl_supervision_board(void)
@@ -136,8 +136,8 @@ static bool start_control(void)
     if (pid < 0) {
         ap_log_error(
             APLOG_MARK, APLOG_CRIT, errno, main_server,
-            "ABL0044: the control process cannot be started: applications are not looked after until "
-            "it can; another try follows within seconds");
+            "ABL0044: the control process cannot be started: applications and members are not looked after "
+            "until it can; another try follows within seconds");
         return false;
     }
     kept->control = pid;
@@ -162,7 +162,7 @@ static void on_end(int reason, void *proc, int status)
     apr_proc_other_child_unregister(proc);
     abl_segment_reap(ledger, kept->control);
     kept->control = 0;
-    if (n_apps > 0) {
+    if (n_kept > 0) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
                      "ABL0045: the control process has ended; another one takes its place");
         (void)start_control();
@@ -257,6 +257,30 @@ static abl_app_conf_t *collect(apr_pool_t *p, int *n)
     return apps;
 }
 
+static abl_target_t target_of(const abl_balancer_t *balancer, const abl_member_t *member)
+{
+    return (abl_target_t){balancer->name, member->url.text, member->addresses, member->naddresses};
+}
+
+/* The members that are no instances. */
+static abl_target_t *collect_targets(apr_pool_t *p, int *n)
+{
+    abl_target_t *targets = apr_palloc(p, ABL_LEDGER_MEMBERS * sizeof(*targets));
+    const abl_section_t *section;
+    int i;
+
+    *n = 0;
+    for (section = abl_config_sections(); section != NULL; section = section->next) {
+        for (i = 0; i < section->balancer.nmembers && *n < ABL_LEDGER_MEMBERS; i++) {
+            const abl_member_t *member = &section->balancer.members[i];
+            if (!member->supervised && member->naddresses > 0) {
+                targets[(*n)++] = target_of(&section->balancer, member);
+            }
+        }
+    }
+    return targets;
+}
+
 /* Whatever the umask is, and whatever was there before: not a link. False: errno. */
 static bool make_folder(const char *path, uid_t uid, gid_t gid)
 {
@@ -348,6 +372,15 @@ static void ring(server_rec *s)
     abl_board_ring(kept->board, log);
 }
 
+static bool publish(apr_pool_t *p, const abl_app_conf_t *apps)
+{
+    abl_board_conf_t conf = {.apps = apps, .n = n_apps};
+
+    conf.targets = collect_targets(p, &conf.ntargets);
+    n_kept = conf.n + conf.ntargets;
+    return abl_board_publish(kept->board, &conf);
+}
+
 int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *segment)
 {
     abl_app_conf_t *apps = collect(pconf, &n_apps);
@@ -355,15 +388,12 @@ int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *s
     main_server = s;
     ledger = segment;
     conf_pool = pconf;
-    if (n_apps == 0 && ap_retained_data_get("mod_appbalance.supervision") == NULL) {
-        return OK;
-    }
     if (make_folders(pconf, s, apps, n_apps) != OK || !get_board(s)) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    if (!abl_board_publish(kept->board, apps, n_apps)) {
+    if (!publish(pconf, apps)) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s,
-                     "ABL0048: what BalancerApp says is longer than 4 MB in all");
+                     "ABL0048: what BalancerApp and BalancerMember say is longer than 8 MB in all");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     atomic_store(abl_board_log_level(kept->board), ap_get_server_module_loglevel(s, APLOG_MODULE_INDEX));
@@ -371,7 +401,7 @@ int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *s
     if (control_lives()) {
         watch_control();
         ring(s);
-    } else if (n_apps > 0) {
+    } else if (n_kept > 0) {
         (void)start_control(); /* without it requests wait: no reason to end httpd as a whole */
     }
     return OK;
@@ -381,7 +411,7 @@ int abl_supervision_watch(apr_pool_t *p, server_rec *s)
 {
     (void)p;
     (void)s;
-    if (kept != NULL && kept->control == 0 && n_apps > 0 &&
+    if (kept != NULL && kept->control == 0 && n_kept > 0 &&
         ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_RUN_MPM) {
         (void)start_control();
     }

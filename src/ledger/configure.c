@@ -290,6 +290,8 @@ static int enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf,
         abl_balancer_row_t *b = &segment->balancers[ledger->balancer];
         b->queue_length = conf->queue_length;
         b->per_client = conf->per_client;
+        b->outage_wait = conf->outage_wait;
+        b->eject = conf->eject;
         b->listed = 1;
         set_method(segment, ledger->balancer, conf->method->name);
         unlist_gone(segment, ledger->balancer, conf);

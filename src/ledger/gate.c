@@ -4,6 +4,7 @@
  */
 #include "ledger/gate.h"
 
+#include "ledger/ailment.h"
 #include "ledger/rebuild.h"
 
 #include <string.h>
@@ -21,35 +22,28 @@ static uint32_t find_balancer(const abl_segment_t *segment, const char *name)
     return i;
 }
 
-/* The supervised member; 0: there is none. */
-static uint32_t find(const abl_gate_t *gate)
+uint32_t abl_gate_find(const abl_gate_t *gate)
 {
     const abl_segment_t *segment = gate->segment;
     uint32_t b = find_balancer(segment, gate->balancer);
     uint32_t row = b != 0 ? segment->shared->rows_used : 0;
 
-    while (row > 0 && (segment->rows[row].balancer != b || !segment->rows[row].supervised ||
-                       strcmp(segment->names[row].address, gate->address) != 0)) {
+    while (row > 0 &&
+           (segment->rows[row].balancer != b || strcmp(segment->names[row].address, gate->address) != 0)) {
         row--;
     }
     return row;
 }
 
-/* ---- opening and shutting --------------------------------------------------------------------------- */
-
-/* Whoever waits has tried the one who was there before. */
-static void forget_tries(abl_segment_t *segment, uint32_t row)
+/* The supervised member; 0: there is none. */
+static uint32_t find(const abl_gate_t *gate)
 {
-    uint32_t slot = segment->rows[row].slot;
-    uint32_t ticket;
+    uint32_t row = abl_gate_find(gate);
 
-    for (ticket = 1; ticket <= segment->shared->tickets_used; ticket++) {
-        if (segment->tickets[ticket].seat != 0 &&
-            segment->tickets[ticket].balancer == segment->rows[row].balancer) {
-            segment->tickets[ticket].tried[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
-        }
-    }
+    return row != 0 && gate->segment->rows[row].supervised ? row : 0;
 }
+
+/* ---- opening and shutting --------------------------------------------------------------------------- */
 
 static void set_most(abl_row_t *row, uint64_t most)
 {
@@ -66,7 +60,8 @@ bool abl_gate_open(const abl_gate_t *gate, apr_uint64_t most)
     row = find(gate);
     if (row != 0) {
         abl_row_t *r = &gate->segment->rows[row];
-        forget_tries(gate->segment, row);
+        abl_grant_forget_tries(gate->segment, row);
+        abl_ailment_forget(gate->segment, row);
         r->accused = 0;
         r->suspected = 0;
         r->opened = r->requests;

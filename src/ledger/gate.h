@@ -22,6 +22,10 @@ typedef struct abl_gate_t {
     const char *address;      /* the member's */
 } abl_gate_t;
 
+/* For the ledger's own files, inside its lock: the row of this member, supervised or not; 0: there is none.
+ */
+uint32_t abl_gate_find(const abl_gate_t *gate);
+
 /* Lets at most `most` requests go there, until it is opened again or that number is changed; UINT64_MAX: any
  * number. Requests that had tried the one who was there before may try again. False: there is no such member.
  */

@@ -191,6 +191,19 @@ void abl_grant_balancer(abl_segment_t *segment, const abl_child_t *child, uint32
     }
 }
 
+void abl_grant_forget_tries(abl_segment_t *segment, uint32_t row)
+{
+    uint32_t slot = segment->rows[row].slot;
+    uint32_t ticket;
+
+    for (ticket = 1; ticket <= segment->shared->tickets_used; ticket++) {
+        if (segment->tickets[ticket].seat != 0 &&
+            segment->tickets[ticket].balancer == segment->rows[row].balancer) {
+            segment->tickets[ticket].tried[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+        }
+    }
+}
+
 bool abl_grant_is_known(const abl_segment_t *segment, uint32_t row)
 {
     uint32_t seat = 1;

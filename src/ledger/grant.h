@@ -32,6 +32,9 @@ void abl_grant_wake_others(const abl_segment_t *segment, uint32_t but);
 /* A ticket is not wanted any more: a lease that it holds is handed on. */
 void abl_grant_drop(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket);
 
+/* Whoever waits and has tried this member may try it again: it is another one, or works again. */
+void abl_grant_forget_tries(abl_segment_t *segment, uint32_t row);
+
 /* Is it in the configuration, or in that of a child that is still there? */
 bool abl_grant_is_known(const abl_segment_t *segment, uint32_t row);
 

@@ -28,6 +28,8 @@
 #define ABL_SLOTS_MAX (2 * ABL_MEMBERS_MAX) /* rows of one balancer: a whole new set beside the old one */
 #define ABL_CLIENT_BUCKETS 1024             /* of one balancer's table of clients that wait */
 #define ABL_REFUSED UINT32_MAX              /* as a grant: no member may be used any more */
+#define ABL_DOUBTS 16                       /* requests that failed lately, of one balancer (health.c) */
+#define ABL_RUN_CLIENTS 8                   /* of whom failures in a row are remembered */
 
 /* A list of tickets, oldest first. */
 typedef struct abl_list_t {
@@ -35,6 +37,43 @@ typedef struct abl_list_t {
     uint32_t last;
     uint32_t length;
 } abl_list_t;
+
+/* Requests in a part of BalancerEject's over=. */
+typedef struct abl_window_t {
+    int64_t since;
+    uint32_t good, bad;
+} abl_window_t;
+
+/* What is wrong with a member; health.c's. All of it is its own truth. */
+typedef struct abl_ailment_t {
+    uint8_t away;    /* nobody could be reached there */
+    uint8_t ejected; /* it has failed too often */
+    uint8_t by_rate; /* that is why */
+    uint8_t
+        on_trial; /* it was ejected: one failure more, before it has shown that it works, and it is again */
+    uint8_t met;  /* somebody was there once */
+    uint8_t nclients;  /* in `clients` */
+    int error;         /* why it is away */
+    int64_t until;     /* it is ejected */
+    int64_t broke_at;  /* a connection, last, with a failure that counted */
+    int64_t back_at;   /* when it came back last; 0: never away or ejected */
+    uint32_t times;    /* it was ejected, lately */
+    uint32_t run;      /* failures in a row that count, twice where there was no answer at all */
+    uint32_t raw;      /* all in a row, but those of requests that fail everywhere */
+    uint32_t good_run; /* requests that went well in a row */
+    uint32_t fails;    /* it was ejected for */
+    abl_window_t now, before;
+    uint64_t clients[ABL_RUN_CLIENTS]; /* whose failures are among `run` */
+} abl_ailment_t;
+
+/* A request that has failed: is it the request's fault or the member's? */
+typedef struct abl_doubt_t {
+    uint64_t what;      /* hash of its target; 0: free */
+    uint32_t row;       /* where it failed first */
+    uint8_t everywhere; /* it has failed at another member, too */
+    uint8_t elsewhere;  /* it has gone well at another member */
+    int64_t at;
+} abl_doubt_t;
 
 typedef struct abl_row_t {
     uint32_t balancer; /* truth; 0: the row is free */
@@ -59,6 +98,7 @@ typedef struct abl_row_t {
     uint64_t failures;
     uint64_t bytes;
     abl_candidate_t c; /* busy, queued: caches; `usable` means nothing here */
+    abl_ailment_t ailment;
 } abl_row_t;
 
 typedef struct abl_name_t {
@@ -79,6 +119,12 @@ typedef struct abl_balancer_row_t {
     uint32_t nlisted;
     uint32_t rows[ABL_MEMBERS_MAX]; /* listed ones, by set and order */
     uint32_t clients[ABL_CLIENT_BUCKETS];
+    abl_eject_conf_t eject; /* truth */
+    int64_t outage_wait;    /* truth; how long members that are all away are waited for, µs */
+    int64_t outage_since;   /* a request has found all of them away; 0: none has */
+    int64_t change_at;      /* when time alone changes something about its members; 0: it does not */
+    _Atomic uint32_t ndoubts;
+    abl_doubt_t doubts[ABL_DOUBTS];
 } abl_balancer_row_t;
 
 typedef struct abl_place_row_t {
@@ -132,6 +178,7 @@ struct abl_segment_t {
     uint32_t nseats;
     uint32_t generation; /* of the configuration that this process, or its parent when it forked, has read */
     int *wakers;         /* [1..nseats]: the eventfd that wakes the seat's child */
+    int bell;            /* an eventfd: a member has changed (health.h) */
 };
 
 /* What a child has of its own. Made once, never freed: threads may run until the very end of the process. */
@@ -182,7 +229,8 @@ static inline bool abl_row_is_of(const abl_row_t *row, uint32_t generation)
 
 static inline bool abl_row_has_room(const abl_row_t *row)
 {
-    return (row->c.limit == 0 || row->c.busy < row->c.limit) && row->requests < row->until && !row->shut;
+    return (row->c.limit == 0 || row->c.busy < row->c.limit) && row->requests < row->until && !row->shut &&
+           !row->ailment.away;
 }
 
 /* Where a process can be made to die, by tests. */

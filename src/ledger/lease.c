@@ -5,6 +5,7 @@
 #include "balance/learn.h"
 #include "balance/rendezvous.h"
 #include "base/clock.h"
+#include "ledger/ailment.h"
 #include "ledger/rebuild.h"
 
 #include <errno.h>
@@ -149,6 +150,9 @@ static apr_status_t find(abl_ledger_t *ledger, const abl_want_t *want, asked_t *
     if (group.n == 0) {
         return APR_ENOENT;
     }
+    if (group.outage && !abl_ailment_may_wait(segment, ledger->balancer)) {
+        return APR_ENOENT;
+    }
     if (!group.room) {
         return APR_EAGAIN;
     }
@@ -243,6 +247,7 @@ static apr_status_t take(abl_ledger_t *ledger, abl_want_t *want, abl_ticket_t *t
     if (!abl_enter(ledger->segment, ledger->child)) {
         return APR_EBUSY;
     }
+    abl_ailment_refresh(ledger->segment, ledger->child, ledger->balancer);
     translate(ledger, want, &asked);
     rv = find(ledger, want, &asked, row);
     if (rv == APR_SUCCESS) {
@@ -334,8 +339,10 @@ void abl_ledger_leave(abl_ledger_t *ledger, abl_ticket_t **ticket)
 
 /* ---- giving ----------------------------------------------------------------------------------------- */
 
-static void learn(abl_row_t *row, const abl_outcome_t *outcome)
+/* True: whoever waits has to be looked at. */
+static bool learn(abl_segment_t *segment, uint32_t index, const abl_outcome_t *outcome)
 {
+    abl_row_t *row = &segment->rows[index];
     int64_t now = abl_clock_now();
 
     row->bytes += outcome->bytes;
@@ -346,6 +353,7 @@ static void learn(abl_row_t *row, const abl_outcome_t *outcome)
     row->c.latency =
         abl_latency_learn(row->c.latency, row->c.latency_at, now, outcome->latency, outcome->failed);
     row->c.latency_at = now;
+    return abl_ailment_learn(segment, index, outcome, now);
 }
 
 void abl_ledger_give(abl_ledger_t *ledger, int member, const abl_outcome_t *outcome)
@@ -367,8 +375,8 @@ void abl_ledger_give(abl_ledger_t *ledger, int member, const abl_outcome_t *outc
     abl_probe(ABL_PROBE_COUNTED);
     row->c.busy--;
     row->ceiling = row->ceiling != 0 && row->c.busy > row->c.limit ? row->c.busy : 0;
-    if (outcome != NULL) {
-        learn(row, outcome);
+    if (outcome != NULL && learn(segment, index, outcome)) {
+        abl_grant_balancer(segment, ledger->child, row->balancer);
     }
     abl_grant_row(segment, ledger->child, index);
     abl_grant_forget(segment, index);

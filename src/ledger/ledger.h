@@ -33,7 +33,7 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "6" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "7" /* changes whenever what lies in the segment does */
 
 #define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
@@ -63,11 +63,23 @@ typedef struct abl_member_conf_t {
     bool supervised; /* nobody is there until abl_gate_open() says so (gate.h) */
 } abl_member_conf_t;
 
+/* When a member is ejected; see health.h. */
+typedef struct abl_eject_conf_t {
+    bool off;
+    apr_uint32_t failures;  /* so many in a row */
+    apr_uint32_t rate;      /* or this percentage of its requests */
+    int64_t over;           /* of this time, µs */
+    int64_t duration;       /* for so long, the first time, µs */
+    apr_uint32_t max_share; /* percent of the balancer's members that may be left out */
+} abl_eject_conf_t;
+
 typedef struct abl_ledger_conf_t {
     const char *name; /* identity, letters' case apart, at most ABL_NAME_MAX bytes */
     const abl_method_t *method;
     apr_uint32_t queue_length; /* requests that may wait; 0: none */
     apr_uint32_t per_client;   /* of those, of one client; 0: no limit of its own */
+    int64_t outage_wait; /* so long members that have worked before are waited for when all are away, µs */
+    abl_eject_conf_t eject;
     const abl_member_conf_t *members;
     int nmembers; /* 1..ABL_MEMBERS_MAX */
 } abl_ledger_conf_t;
@@ -179,6 +191,12 @@ typedef struct abl_outcome_t {
     apr_uint64_t bytes;  /* both ways */
     apr_int64_t latency; /* µs until the first byte of the answer; below 0: there was none */
     bool failed;         /* the member's fault: it counts, and costs its latency a penalty */
+    bool unanswered;     /* it has failed, and there was no whole answer */
+    bool broken;         /* because its connection broke */
+    int64_t began;       /* when its lease was taken, abl_clock_now() */
+    bool says_nothing;   /* about its health: it could not be reached, or the client has left */
+    apr_uint64_t what;   /* hash of what was asked for; 0: unknown. See abl_health_asks() */
+    apr_uint64_t client; /* who has asked, hashed; 0: unknown */
 } abl_outcome_t;
 
 /* Gives a lease back, or hands it on. `outcome` may be NULL: nothing is learnt. */

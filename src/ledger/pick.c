@@ -2,7 +2,9 @@
  *
  * Tiers: sets in ascending order, within a set those that are on and spares for those that cannot be used;
  * when no set has anybody, backups. Being busy is no reason to look further: a busy member is waited for.
- * And when there is nobody at all, the instances of applications that are not there yet (gate.h).
+ * When there is nobody, members that are ejected: a sick pool is better than none. And when there is nobody
+ * at all, the instances of applications that are not there yet (gate.h), and members that have worked before
+ * and may come back (health.h).
  */
 #include "ledger/pick.h"
 
@@ -21,13 +23,19 @@ static bool may_if_listed(const abl_asker_t *asker, const abl_row_t *row)
 
 static bool may(const abl_asker_t *asker, const abl_row_t *row)
 {
-    return row->listed && !row->shut && may_if_listed(asker, row);
+    return row->listed && !row->shut && !row->ailment.away && !row->ailment.ejected &&
+           may_if_listed(asker, row);
+}
+
+static bool may_in_panic(const abl_asker_t *asker, const abl_row_t *row)
+{
+    return row->listed && !row->shut && !row->ailment.away && may_if_listed(asker, row);
 }
 
 /* It is out of the configuration, but in that of the asker's generation. */
 static bool may_at_last(const abl_asker_t *asker, const abl_row_t *row)
 {
-    return !row->listed && !row->shut && may_if_listed(asker, row);
+    return !row->listed && !row->shut && !row->ailment.away && may_if_listed(asker, row);
 }
 
 bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)
@@ -76,16 +84,46 @@ static void add_with(const abl_segment_t *segment, const abl_asker_t *asker, con
     }
 }
 
-/* Those that may come back. */
-static void add_shut(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group)
+static bool is_used(const abl_row_t *row)
+{
+    return row->status != ABL_STATUS_DRAIN && row->status != ABL_STATUS_DISABLED && !row->drain;
+}
+
+/* All that can be reached, whatever they have done, and whatever tier they are in. */
+static void add_in_panic(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group)
 {
     const abl_balancer_row_t *b = &segment->balancers[asker->balancer];
     uint32_t i;
 
     for (i = 0; i < b->nlisted; i++) {
         const abl_row_t *row = &segment->rows[b->rows[i]];
-        if (row->shut && row->status == ABL_STATUS_ON && !row->drain && may_if_listed(asker, row)) {
+        if (is_used(row) && may_in_panic(asker, row)) {
             add(segment, group, b->rows[i]);
+        }
+    }
+}
+
+/* It may be waited for. Whoever has tried one that is away has sent it nothing. */
+static bool may_come_back(const abl_asker_t *asker, const abl_row_t *row)
+{
+    if (row->shut) {
+        return row->status == ABL_STATUS_ON && may_if_listed(asker, row);
+    }
+    return row->ailment.away && row->ailment.met && row->balancer == asker->balancer &&
+           abl_row_is_of(row, asker->generation);
+}
+
+static void add_absent(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group)
+{
+    const abl_balancer_row_t *b = &segment->balancers[asker->balancer];
+    uint32_t i;
+
+    group->outage = true;
+    for (i = 0; i < b->nlisted; i++) {
+        const abl_row_t *row = &segment->rows[b->rows[i]];
+        if (is_used(row) && may_come_back(asker, row)) {
+            add(segment, group, b->rows[i]);
+            group->outage = group->outage && !row->shut;
         }
     }
 }
@@ -121,6 +159,7 @@ void abl_pick_group(const abl_segment_t *segment, const abl_asker_t *asker, abl_
 
     group->n = 0;
     group->room = false;
+    group->outage = false;
     for (from = b->rows; from < end && group->n == 0; from = to) {
         to = b->simple ? end : end_of_set(segment, from, end);
         int missing = add_regular(segment, asker, from, to, group);
@@ -136,7 +175,10 @@ void abl_pick_group(const abl_segment_t *segment, const abl_asker_t *asker, abl_
         add_gone(segment, asker, group);
     }
     if (group->n == 0) {
-        add_shut(segment, asker, group);
+        add_in_panic(segment, asker, group);
+    }
+    if (group->n == 0) {
+        add_absent(segment, asker, group);
     }
 }
 
@@ -146,10 +188,10 @@ bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32
     abl_group_t group;
     int i;
 
-    if (!may(asker, r) && !may_at_last(asker, r)) {
+    if (!may_in_panic(asker, r) && !may_at_last(asker, r)) {
         return false;
     }
-    if (r->listed && segment->balancers[asker->balancer].simple) {
+    if (may(asker, r) && segment->balancers[asker->balancer].simple) {
         return true;
     }
     abl_pick_group(segment, asker, &group);

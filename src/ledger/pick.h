@@ -17,13 +17,15 @@ typedef struct abl_asker_t {
 /* The members that a request chooses among, busy ones included. */
 typedef struct abl_group_t {
     int n;
-    bool room; /* one of them has room */
+    bool room;   /* one of them has room */
+    bool outage; /* all of them are away, and can be waited for at best */
     uint32_t rows[ABL_MEMBERS_MAX];
 } abl_group_t;
 
 /* The first set that has a member for the asker, spares for those of it that are out of use, or else the
  * backups, or else, for an asker of an older generation, members that are gone from the configuration, or
- * else those that are shut, and may be waited for. n = 0: nobody. */
+ * else (panic) those that are ejected, or else those that are shut or away, and may be waited for. n = 0:
+ * nobody. */
 void abl_pick_group(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group);
 
 /* May the asker use this one because affinity names it? */

@@ -130,7 +130,7 @@ bool abl_segment_needs(const abl_child_t *child, int fd)
             return true;
         }
     }
-    return false;
+    return fd == child->segment->bell;
 }
 
 /* ---- reaping ---------------------------------------------------------------------------------------- */

@@ -44,8 +44,9 @@ static apr_status_t make_wakers(abl_segment_t *s)
     uint32_t seat;
 
     s->wakers = calloc((size_t)s->nseats + 1, sizeof(int));
-    if (s->wakers == NULL) {
-        return APR_ENOMEM;
+    s->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->wakers == NULL || s->bell < 0) {
+        return s->wakers == NULL ? APR_ENOMEM : errno;
     }
     for (seat = 1; seat <= s->nseats; seat++) {
         s->wakers[seat] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -4,6 +4,7 @@
  */
 #include "ledger/view.h"
 
+#include "base/clock.h"
 #include "ledger/rebuild.h"
 
 #include <string.h>
@@ -26,6 +27,9 @@ static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_v
     view->failures = r->failures;
     view->bytes = r->bytes;
     view->latency = r->c.latency;
+    view->away = r->ailment.away;
+    view->ejected = r->ailment.ejected;
+    view->ejected_for = r->ailment.ejected ? r->ailment.until - abl_clock_now() : 0;
 }
 
 static void view_members(const abl_segment_t *segment, uint32_t balancer, abl_balancer_view_t *view)

@@ -22,6 +22,9 @@ typedef struct abl_member_view_t {
     apr_uint64_t failures;
     apr_uint64_t bytes;
     apr_uint64_t latency; /* µs; 0: none yet */
+    bool away;            /* it cannot be reached, see health.h */
+    bool ejected;         /* too many of its requests have failed */
+    int64_t ejected_for;  /* still so long, µs */
 } abl_member_view_t;
 
 typedef struct abl_balancer_view_t {

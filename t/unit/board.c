@@ -43,7 +43,7 @@ START_TEST(a_copy)
 
     ck_assert_ptr_nonnull(board);
     ck_assert_int_eq(abl_board_take(board).n, 0);
-    ck_assert(abl_board_publish(board, &app, 1));
+    ck_assert(abl_board_publish(board, &(abl_board_conf_t){.apps = &app, .n = 1}));
     name[0] = 'x';
     conf = abl_board_take(board);
     ck_assert_int_eq(conf.n, 1);
@@ -56,7 +56,7 @@ START_TEST(a_copy)
     ck_assert_ptr_null(conf.apps[0].sockets);
     ck_assert_ptr_null(conf.apps[0].log);
     ck_assert_int_eq(conf.apps[0].stuck, 7);
-    ck_assert(abl_board_publish(board, NULL, 0));
+    ck_assert(abl_board_publish(board, &(abl_board_conf_t){.n = 0}));
     ck_assert_int_eq(abl_board_take(board).n, 0);
 }
 END_TEST
@@ -68,10 +68,10 @@ START_TEST(what_is_in_use_stays)
     abl_app_conf_t old = app_called("old"), new = app_called("new");
     abl_board_conf_t conf;
 
-    ck_assert(abl_board_publish(board, &old, 1));
+    ck_assert(abl_board_publish(board, &(abl_board_conf_t){.apps = &old, .n = 1}));
     conf = abl_board_take(board);
     for (int i = 0; i < 10; i++) {
-        ck_assert(abl_board_publish(board, &new, 1));
+        ck_assert(abl_board_publish(board, &(abl_board_conf_t){.apps = &new, .n = 1}));
         ck_assert_str_eq(conf.apps[0].dir, "old");
     }
     ck_assert_str_eq(abl_board_take(board).apps[0].dir, "new");
@@ -82,13 +82,13 @@ START_TEST(too_long)
 {
     abl_board_t *board = abl_board_create();
     abl_app_conf_t app = app_called("web");
-    char *text = malloc(5000000);
+    char *text = malloc(10000000);
 
-    memset(text, 'x', 4999999);
-    text[4999999] = '\0';
-    ck_assert(abl_board_publish(board, &app, 1));
+    memset(text, 'x', 9999999);
+    text[9999999] = '\0';
+    ck_assert(abl_board_publish(board, &(abl_board_conf_t){.apps = &app, .n = 1}));
     app.dir = text;
-    ck_assert(!abl_board_publish(board, &app, 1));
+    ck_assert(!abl_board_publish(board, &(abl_board_conf_t){.apps = &app, .n = 1}));
     ck_assert_str_eq(abl_board_take(board).apps[0].dir, "web"); /* what was said before holds */
     free(text);
 }
@@ -105,7 +105,7 @@ static void *publish_all_the_time(void *data)
         for (int k = 0; k < 3; k++) {
             apps[k] = app_called(name);
         }
-        if (!abl_board_publish(data, apps, 3)) {
+        if (!abl_board_publish(data, &(abl_board_conf_t){.apps = apps, .n = 3})) {
             abort();
         }
     }
@@ -118,7 +118,7 @@ START_TEST(whole_however_fast)
     abl_app_conf_t first[3] = {app_called("name-x"), app_called("name-x"), app_called("name-x")};
     pthread_t thread;
 
-    ck_assert(abl_board_publish(board, first, 3));
+    ck_assert(abl_board_publish(board, &(abl_board_conf_t){.apps = first, .n = 3}));
     ck_assert_int_eq(pthread_create(&thread, NULL, publish_all_the_time, board), 0);
     for (int i = 0; i < 200000; i++) {
         abl_board_conf_t conf = abl_board_take(board);

@@ -376,8 +376,11 @@ START_TEST(more_members_than_there_is_room_for)
         members[i] = (abl_member_conf_t){name, name, 100, 0, ABL_STATUS_ON, 0, false};
     }
     for (int i = 0; i < 17; i++) {
-        confs[i] = (abl_ledger_conf_t){
-            apr_psprintf(w.pool, "b%d", i), &abl_method_leastbusy, 10, 0, members, ABL_MEMBERS_MAX};
+        confs[i] = (abl_ledger_conf_t){.name = apr_psprintf(w.pool, "b%d", i),
+                                       .method = &abl_method_leastbusy,
+                                       .queue_length = 10,
+                                       .members = members,
+                                       .nmembers = ABL_MEMBERS_MAX};
     }
     ck_assert_int_eq(abl_segment_configure(w.segment, confs, 17, w.pool, ledgers, &left_out), APR_ENOSPC);
     ck_assert_int_eq(left_out, 17 * ABL_MEMBERS_MAX - ABL_LEDGER_MEMBERS);

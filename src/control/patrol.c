@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Trying members that are away.
+ */
+#include "control/patrol.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "control/say.h"
+#include "ledger/health.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PAUSE_MIN (10 * ABL_MS)
+#define PAUSE_MAX (200 * ABL_MS) /* who is back is used after this, at the latest */
+#define PAUSE_EJECTED                                                                                        \
+    ABL_SECOND              /* for who is ejected because it has ended: who comes after it is another one */
+#define PATIENCE ABL_SECOND /* then it is tried anew, at its next address */
+
+struct abl_round_t {
+    uint64_t who;       /* hash of the member; another one may get the row */
+    bool away, ejected; /* as was said last */
+    int64_t since;      /* it is away */
+    int fd_plus_one;    /* of the attempt that is under way; 0: there is none */
+    int64_t until;      /* it is waited for */
+    int64_t at;         /* the next look, or attempt */
+    int64_t pause;      /* between two */
+    int address;        /* the one that is tried */
+};
+
+bool abl_patrol_begin(abl_patrol_t *patrol)
+{
+    patrol->rounds = calloc(ABL_LEDGER_MEMBERS + 1, sizeof(*patrol->rounds));
+    return patrol->rounds != NULL;
+}
+
+/* ---- attempts --------------------------------------------------------------------------------------- */
+
+static void give_up(abl_round_t *round)
+{
+    if (round->fd_plus_one != 0) {
+        close(round->fd_plus_one - 1);
+        round->fd_plus_one = 0;
+    }
+}
+
+/* False: errno. */
+static bool begin(abl_round_t *round, const abl_target_t *target, int64_t now)
+{
+    const abl_address_t *to = &target->addresses[round->address++ % target->naddresses];
+    const struct sockaddr *sa = (const struct sockaddr *)&to->sa;
+    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0) {
+        return false;
+    }
+    if (connect(fd, sa, to->len) != 0 && errno != EINPROGRESS && errno != EAGAIN) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return false;
+    }
+    round->fd_plus_one = fd + 1; /* EAGAIN: a Unix socket whose queue is full: somebody is there */
+    round->until = now + PATIENCE;
+    return true;
+}
+
+/* What has come of the attempt: an errno, 0: somebody accepts, EINPROGRESS: nothing yet. */
+static int result_of(const abl_round_t *round)
+{
+    struct pollfd pfd = {.fd = round->fd_plus_one - 1, .events = POLLOUT};
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    if (poll(&pfd, 1, 0) != 1) {
+        return EINPROGRESS;
+    }
+    return getsockopt(pfd.fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? error : errno;
+}
+
+/* Begins, or goes on. As result_of(). */
+static int try_it(abl_round_t *round, const abl_target_t *target, bool away, int64_t now)
+{
+    int result;
+
+    if (round->fd_plus_one == 0 && !begin(round, target, now)) {
+        result = errno;
+    } else {
+        result = result_of(round);
+    }
+    if (result != EINPROGRESS || now >= round->until) {
+        give_up(round);
+    }
+    if (result == EINPROGRESS || away) {
+        round->pause = round->pause * 2 < PAUSE_MAX ? round->pause * 2 : PAUSE_MAX;
+    } else {
+        round->pause = PAUSE_EJECTED;
+    }
+    round->at = now + round->pause;
+    return result;
+}
+
+static const abl_target_t *target_of(const abl_patrol_t *patrol, const abl_health_view_t *view)
+{
+    int i;
+
+    for (i = 0; i < patrol->conf.ntargets; i++) {
+        const abl_target_t *target = &patrol->conf.targets[i];
+        if (strcmp(target->address, view->address) == 0 && strcmp(target->balancer, view->balancer) == 0) {
+            return target;
+        }
+    }
+    return NULL;
+}
+
+/* ---- what is said ----------------------------------------------------------------------------------- */
+
+static void say_away(abl_round_t *round, const abl_health_view_t *view, int64_t now)
+{
+    if (view->away && !round->away) {
+        round->since = now;
+        abl_say(ABL_SAY_WARNING, view->error,
+                "ABL0070: balancer %s: %s cannot be reached; nothing is sent there until it accepts "
+                "connections again",
+                view->balancer, view->address);
+    } else if (!view->away && round->away) {
+        abl_say(ABL_SAY_NOTICE, 0, "ABL0071: balancer %s: %s accepts connections again, after %.1f s",
+                view->balancer, view->address, (double)(now - round->since) / (double)ABL_SECOND);
+    }
+    round->away = view->away;
+}
+
+static void say_ejected(abl_round_t *round, const abl_health_view_t *view, int64_t now)
+{
+    if (view->ejected && !round->ejected) {
+        abl_say(ABL_SAY_WARNING, 0,
+                view->by_rate
+                    ? "ABL0072: balancer %s: %s is left out for %.1f s: %u %% of its requests have failed"
+                    : "ABL0073: balancer %s: %s is left out for %.1f s: its requests fail, %u in a row",
+                view->balancer, view->address, (double)(view->until - now) / (double)ABL_SECOND, view->fails);
+    } else if (!view->ejected && round->ejected) {
+        abl_say(ABL_SAY_NOTICE, 0, "ABL0074: balancer %s: %s gets requests again", view->balancer,
+                view->address);
+    }
+    round->ejected = view->ejected;
+}
+
+/* ---- the round -------------------------------------------------------------------------------------- */
+
+static void look_at(abl_round_t *round, const abl_health_view_t *view, int64_t now)
+{
+    uint64_t who = abl_hash_text(view->address) ^ (abl_hash_text(view->balancer) << 1);
+
+    if (round->who != who) {
+        give_up(round);
+        *round = (abl_round_t){.who = who};
+    }
+    if ((view->away && !round->away) || (view->ejected && !round->ejected)) {
+        round->pause = PAUSE_MIN / 2;
+        round->at = now;
+    } else if (!view->away && !view->ejected) {
+        give_up(round);
+    }
+    say_away(round, view, now);
+    say_ejected(round, view, now);
+}
+
+static void forget(abl_round_t *round)
+{
+    give_up(round);
+    *round = (abl_round_t){.who = 0};
+}
+
+void abl_patrol_look(abl_patrol_t *patrol)
+{
+    abl_health_view_t view;
+    int64_t now = abl_clock_now();
+    uint32_t row = 0, last = 0;
+
+    patrol->busy = false;
+    while (abl_health_next(patrol->segment, patrol->child, &row, &view)) {
+        for (last++; last < row; last++) {
+            forget(&patrol->rounds[last]);
+        }
+        look_at(&patrol->rounds[row], &view, now);
+        patrol->busy = patrol->busy || view.away || view.ejected;
+    }
+}
+
+/* True: it is no more what it was, and the bell rings. */
+static bool settle(const abl_patrol_t *patrol, const abl_health_view_t *view, int result)
+{
+    const abl_gate_t gate = {patrol->segment, patrol->child, view->balancer, view->address};
+
+    if (view->away) {
+        return result == 0 && abl_health_back(&gate);
+    }
+    if (result == ECONNREFUSED || result == ENOENT) {
+        abl_health_gone(&gate, result);
+        return true;
+    }
+    return false;
+}
+
+/* Those that are out, and due. */
+static int64_t try_all(abl_patrol_t *patrol, int64_t now)
+{
+    int64_t next = INT64_MAX;
+    abl_health_view_t view;
+    uint32_t row = 0;
+
+    while (abl_health_next(patrol->segment, patrol->child, &row, &view)) {
+        abl_round_t *round = &patrol->rounds[row];
+        const abl_target_t *target = view.away || view.ejected ? target_of(patrol, &view) : NULL;
+        if (target == NULL) {
+            continue;
+        }
+        if (round->at <= now && settle(patrol, &view, try_it(round, target, view.away, now))) {
+            continue;
+        }
+        next = round->at < next ? round->at : next;
+    }
+    return next;
+}
+
+int64_t abl_patrol_work(abl_patrol_t *patrol, int64_t now)
+{
+    int64_t tick = abl_health_tick(patrol->segment, patrol->child);
+    int64_t next = patrol->busy ? try_all(patrol, now) : INT64_MAX;
+
+    return tick < next ? tick : next;
+}

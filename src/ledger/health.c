@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Failures, counted; and what follows from them.
+ *
+ * A failure may be the request's fault: one that no member can answer would take out one member after the
+ * other. So a failure counts when the same target has gone well at another member meanwhile, or else only the
+ * first time for its target and for its client; and not at all when the target has failed at another member,
+ * too. Where nothing else goes to a member than what fails, ALL_IN_A_ROW times as many failures do it without
+ * such a proof.
+ */
+#include "ledger/health.h"
+
+#include "base/clock.h"
+#include "ledger/ailment.h"
+#include "ledger/rebuild.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define ALL_IN_A_ROW 8
+#define UNANSWERED_COUNTS 2 /* as two failures: no answer at all is worse than one that says 500 */
+#define RATE_AT_LEAST 20    /* requests, before a rate means something */
+#define DURATIONS_MAX 10    /* a member that fails again and again is ejected for up to so many times for= */
+#define DOUBT_LASTS (30 * ABL_SECOND)
+
+static void ring(const abl_segment_t *segment)
+{
+    uint64_t one = 1;
+    ssize_t n = write(segment->bell, &one, sizeof(one));
+
+    (void)n;
+}
+
+/* ---- doubts: the request or the member? ------------------------------------------------------------- */
+
+static abl_doubt_t *find_doubt(abl_balancer_row_t *b, uint64_t what, int64_t now)
+{
+    int i;
+
+    for (i = 0; i < ABL_DOUBTS; i++) {
+        if (b->doubts[i].what == what && now - b->doubts[i].at < DOUBT_LASTS) {
+            return &b->doubts[i];
+        }
+    }
+    return NULL;
+}
+
+static void count_doubts(abl_balancer_row_t *b, int64_t now)
+{
+    uint32_t n = 0;
+    int i;
+
+    for (i = 0; i < ABL_DOUBTS; i++) {
+        n += b->doubts[i].what != 0 && now - b->doubts[i].at < DOUBT_LASTS;
+    }
+    atomic_store(&b->ndoubts, n);
+}
+
+/* In the place of the oldest. */
+static void begin_doubt(abl_balancer_row_t *b, uint64_t what, uint32_t row, int64_t now)
+{
+    abl_doubt_t *oldest = &b->doubts[0];
+    int i;
+
+    for (i = 1; i < ABL_DOUBTS; i++) {
+        oldest = b->doubts[i].at < oldest->at ? &b->doubts[i] : oldest;
+    }
+    *oldest = (abl_doubt_t){.what = what, .row = row, .at = now};
+    count_doubts(b, now);
+}
+
+static void answered_doubt(abl_balancer_row_t *b, uint64_t what, uint32_t row, int64_t now)
+{
+    abl_doubt_t *doubt = find_doubt(b, what, now);
+
+    if (doubt == NULL) {
+        count_doubts(b, now);
+    } else if (doubt->row != row) {
+        doubt->elsewhere = 1;
+    }
+}
+
+static bool is_new_client(abl_ailment_t *a, uint64_t client)
+{
+    int i;
+
+    for (i = 0; i < a->nclients && a->clients[i] != client; i++) {
+    }
+    if (i < a->nclients || a->nclients == ABL_RUN_CLIENTS) {
+        return false;
+    }
+    a->clients[a->nclients++] = client;
+    return true;
+}
+
+typedef enum weight_t { COUNTS, COUNTS_AS_ONE_OF_MANY, COUNTS_NOT } weight_t;
+
+static weight_t weigh(abl_balancer_row_t *b, abl_ailment_t *a, uint32_t row, const abl_outcome_t *outcome,
+                      int64_t now)
+{
+    abl_doubt_t *doubt = outcome->what != 0 ? find_doubt(b, outcome->what, now) : NULL;
+
+    if (outcome->what == 0) {
+        return COUNTS;
+    }
+    if (doubt == NULL) {
+        begin_doubt(b, outcome->what, row, now);
+        return is_new_client(a, outcome->client) ? COUNTS : COUNTS_AS_ONE_OF_MANY;
+    }
+    doubt->at = now;
+    if (doubt->elsewhere) {
+        return COUNTS;
+    }
+    doubt->everywhere |= doubt->row != row;
+    return doubt->everywhere ? COUNTS_NOT : COUNTS_AS_ONE_OF_MANY;
+}
+
+/* ---- rates ------------------------------------------------------------------------------------------ */
+
+/* Two halves of over=: so a rate is of at least a half of it, and at most all. */
+static void count_in_window(abl_ailment_t *a, int64_t over, bool bad, int64_t now)
+{
+    if (now - a->now.since >= over / 2) {
+        a->before = now - a->now.since < over ? a->now : (abl_window_t){.since = now};
+        a->now = (abl_window_t){.since = now};
+    }
+    a->now.good += !bad;
+    a->now.bad += bad;
+}
+
+static uint32_t rate_of(const abl_ailment_t *a)
+{
+    uint64_t bad = (uint64_t)a->now.bad + a->before.bad;
+    uint64_t all = bad + a->now.good + a->before.good;
+
+    return all >= RATE_AT_LEAST ? (uint32_t)(bad * 100 / all) : 0;
+}
+
+/* ---- ejecting --------------------------------------------------------------------------------------- */
+
+/* How many of the balancer's members may be used, and how many of those are out? */
+static bool may_eject_one(const abl_segment_t *segment, const abl_balancer_row_t *b)
+{
+    uint32_t i, all = 0, out = 0;
+
+    for (i = 0; i < b->nlisted; i++) {
+        const abl_row_t *r = &segment->rows[b->rows[i]];
+        if (r->status == ABL_STATUS_DISABLED) {
+            continue;
+        }
+        all++;
+        out += r->ailment.ejected || r->ailment.away || r->shut;
+    }
+    return (out + 1) * 100 <= b->eject.max_share * all;
+}
+
+static void note_change_at(abl_balancer_row_t *b, int64_t at)
+{
+    b->change_at = b->change_at == 0 || at < b->change_at ? at : b->change_at;
+}
+
+static void begin_anew(abl_ailment_t *a)
+{
+    a->run = a->raw = a->good_run = a->nclients = 0;
+    a->now = a->before = (abl_window_t){.since = 0};
+}
+
+static void eject(abl_segment_t *segment, abl_row_t *r, bool by_rate, uint32_t fails, int64_t now)
+{
+    abl_balancer_row_t *b = &segment->balancers[r->balancer];
+    abl_ailment_t *a = &r->ailment;
+
+    if (a->back_at == 0 || now - a->back_at > DURATIONS_MAX * b->eject.duration) {
+        a->times = 0;
+    }
+    a->times = a->times < DURATIONS_MAX ? a->times + 1 : a->times;
+    a->until = now + (int64_t)a->times * b->eject.duration;
+    a->by_rate = by_rate;
+    a->fails = fails;
+    a->on_trial = 0;
+    begin_anew(a);
+    abl_in_order();
+    a->ejected = 1;
+    note_change_at(b, a->until);
+    ring(segment);
+}
+
+/* A process that dies breaks all its connections at once: that is one failure. */
+static bool is_same_event(const abl_ailment_t *a, const abl_outcome_t *outcome)
+{
+    return outcome->broken && a->broke_at != 0 && outcome->began <= a->broke_at;
+}
+
+/* True: it has been ejected for it. */
+static bool count_failure(abl_segment_t *segment, uint32_t row, const abl_outcome_t *outcome, int64_t now)
+{
+    abl_row_t *r = &segment->rows[row];
+    abl_balancer_row_t *b = &segment->balancers[r->balancer];
+    abl_ailment_t *a = &r->ailment;
+    bool by_row, by_rate;
+    weight_t weight;
+
+    if (is_same_event(a, outcome)) {
+        return false;
+    }
+    weight = weigh(b, a, row, outcome, now);
+    a->good_run = 0;
+    a->broke_at = outcome->broken ? now : a->broke_at;
+    if (weight == COUNTS_NOT) {
+        return false;
+    }
+    a->raw++;
+    if (weight == COUNTS) {
+        a->run += outcome->unanswered ? UNANSWERED_COUNTS : 1;
+        count_in_window(a, b->eject.over, true, now);
+    }
+    by_row = a->run >= b->eject.failures || a->raw >= ALL_IN_A_ROW * b->eject.failures ||
+             (a->on_trial && weight == COUNTS);
+    by_rate = rate_of(a) >= b->eject.rate;
+    if ((!by_row && !by_rate) || a->ejected || !may_eject_one(segment, b)) {
+        return false;
+    }
+    eject(segment, r, !by_row, by_row ? (a->raw > a->run ? a->raw : a->run) : rate_of(a), now);
+    return true;
+}
+
+static void count_success(abl_segment_t *segment, uint32_t row, const abl_outcome_t *outcome, int64_t now)
+{
+    abl_row_t *r = &segment->rows[row];
+    abl_balancer_row_t *b = &segment->balancers[r->balancer];
+    abl_ailment_t *a = &r->ailment;
+
+    a->met = 1;
+    a->run = a->raw = a->nclients = 0;
+    if (a->now.bad + a->before.bad > 0) {
+        count_in_window(a, b->eject.over, false, now);
+    } else if (a->now.since != 0) {
+        a->now = a->before = (abl_window_t){.since = 0};
+    }
+    if (a->on_trial && ++a->good_run >= b->eject.failures) {
+        a->on_trial = 0;
+    }
+    if (outcome->what != 0 && atomic_load(&b->ndoubts) > 0) {
+        answered_doubt(b, outcome->what, row, now);
+    }
+}
+
+bool abl_ailment_learn(abl_segment_t *segment, uint32_t row, const abl_outcome_t *outcome, int64_t now)
+{
+    const abl_balancer_row_t *b = &segment->balancers[segment->rows[row].balancer];
+
+    if (outcome->says_nothing) {
+        return false;
+    }
+    if (!outcome->failed) {
+        count_success(segment, row, outcome, now);
+        return false;
+    }
+    return !b->eject.off && segment->rows[row].listed && count_failure(segment, row, outcome, now);
+}
+
+/* ---- coming back ------------------------------------------------------------------------------------ */
+
+static void come_back(abl_segment_t *segment, uint32_t row, int64_t now)
+{
+    abl_ailment_t *a = &segment->rows[row].ailment;
+
+    a->back_at = now;
+    a->on_trial = a->ejected;
+    begin_anew(a);
+    abl_in_order();
+    a->ejected = 0;
+    ring(segment);
+}
+
+void abl_ailment_refresh(abl_segment_t *segment, const abl_child_t *child, uint32_t balancer)
+{
+    abl_balancer_row_t *b = &segment->balancers[balancer];
+    int64_t now;
+    uint32_t row;
+
+    if (b->change_at == 0) {
+        return;
+    }
+    now = abl_clock_now();
+    if (now < b->change_at) {
+        return;
+    }
+    b->change_at = 0;
+    for (row = 1; row <= segment->shared->rows_used; row++) {
+        const abl_row_t *r = &segment->rows[row];
+        if (r->balancer != balancer || !r->ailment.ejected) {
+            continue;
+        }
+        if (r->ailment.until <= now) {
+            come_back(segment, row, now);
+        } else {
+            note_change_at(b, r->ailment.until);
+        }
+    }
+    abl_grant_balancer(segment, child, balancer);
+}
+
+int64_t abl_health_tick(abl_segment_t *segment, const abl_child_t *child)
+{
+    int64_t next = INT64_MAX;
+    uint32_t i;
+
+    for (i = 1; i <= segment->shared->balancers_used; i++) {
+        if (segment->balancers[i].change_at == 0 || !abl_enter(segment, child)) {
+            continue;
+        }
+        abl_ailment_refresh(segment, child, i);
+        if (segment->balancers[i].change_at != 0 && segment->balancers[i].change_at < next) {
+            next = segment->balancers[i].change_at;
+        }
+        abl_leave(segment);
+    }
+    return next;
+}
+
+/* ---- away ------------------------------------------------------------------------------------------- */
+
+bool abl_ailment_may_wait(abl_segment_t *segment, uint32_t balancer)
+{
+    abl_balancer_row_t *b = &segment->balancers[balancer];
+    int64_t now = abl_clock_now();
+
+    b->outage_since = b->outage_since != 0 ? b->outage_since : now;
+    return now - b->outage_since < b->outage_wait;
+}
+
+/* Inside. */
+static void leave_out(abl_segment_t *segment, const abl_child_t *child, uint32_t row, int error)
+{
+    abl_row_t *r = &segment->rows[row];
+
+    if (!r->supervised && !r->ailment.away && r->listed) {
+        r->ailment.error = error;
+        abl_in_order();
+        r->ailment.away = 1;
+        abl_grant_balancer(segment, child, r->balancer);
+        ring(segment);
+    }
+}
+
+void abl_health_away(abl_ledger_t *ledger, int member, int error)
+{
+    uint32_t row = ledger->row_of[member];
+
+    if (row != 0 && abl_enter(ledger->segment, ledger->child)) {
+        leave_out(ledger->segment, ledger->child, row, error);
+        abl_leave(ledger->segment);
+    }
+}
+
+void abl_health_gone(const abl_gate_t *gate, int error)
+{
+    uint32_t row;
+
+    if (!abl_enter(gate->segment, gate->child)) {
+        return;
+    }
+    row = abl_gate_find(gate);
+    if (row != 0) {
+        leave_out(gate->segment, gate->child, row, error);
+    }
+    abl_leave(gate->segment);
+}
+
+bool abl_health_back(const abl_gate_t *gate)
+{
+    abl_segment_t *segment = gate->segment;
+    bool was_away = false;
+    uint32_t row;
+
+    if (!abl_enter(segment, gate->child)) {
+        return false;
+    }
+    row = abl_gate_find(gate);
+    if (row != 0 && segment->rows[row].ailment.away) {
+        was_away = true;
+        abl_grant_forget_tries(segment, row);
+        segment->balancers[segment->rows[row].balancer].outage_since = 0;
+        come_back(segment, row, abl_clock_now());
+        segment->rows[row].ailment.met = 1;
+        abl_in_order();
+        segment->rows[row].ailment.away = 0;
+        abl_grant_balancer(segment, gate->child, segment->rows[row].balancer);
+    }
+    abl_leave(segment);
+    return was_away;
+}
+
+/* ---- looking ---------------------------------------------------------------------------------------- */
+
+bool abl_health_asks(const abl_ledger_t *ledger)
+{
+    return atomic_load_explicit(&ledger->segment->balancers[ledger->balancer].ndoubts, memory_order_relaxed) >
+           0;
+}
+
+int abl_health_bell(const abl_segment_t *segment)
+{
+    return segment->bell;
+}
+
+static void view_row(const abl_segment_t *segment, uint32_t row, abl_health_view_t *view)
+{
+    const abl_row_t *r = &segment->rows[row];
+
+    memcpy(view->balancer, segment->balancers[r->balancer].name, sizeof(view->balancer));
+    memcpy(view->address, segment->names[row].address, sizeof(view->address));
+    view->away = r->ailment.away;
+    view->error = r->ailment.error;
+    view->ejected = r->ailment.ejected;
+    view->until = r->ailment.until;
+    view->by_rate = r->ailment.by_rate;
+    view->fails = r->ailment.fails;
+}
+
+bool abl_health_next(abl_segment_t *segment, const abl_child_t *child, uint32_t *row, abl_health_view_t *view)
+{
+    bool found = false;
+
+    if (!abl_enter(segment, child)) {
+        return false;
+    }
+    while (!found && ++*row <= segment->shared->rows_used) {
+        found = segment->rows[*row].balancer != 0 && segment->rows[*row].listed;
+    }
+    if (found) {
+        view_row(segment, *row, view);
+    }
+    abl_leave(segment);
+    return found;
+}
