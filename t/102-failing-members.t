@@ -160,6 +160,47 @@ subtest 'a member that accepts and never answers' => sub {
     $s->log_ok(allow => [trouble]);
 };
 
+# Connections to this port that are neither made nor refused yet.
+sub pending {
+    my ($port) = @_;
+    my $hex = sprintf ':%04X 02', $port;    # the state SYN_SENT
+    return scalar grep {/^\s*\d+: \S+ [0-9A-F]{8}\Q$hex\E/} split /\n/, Abl::Util::slurp('/proc/net/tcp');
+}
+
+subtest 'a member that does not even answer connects' => sub {
+    my $full = Abl::Member->full;
+    my @good = good(1);
+    my $s    = server(balancer('app', [ $full, 'weight=1000' ], @good, 'BalancerTimeout connect=1s'));
+    my @waits = map { $s->client } 1 .. 150;
+    $_->request('GET', '/page') for @waits;
+    my $most = 0;
+    wait_until { my $now = pending($full->port); $most = $now if $now > $most; state_of($s, $full) eq 'away' } 10;
+    is(join(' ', sort map { $_->response->status } @waits), join(' ', (200) x 150), 'everybody is served by another one');
+    cmp_ok($most, '>', 0, 'connects were tried');
+    cmp_ok($most, '<=', 64 * 4, 'but not one for each request') if $s->mpm eq 'event';
+    my $began = time;
+    is($s->client->ask('GET', '/page')->status, 200, 'and the next one');
+    cmp_ok(time - $began, '<', 0.5, 'does not try');
+    $s->log_ok(allow => [trouble]);
+};
+
+subtest 'slow-start=' => sub {
+    my @m    = good(2);
+    my $port = $m[0]->port;
+    my $s    = server(balancer('app', [ $m[0], 'slow-start=2s' ], $m[1]));
+    is_deeply(answers($s, 20), { good1 => 10, good2 => 10 }, 'when httpd begins there is none');
+    $m[0]->stop;
+    answers($s, 4);
+    $m[0] = Abl::Member->start(name => 'good1', port => $port);
+    ok((wait_until { state_of($s, $m[0]) eq '' } 5), 'it is back');
+    my $few = answers($s, 20)->{good1} || 0;
+    cmp_ok($few, '<=', 5, 'and gets little') or diag($few);
+    ok((wait_until { $s->status_member($m[0])->{share} == 100 } 10), 'until it has run for a while');
+    my $by = answers($s, 20);
+    cmp_ok($by->{good1}, '>=', 9, 'then its whole part');
+    $s->log_ok(allow => [trouble]);
+};
+
 subtest 'what is no failure' => sub {
     my @m = good(2);
     my $s = server(balancer('app', @m, 'BalancerEject failures=1 max-share=100%'));

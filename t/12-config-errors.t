@@ -169,7 +169,7 @@ subtest 'keys of a member' => sub {
         (map { [ "status=$_", qr/status=\Q$_\E: expected one of on, spare, backup, drain, disabled/ ] } 'up', '', '+', '+DH', 'DN', '+X'),
         (map { [ "status=$_", qr/status=\Q$_\E: leave it out: a member is on unless/ ] } '-D', '-', '-on'),
         (map { [ "status=$_", qr/status=\Q$_\E: write status=disabled/ ] } '+S', 's'),
-        (map { [ "status=$_", qr/status=\Q$_\E: leave it out: a member is never put in error/ ] } '+I', 'E'),
+        (map { [ "status=$_", qr/status=\Q$_\E: leave it out: a member that fails is left out, and used again, by itself/ ] } '+I', 'E'),
         [ 'status=+C',                         qr/status=\+C: leave it out: there are no active health checks/ ],
         [ 'status=on status=on',               qr/status= sets what another key of this line has set/ ],
         (map { [ "set=$_", qr/set=$_: expected a whole number from 0 to 99/ ] } -1, 100, 'x', ''),

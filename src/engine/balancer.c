@@ -12,7 +12,8 @@ static apr_status_t make_pools(abl_balancer_t *balancer)
 
     balancer->pools = calloc((size_t)balancer->nmembers, sizeof(abl_pool_t *));
     balancer->first_bytes = calloc((size_t)balancer->nmembers, sizeof(*balancer->first_bytes));
-    if (balancer->pools == NULL || balancer->first_bytes == NULL) {
+    balancer->connecting = calloc((size_t)balancer->nmembers, sizeof(*balancer->connecting));
+    if (balancer->connecting == NULL || balancer->pools == NULL || balancer->first_bytes == NULL) {
         return APR_ENOMEM;
     }
     for (i = 0; i < balancer->nmembers; i++) {
@@ -34,8 +35,14 @@ static abl_ledger_conf_t conf_of(const abl_balancer_t *balancer, apr_pool_t *poo
 
     for (i = 0; i < balancer->nmembers; i++) {
         const abl_member_t *m = &balancer->members[i];
-        members[i] = (abl_member_conf_t){m->url.text, m->route, m->weight,    m->concurrency,
-                                         m->status,   m->set,   m->supervised};
+        members[i] = (abl_member_conf_t){.address = m->url.text,
+                                         .route = m->route,
+                                         .weight = m->weight,
+                                         .concurrency = m->concurrency,
+                                         .status = m->status,
+                                         .set = m->set,
+                                         .supervised = m->supervised,
+                                         .slow_start = m->slow_start};
     }
     return (abl_ledger_conf_t){.name = balancer->name,
                                .method = balancer->method,

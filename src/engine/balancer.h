@@ -42,6 +42,7 @@ typedef struct abl_balancer_t {
     abl_ledger_t *ledger;
     /* from abl_balancer_start() on: */
     abl_pool_t **pools;           /* one per member; NULL where no connection is kept */
+    atomic_int *connecting;       /* per member: connects under way in this child */
     _Atomic int64_t *first_bytes; /* per member: what an answer's first byte took lately in this child, µs */
 } abl_balancer_t;
 

@@ -84,6 +84,7 @@ static void tell_ledger(const abl_exchange_t *x, apr_status_t rv)
 
 static void connect_failed(abl_exchange_t *x, apr_status_t rv)
 {
+    abl_release_connecting(x);
     if (x->conn != NULL) {
         abl_conn_close(&x->conn);
     }
@@ -283,6 +284,19 @@ static bool step_backlog(abl_exchange_t *x)
     return false;
 }
 
+/* A member that does not answer connects would have one of each request. */
+static bool may_connect(abl_exchange_t *x)
+{
+    atomic_int *connecting = &x->balancer->connecting[x->member];
+
+    if (atomic_fetch_add(connecting, 1) < ABL_CONNECTING_MAX) {
+        x->connecting = true;
+        return true;
+    }
+    atomic_fetch_sub(connecting, 1);
+    return false;
+}
+
 static bool step_open(abl_exchange_t *x)
 {
     const abl_member_t *member = &x->balancer->members[x->member];
@@ -295,13 +309,26 @@ static bool step_open(abl_exchange_t *x)
     if (x->conn != NULL) {
         return begin_transfer(x);
     }
+    if (abl_health_is_away(x->balancer->ledger, x->member)) {
+        connect_failed(x, ECONNREFUSED); /* somebody has found out meanwhile */
+        return true;
+    }
+    if (!may_connect(x)) {
+        if (x->now < x->connect_until) {
+            return wait_for_backlog(x);
+        }
+        connect_failed(x, APR_TIMEUP);
+        return true;
+    }
     if (x->address < member->naddresses) {
         rv = abl_conn_open(member, x->address, x->now, &x->conn);
     }
     if (rv == APR_SUCCESS) {
+        abl_release_connecting(x);
         return begin_transfer(x);
     }
     if (APR_STATUS_IS_EAGAIN(rv) && x->now < x->connect_until) {
+        abl_release_connecting(x);
         return wait_for_backlog(x);
     }
     if (x->conn == NULL) {
@@ -325,6 +352,7 @@ static bool step_connecting(abl_exchange_t *x)
         return false;
     }
     rv = abl_conn_connected(x->conn);
+    abl_release_connecting(x);
     if (rv != APR_SUCCESS) {
         connect_failed(x, rv);
         return true;

@@ -26,6 +26,7 @@ typedef struct abl_member_t {
     apr_uint32_t concurrency; /* requests at it at once, over all children; 0: no limit */
     abl_status_t status;
     int set;
+    int64_t slow_start;   /* µs; see abl_member_conf_t */
     bool supervised;      /* an instance of an application that is looked after */
     int64_t stuck;        /* a request that takes longer is a reason to end it, µs; 0: none is */
     bool keepalive;       /* keep idle connections to it */

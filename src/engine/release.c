@@ -83,6 +83,14 @@ static void give_lease(abl_exchange_t *x, const abl_outcome_t *outcome)
     }
 }
 
+void abl_release_connecting(abl_exchange_t *x)
+{
+    if (x->connecting) {
+        x->connecting = false;
+        atomic_fetch_sub(&x->balancer->connecting[x->member], 1);
+    }
+}
+
 void abl_release_early(abl_exchange_t *x)
 {
     abl_outcome_t outcome = outcome_of(x);
@@ -99,6 +107,7 @@ void abl_release(abl_exchange_t *x, bool keep)
     if (x->ticket != NULL) {
         abl_ledger_leave(x->balancer->ledger, &x->ticket);
     }
+    abl_release_connecting(x);
     /* The connection first: the next request must not find the member occupied by it. */
     if (x->conn != NULL) {
         abl_pool_t *pool = x->balancer->pools[x->member];

@@ -62,6 +62,7 @@ struct abl_exchange_t {
     int address;           /* which of its addresses */
     int resends;           /* attempts that followed one which may have reached a member */
     bool leased;           /* its lease is held */
+    bool connecting;       /* it is counted in balancer->connecting */
     bool client_was_slow;  /* the member had to wait for the client when it was last looked at */
     bool fresh_only;       /* no kept connection this time */
     bool sent_ever;        /* some member may have seen some of the request */
@@ -118,6 +119,9 @@ static inline void abl_transfer_finish(abl_exchange_t *x, abl_end_t end, const c
     x->why = why;
     x->why_rv = rv;
 }
+
+/* release.c: it does not connect any more. */
+void abl_release_connecting(abl_exchange_t *x);
 
 /* release.c: gives back whatever is held; the connection to the pool if `keep` and it has one. */
 void abl_release(abl_exchange_t *x, bool keep);

@@ -21,7 +21,8 @@ enum {
     KEY_CONCURRENCY = 32,
     KEY_STATUS = 64,
     KEY_SET = 128,
-    KEY_ROUTE = 256
+    KEY_ROUTE = 256,
+    KEY_SLOW_START = 512
 };
 
 /* Up to this concurrency= an idle connection would take up a place at the member that others wait for. */
@@ -91,6 +92,11 @@ static const char *set_ttl(abl_member_t *m, const char *value)
 static const char *set_max_age(abl_member_t *m, const char *value)
 {
     return set_positive_time(&m->max_age, value);
+}
+
+static const char *set_slow_start(abl_member_t *m, const char *value)
+{
+    return abl_units_time(value, &m->slow_start);
 }
 
 static const char *set_concurrency(abl_member_t *m, const char *value)
@@ -203,6 +209,7 @@ static const struct {
     {"set", set_set, KEY_SET},
     {"lbset", set_set, KEY_SET},
     {"route", set_route, KEY_ROUTE},
+    {"slow-start", set_slow_start, KEY_SLOW_START},
 };
 
 /* mod_proxy's keys that would mean something else here, or nothing. */

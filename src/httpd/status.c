@@ -63,6 +63,7 @@ static void write_member(abl_json_t *json, const abl_member_view_t *member)
     number(json, "set", (apr_uint64_t)member->set);
     abl_json_key(json, "weight");
     abl_json_hundredths(json, member->weight);
+    number(json, "share", member->share);
     number(json, "concurrency", member->concurrency);
     number(json, "busy", member->busy);
     number(json, "queued", member->queued);

@@ -18,6 +18,10 @@ void abl_ailment_refresh(abl_segment_t *segment, const abl_child_t *child, uint3
 /* May a request wait although everybody is away? Notes that one wants to. */
 bool abl_ailment_may_wait(abl_segment_t *segment, uint32_t balancer);
 
+/* The configuration says anew how this member starts, and with `now` it does: its weight and concurrency grow
+ * from next to nothing, if it has slow-start=. */
+void abl_ailment_start(abl_segment_t *segment, uint32_t row, bool now);
+
 /* Somebody else sits at this address now: nothing is known of him. */
 static inline void abl_ailment_forget(abl_segment_t *segment, uint32_t row)
 {

@@ -4,6 +4,7 @@
  * is gone is drained.
  */
 #include "base/hash.h"
+#include "ledger/ailment.h"
 #include "ledger/rebuild.h"
 
 #include <string.h>
@@ -132,14 +133,16 @@ static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *a
 static void set_limit(abl_row_t *row, uint32_t limit)
 {
     row->c.limit = limit;
+    row->allowed = limit;
     row->ceiling = limit != 0 && row->c.busy > limit ? row->c.busy : 0;
 }
 
 static void set_row(abl_segment_t *segment, uint32_t row, const abl_member_conf_t *conf, uint32_t order)
 {
     abl_row_t *r = &segment->rows[row];
+    bool is_new = !r->listed;
 
-    if (!r->listed) {
+    if (is_new) {
         /* Children of generations that did not know it must not be given it. */
         r->before = r->born;
         r->before_gone = r->gone;
@@ -153,8 +156,10 @@ static void set_row(abl_segment_t *segment, uint32_t row, const abl_member_conf_
     r->order = order;
     r->status = (uint8_t)conf->status;
     r->set = (uint8_t)conf->set;
-    r->c.weight = conf->weight;
+    r->weight = r->c.weight = conf->weight;
+    r->slow_start = conf->slow_start;
     set_limit(r, conf->concurrency);
+    abl_ailment_start(segment, row, is_new && segment->shared->generation > 1);
     set_text(segment->names[row].route, sizeof(segment->names[row].route), conf->route);
     r->listed = 1;
 }

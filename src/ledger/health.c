@@ -261,16 +261,69 @@ bool abl_ailment_learn(abl_segment_t *segment, uint32_t row, const abl_outcome_t
 
 /* ---- coming back ------------------------------------------------------------------------------------ */
 
+#define STEPS 20 /* in which a member that starts slowly grows */
+#define LEAST 10 /* percent: with this it begins */
+
+static uint32_t share_of(uint32_t value, uint32_t percent)
+{
+    uint64_t part = (uint64_t)value * percent / 100;
+
+    return part > 0 ? (uint32_t)part : 1;
+}
+
+/* Gives a row what it may have by now. */
+static void grow(abl_balancer_row_t *b, abl_row_t *r, int64_t now)
+{
+    int64_t age = now - r->ailment.back_at;
+    uint32_t percent = 100;
+
+    if (r->ailment.back_at != 0 && age < r->slow_start) {
+        percent = (uint32_t)(age * 100 / r->slow_start);
+        percent = percent > LEAST ? percent : LEAST;
+        note_change_at(b, now + r->slow_start / STEPS);
+    }
+    r->c.weight = share_of(r->weight, percent);
+    r->allowed = r->c.limit != 0 ? share_of(r->c.limit, percent) : 0;
+}
+
+void abl_ailment_start(abl_segment_t *segment, uint32_t row, bool now)
+{
+    abl_row_t *r = &segment->rows[row];
+
+    if (now) {
+        r->ailment.back_at = abl_clock_now();
+    }
+    if (r->slow_start != 0) {
+        grow(&segment->balancers[r->balancer], r, abl_clock_now());
+    }
+}
+
 static void come_back(abl_segment_t *segment, uint32_t row, int64_t now)
 {
-    abl_ailment_t *a = &segment->rows[row].ailment;
+    abl_row_t *r = &segment->rows[row];
 
-    a->back_at = now;
-    a->on_trial = a->ejected;
-    begin_anew(a);
+    r->ailment.back_at = now;
+    r->ailment.on_trial = r->ailment.ejected;
+    begin_anew(&r->ailment);
+    grow(&segment->balancers[r->balancer], r, now);
     abl_in_order();
-    a->ejected = 0;
+    r->ailment.ejected = 0;
     ring(segment);
+}
+
+/* What time has changed about this row. */
+static void look_again(abl_segment_t *segment, uint32_t row, int64_t now)
+{
+    abl_row_t *r = &segment->rows[row];
+    abl_balancer_row_t *b = &segment->balancers[r->balancer];
+
+    if (r->ailment.ejected && r->ailment.until > now) {
+        note_change_at(b, r->ailment.until);
+    } else if (r->ailment.ejected) {
+        come_back(segment, row, now);
+    } else if (r->slow_start != 0) {
+        grow(b, r, now);
+    }
 }
 
 void abl_ailment_refresh(abl_segment_t *segment, const abl_child_t *child, uint32_t balancer)
@@ -288,14 +341,8 @@ void abl_ailment_refresh(abl_segment_t *segment, const abl_child_t *child, uint3
     }
     b->change_at = 0;
     for (row = 1; row <= segment->shared->rows_used; row++) {
-        const abl_row_t *r = &segment->rows[row];
-        if (r->balancer != balancer || !r->ailment.ejected) {
-            continue;
-        }
-        if (r->ailment.until <= now) {
-            come_back(segment, row, now);
-        } else {
-            note_change_at(b, r->ailment.until);
+        if (segment->rows[row].balancer == balancer) {
+            look_again(segment, row, now);
         }
     }
     abl_grant_balancer(segment, child, balancer);
@@ -398,6 +445,11 @@ bool abl_health_asks(const abl_ledger_t *ledger)
 {
     return atomic_load_explicit(&ledger->segment->balancers[ledger->balancer].ndoubts, memory_order_relaxed) >
            0;
+}
+
+bool abl_health_is_away(const abl_ledger_t *ledger, int member)
+{
+    return ledger->row_of[member] != 0 && ledger->segment->rows[ledger->row_of[member]].ailment.away;
 }
 
 int abl_health_bell(const abl_segment_t *segment)

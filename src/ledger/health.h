@@ -23,6 +23,9 @@
  * supervised is shut instead, see abl_gate_suspect(). */
 void abl_health_away(abl_ledger_t *ledger, int member, int error);
 
+/* Is it away? Outside the lock: a moment late does no harm. Child; any thread. */
+bool abl_health_is_away(const abl_ledger_t *ledger, int member);
+
 /* Does anybody want to know what successful requests were about (abl_outcome_t.what)? Outside the lock: a
  * moment late does no harm. */
 bool abl_health_asks(const abl_ledger_t *ledger);

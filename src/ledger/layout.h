@@ -90,6 +90,9 @@ typedef struct abl_row_t {
     uint8_t shut;                 /* truth; and there is nobody at its address now */
     uint8_t suspected;            /* truth; shut by a child, which has found nobody there */
     uint8_t accused;              /* truth; a request has been there for too long */
+    uint32_t weight;              /* truth; c.weight is less while it starts slowly */
+    uint32_t allowed;             /* leases at once, while it starts slowly less than c.limit */
+    int64_t slow_start;           /* truth; µs */
     uint32_t ceiling;  /* while more than `limit` are busy because the limit was lowered: how many at most */
     abl_list_t queue;  /* tickets that wait for this member only */
     uint64_t requests; /* leases taken so far */
@@ -229,7 +232,7 @@ static inline bool abl_row_is_of(const abl_row_t *row, uint32_t generation)
 
 static inline bool abl_row_has_room(const abl_row_t *row)
 {
-    return (row->c.limit == 0 || row->c.busy < row->c.limit) && row->requests < row->until && !row->shut &&
+    return (row->c.limit == 0 || row->c.busy < row->allowed) && row->requests < row->until && !row->shut &&
            !row->ailment.away;
 }
 

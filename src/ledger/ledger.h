@@ -59,8 +59,9 @@ typedef struct abl_member_conf_t {
     apr_uint32_t weight;      /* hundredths */
     apr_uint32_t concurrency; /* requests at it at once; 0: no limit */
     abl_status_t status;
-    int set;         /* 0..ABL_SETS_MAX: a set is used when none before it has a usable member */
-    bool supervised; /* nobody is there until abl_gate_open() says so (gate.h) */
+    int set;            /* 0..ABL_SETS_MAX: a set is used when none before it has a usable member */
+    bool supervised;    /* nobody is there until abl_gate_open() says so (gate.h) */
+    int64_t slow_start; /* for so long after it came (back) its weight and concurrency grow, µs; 0: at once */
 } abl_member_conf_t;
 
 /* When a member is ejected; see health.h. */

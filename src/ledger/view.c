@@ -19,7 +19,8 @@ static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_v
     view->set = r->set;
     view->draining = r->drain;
     view->removed = !r->listed;
-    view->weight = r->c.weight;
+    view->weight = r->weight;
+    view->share = r->weight != 0 ? (apr_uint32_t)((uint64_t)r->c.weight * 100 / r->weight) : 100;
     view->concurrency = r->c.limit;
     view->busy = r->c.busy;
     view->queued = r->c.queued;

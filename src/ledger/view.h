@@ -15,6 +15,7 @@ typedef struct abl_member_view_t {
     bool draining;       /* marked, beside what its status says */
     bool removed;        /* not in the configuration any more; finishes its requests */
     apr_uint32_t weight; /* hundredths */
+    apr_uint32_t share;  /* percent of its weight that it has now (slow-start=) */
     apr_uint32_t concurrency;
     apr_uint32_t busy;
     apr_uint32_t queued; /* waiting for this member only */

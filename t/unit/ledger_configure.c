@@ -373,7 +373,7 @@ START_TEST(more_members_than_there_is_room_for)
     make_world(&w, "a", 1);
     for (int i = 0; i < ABL_MEMBERS_MAX; i++) {
         const char *name = apr_psprintf(w.pool, "m%d", i);
-        members[i] = (abl_member_conf_t){name, name, 100, 0, ABL_STATUS_ON, 0, false};
+        members[i] = (abl_member_conf_t){.address = name, .route = name, .weight = 100};
     }
     for (int i = 0; i < 17; i++) {
         confs[i] = (abl_ledger_conf_t){.name = apr_psprintf(w.pool, "b%d", i),

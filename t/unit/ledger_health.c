@@ -4,6 +4,7 @@
  */
 #include "ledger/health.h"
 #include "base/clock.h"
+#include "ledger/view.h"
 #include "ledger_world.h"
 
 #include <unistd.h>
@@ -305,5 +306,48 @@ START_TEST(long_outage)
 }
 END_TEST
 
+static abl_member_view_t view_of(int member)
+{
+    static abl_balancer_view_t view;
+
+    ck_assert(abl_view_balancer(w.segment, 1, &view));
+    return view.members[member];
+}
+
+START_TEST(slow_start)
+{
+    abl_want_t want = ANY;
+    abl_ticket_t *ticket, *waits;
+    int got, n = 0;
+
+    make_world(&w, "ab", 10);
+    w.members[0].slow_start = 200000;
+    w.members[1].status = ABL_STATUS_DISABLED;
+    w.conf.outage_wait = 1000000;
+    configure(&w);
+    sit_down(&w);
+    ck_assert_uint_eq(view_of(0).share, 100); /* httpd has just begun, and the member has not */
+    good(0, 1);
+    abl_health_away(w.ledger, 0, 111);
+    ck_assert(abl_health_back(GATE("a")));
+    ck_assert_uint_eq(view_of(0).share, 10);
+    ck_assert_uint_eq(view_of(0).weight, 100);
+    ck_assert_int_eq(abl_ledger_take(w.ledger, &want, &got, &ticket), APR_SUCCESS);
+    ck_assert_int_eq(abl_ledger_take(w.ledger, &want, &got, &waits),
+                     APR_EINPROGRESS); /* one of ten, by now */
+    sound(&w);
+    while (abl_ledger_collect(w.ledger, &waits, &got) == APR_EAGAIN && n++ < 2000) {
+        (void)abl_health_tick(w.segment, w.child);
+        usleep(1000);
+    }
+    ck_assert(waits == NULL); /* there is room for it later, though nothing has ended */
+    while (abl_health_tick(w.segment, w.child) != INT64_MAX && n++ < 4000) {
+        usleep(1000);
+    }
+    ck_assert_uint_eq(view_of(0).share, 100);
+    sound(&w);
+}
+END_TEST
+
 UNIT_MAIN("ledger_health", in_a_row, whose_fault, fails_everywhere, one_event, unanswered_counts_twice,
-          by_rate, comes_back, not_too_many, panic, away, outage, long_outage)
+          by_rate, comes_back, not_too_many, panic, away, outage, long_outage, slow_start)

@@ -36,8 +36,8 @@ static inline void describe(ledger_world_t *w, const char *addresses, int concur
     memset(w->members, 0, sizeof(w->members));
     for (size_t i = 0; i < n; i++) {
         const char *name = apr_pstrmemdup(w->pool, addresses + i, 1);
-        w->members[i] =
-            (abl_member_conf_t){name, name, 100, (apr_uint32_t)concurrency, ABL_STATUS_ON, 0, false};
+        w->members[i] = (abl_member_conf_t){
+            .address = name, .route = name, .weight = 100, .concurrency = (apr_uint32_t)concurrency};
     }
     w->conf = (abl_ledger_conf_t){.name = "test",
                                   .method = &abl_method_leastbusy,
