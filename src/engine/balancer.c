@@ -42,7 +42,8 @@ static abl_ledger_conf_t conf_of(const abl_balancer_t *balancer, apr_pool_t *poo
                                .queue_length = balancer->queue.length,
                                .per_client = balancer->queue.per_client,
                                .members = members,
-                               .nmembers = balancer->nmembers};
+                               .nmembers = balancer->nmembers,
+                               .retry_percent = balancer->retry.percent};
 }
 
 static bool has_limit(const abl_balancer_t *balancer)

@@ -87,6 +87,7 @@ typedef struct abl_section_t {
     int napps;
     unsigned queue_seen; /* keys of BalancerQueue read so far */
     unsigned buffer_seen;
+    unsigned retry_seen;
     const char *handler; /* "balancer:NAME" */
     abl_place_t place;
     struct abl_section_t *next;

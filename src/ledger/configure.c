@@ -290,6 +290,7 @@ static int enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf,
         abl_balancer_row_t *b = &segment->balancers[ledger->balancer];
         b->queue_length = conf->queue_length;
         b->per_client = conf->per_client;
+        b->retry_percent = conf->retry_percent;
         b->listed = 1;
         set_method(segment, ledger->balancer, conf->method->name);
         unlist_gone(segment, ledger->balancer, conf);

@@ -377,7 +377,7 @@ START_TEST(more_members_than_there_is_room_for)
     }
     for (int i = 0; i < 17; i++) {
         confs[i] = (abl_ledger_conf_t){
-            apr_psprintf(w.pool, "b%d", i), &abl_method_leastbusy, 10, 0, members, ABL_MEMBERS_MAX};
+            apr_psprintf(w.pool, "b%d", i), &abl_method_leastbusy, 10, 0, members, ABL_MEMBERS_MAX, 0};
     }
     ck_assert_int_eq(abl_segment_configure(w.segment, confs, 17, w.pool, ledgers, &left_out), APR_ENOSPC);
     ck_assert_int_eq(left_out, 17 * ABL_MEMBERS_MAX - ABL_LEDGER_MEMBERS);

@@ -39,7 +39,8 @@ static inline void describe(ledger_world_t *w, const char *addresses, int concur
         w->members[i] =
             (abl_member_conf_t){name, name, 100, (apr_uint32_t)concurrency, ABL_STATUS_ON, 0, false};
     }
-    w->conf = (abl_ledger_conf_t){"test", &abl_method_leastbusy, 1000, 0, w->members, (int)n};
+    w->conf =
+        (abl_ledger_conf_t){"test", &abl_method_leastbusy, 1000, 0, w->members, (int)n, ABL_RETRY_PERCENT};
 }
 
 static inline void configure(ledger_world_t *w)

@@ -187,13 +187,14 @@ static void begin(world_t *w, int members)
     w->balancer.members = w->members;
     w->balancer.nmembers = members;
     w->timeouts = (abl_timeouts_t){ABL_SECOND, ABL_SECOND, ABL_SECOND, ABL_SECOND};
+    w->balancer.retry = abl_retry_defaults();
     w->balancer.queue = (abl_queue_conf_t){.length = 10, .timeout = ABL_SECOND};
     w->request.want.only = -1;
     join(w);
     w->request.head.method = "GET";
     w->request.head.target = "/x?y";
     w->request.head.host = "front";
-    w->request.idempotent = true;
+    w->request.repeatable = true;
     w->request.first_is_all = true;
     w->upload = "";
 }
@@ -321,7 +322,7 @@ static const char *heard(int fd)
 static void put(world_t *w, const char *method, const char *first, bool all)
 {
     w->request.head.method = method;
-    w->request.idempotent = strcmp(method, "POST") != 0;
+    w->request.repeatable = strcmp(method, "POST") != 0;
     w->request.first = first;
     w->request.first_len = strlen(first);
     w->request.first_is_all = all;
