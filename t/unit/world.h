@@ -32,6 +32,7 @@ typedef struct world_t {
     abl_exchange_t *x;
     char seen[70000];   /* what the events brought: [103] {200} data <name: value> . */
     const char *upload; /* the client's body: pieces separated by '|', each '|' is one APR_EAGAIN */
+    const char *all;    /* where a rewindable one begins */
     bool upgraded;
     int retries;
     apr_status_t deliver; /* what on_data returns */
@@ -127,6 +128,14 @@ static apr_status_t read_body(void *ctx, char *buffer, size_t room, size_t *len,
     return APR_SUCCESS;
 }
 
+static void rewind_body(void *ctx)
+{
+    world_t *w = ctx;
+
+    ck_assert(w->request.rewindable);
+    w->upload = w->all;
+}
+
 static const abl_h1_pair_t *body_trailers(void *ctx, int *n)
 {
     static const abl_h1_pair_t pair = {"X-Sum", "7"};
@@ -152,6 +161,7 @@ static const abl_exchange_events_t events = {.on_interim = on_interim,
                                              .on_trailers = on_trailers,
                                              .on_finish = on_finish,
                                              .read_body = read_body,
+                                             .rewind_body = rewind_body,
                                              .body_trailers = body_trailers,
                                              .on_retry = on_retry};
 
