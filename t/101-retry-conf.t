@@ -9,20 +9,26 @@ my %bad;    # by what they do
 
 sub bad { my ($how) = @_; return $bad{$how} ||= Abl::Member->start(name => 'bad', always => $how) }
 
-# A balancer for each line of BalancerRetry, at /0, /1, ...; the members are [member, keys] or lines.
-sub server {
-    my ($lines, @parts) = @_;
-    my ($conf, $n) = ('', 0);
-    $conf .= balancer("app$n", ($_ ne '' ? "BalancerRetry $_" : ()), @parts) . 'BalancerPass /' . $n++ . " app@{[$n - 1]}\n" for @$lines;
+# A balancer for each [a line of BalancerRetry, members or other lines ...], at /0, /1, ...
+sub serve {
+    my @specs = @_;
+    my $conf  = '';
+    for my $n (0 .. $#specs) {
+        my ($line, @parts) = @{ $specs[$n] };
+        $conf .= balancer("app$n", ($line ne '' ? "BalancerRetry $line" : ()), @parts) . "BalancerPass /$n app$n\n";
+    }
     return Abl::Server->start(conf => $conf, status => 1);
 }
+
+# The same members with several such lines.
+sub server { my ($lines, @parts) = @_; return serve(map { [ $_, @parts ] } @$lines) }
 
 sub row { my ($r) = @_; return join ' ', $r->status, $r->field('X-Member') || '-', $r->complete ? 'whole' : 'cut' }
 
 sub over {
     my ($s) = @_;
     is($s->unrest(5), '', 'nothing is left in the ledger');
-    return $s->log_ok(allow => [trouble]);
+    return $s->log_ok(allow => [ trouble, 'ABL0193' ]);    # a test's members are in several balancers
 }
 
 # Both members' turns have come after two requests.
@@ -34,21 +40,27 @@ subtest 'each word of on=' => sub {
         timeout => [ '/hang', '504 - whole' ],
         map { ($_ => [ "/status/$_", "$_ bad whole" ]) } 500, 502, 503, 504, 429,
     );
-    for my $word (sort keys %is) {
-        my ($how, $failure) = @{ $is{$word} };
-        my $others = join ',', 'connect', grep { $_ ne $word } sort keys %is;
-        my $s = server([ "on=$word", "on=$others", 'off' ], bad($how), $good, 'BalancerTimeout response=300ms');
-        is(twice(sub { $s->client->ask('GET', '/0/echo') }), '200 good whole, 200 good whole', "on=$word");
-        is(twice(sub { $s->client->ask('GET', '/1/echo') }), "200 good whole, $failure", "$word is left out");
-        is(twice(sub { $s->client->ask('GET', '/2/echo') }), "200 good whole, $failure", "$word: off");
+    my @words = sort keys %is;
+    my $s     = serve(
+        map {
+            my $word   = $_;
+            my $others = join ',', 'connect', grep { $_ ne $word } @words;
+            map { [ $_, bad($is{$word}[0]), $good, 'BalancerTimeout response=300ms' ] } "on=$word", "on=$others", 'off';
+        } @words
+    );
+    for my $i (0 .. $#words) {
+        my ($word, $how, $failure) = ($words[$i], @{ $is{ $words[$i] } });
+        my ($on, $others, $off) = map { 3 * $i + $_ } 0 .. 2;
+        is(twice(sub { $s->client->ask('GET', "/$on/echo") }), '200 good whole, 200 good whole', "on=$word");
+        is(twice(sub { $s->client->ask('GET', "/$others/echo") }), "200 good whole, $failure", "$word is left out");
+        is(twice(sub { $s->client->ask('GET', "/$off/echo") }), "200 good whole, $failure", "$word: off");
         bad($how)->forget;
-        $s->client->ask('POST', "/0/order/$_", [], 'buy') for 1, 2;
+        $s->client->ask('POST', "/$on/order/$_", [], 'buy') for 1, 2;
         is(scalar bad($how)->requests, 1, "$word: a POST arrives once");
-        is((grep { $_->target eq '/0/order/1' } $good->requests, bad($how)->requests), 1, "$word: and nowhere else");
-        $good->forget;
-        over($s);
+        is((grep { $_->target eq "/$on/order/1" } $good->requests, bad($how)->requests), 1, "$word: and nowhere else");
     }
-    my $s = server([ 'on=connect', 'on=reset', 'attempts=0', 'off' ], Abl::Member->refused, $good);
+    over($s);
+    $s = server([ 'on=connect', 'on=reset', 'attempts=0', 'off' ], Abl::Member->refused, $good);
     is(twice(sub { $s->client->ask('POST', '/0/echo', [], 'x') }), '200 good whole, 200 good whole', 'connect');
     is(twice(sub { $s->client->ask('POST', '/1/echo', [], 'x') }), '200 good whole, 503 - whole', 'connect is left out');
     is(twice(sub { $s->client->ask('POST', '/2/echo', [], 'x') }), '200 good whole, 200 good whole', 'it costs no attempt');
@@ -182,52 +194,52 @@ subtest 'methods' => sub {
 
 # Each order of many, over kept connections too, at members that take it and then reset, say nothing, or complain.
 subtest 'a POST is never sent twice' => sub {
-    for my $how ('/reset-before', '/close-before', '/hang', '/status/503', '/reset-between') {
-        for my $keys ('', 'concurrency=2') {
-            my @m = map { Abl::Member->start(name => $_, always => $how) } qw(a b);
-            my $s = server(['on=connect,reset,timeout,500,502,503,504,429 attempts=10 budget=100% time=1min'], (map { [ $_, $keys ] } @m, $good), 'BalancerTimeout response=300ms');
-            $good->forget;
-            my $c = $s->client;
-            for my $n (1 .. 4) {
-                $c->ask('GET', '/0/echo/warm');
-                $c = $s->client if $c->end;
-                $c->ask('POST', "/0/echo/order$n", [], 'buy' x ($n % 2 ? 1 : 100_000));
-                $c = $s->client if $c->end;
-            }
-            my %times;
-            $times{ $_->target }++ for grep { $_->method eq 'POST' } map { $_->requests } @m, $good;
-            is_deeply(\%times, { map { ("/0/echo/order$_" => 1) } 1 .. 4 }, "$how $keys: each order once");
-            is($s->unrest(10), '', 'nothing is left') unless $how eq '/hang' && $keys;
-            $_->stop for @m;
-            over($s);
+    my $all = 'on=connect,reset,timeout,500,502,503,504,429 attempts=10 budget=100% time=1min';
+    my @cases = map { my $how = $_; map { [ $how, $_ ] } '', 'concurrency=2' } '/reset-before', '/close-before', '/hang', '/status/503', '/reset-between';
+    my %m = map { ($_->[0] => [ map { Abl::Member->start(name => $_->[0], always => $_->[1]) } [ 'a', $_->[0] ], [ 'b', $_->[0] ] ]) } @cases;
+    my $s = serve(map { my ($how, $keys) = @$_; [ $all, (map { [ $_, $keys ] } @{ $m{$how} }, $good), 'BalancerTimeout response=300ms' ] } @cases);
+    for my $i (0 .. $#cases) {
+        my ($how, $keys) = @{ $cases[$i] };
+        $_->forget for @{ $m{$how} }, $good;
+        my $c = $s->client;
+        for my $n (1 .. 4) {
+            $c->ask('GET', "/$i/echo/warm");
+            $c = $s->client if $c->end;
+            $c->ask('POST', "/$i/echo/order$n", [], 'buy' x ($n % 2 ? 1 : 100_000));
+            $c = $s->client if $c->end;
         }
+        my %times;
+        $times{ $_->target }++ for grep { $_->method eq 'POST' } map { $_->requests } @{ $m{$how} }, $good;
+        is_deeply(\%times, { map { ("/$i/echo/order$_" => 1) } 1 .. 4 }, "$how $keys: each order once");
     }
+    $_->stop for map {@$_} values %m;    # those that hang hold their places
+    over($s);
 };
 
 subtest 'a body is sent again' => sub {
     my @sizes = (3, 100_000, 1 << 20, 3 << 20);
-    for my $case ([ 'on=reset', '/reset-before' ], [ 'on=503', '/status/503' ], [ 'on=timeout', '/hang' ]) {
-        my ($line, $how) = @$case;
-        for my $buffer ('request=4M', 'request=200K') {    # in memory; the rest of it in the file
-            my @bad = map { Abl::Member->start(name => 'bad', always => $how) } 1, 2;
-            my $s   = server(["$line budget=100%"], (map { [ $_, 'concurrency=4' ] } @bad, $good), "BalancerBuffer $buffer", 'BalancerTimeout response=1s');
-            for my $size (@sizes) {
-                my $body = pattern($size);
-                $_->forget for @bad, $good;
-                for my $framing ('length', 'chunked') {
-                    my $c = $s->client;
-                    $c->expect_answer_to('PUT');
-                    $c->send($framing eq 'length' ? $c->head('PUT', '/0/echo', [ 'Content-Length' => $size ]) . $body
-                        : $c->head('PUT', '/0/echo', [ 'Transfer-Encoding' => 'chunked' ]) . $c->chunk($body) . "0\r\n\r\n");
-                    is(row($c->response), '200 good whole', "$line, $buffer: $size bytes ($framing)");
-                }
-                is_deeply([ map { $_->{sha1} } $good->requests ], [ (sha1_hex($body)) x 2 ], 'arrive whole');
-                is((grep { $_->{sha1} ne sha1_hex($body) } map { $_->requests } @bad), 0, 'as before, elsewhere');
+    my %bads  = map { ($_ => [ map { Abl::Member->start(name => 'bad', always => $_) } $_, $_ ]) } '/reset-before', '/status/503', '/hang';
+    my @cases = map { my $case = $_; map { [ @$case, $_ ] } 'request=4M', 'request=200K' }    # in memory; the rest of it in the file
+        [ 'on=reset', '/reset-before' ], [ 'on=503', '/status/503' ], [ 'on=timeout', '/hang' ];
+    my $s = serve(map { [ "$_->[0] budget=100%", (map { [ $_, 'concurrency=9' ] } @{ $bads{ $_->[1] } }, $good), "BalancerBuffer $_->[2]", 'BalancerTimeout response=1s' ] } @cases);
+    for my $i (0 .. $#cases) {
+        my ($line, $how, $buffer) = @{ $cases[$i] };
+        for my $size (@sizes) {
+            my $body = pattern($size);
+            $_->forget for @{ $bads{$how} }, $good;
+            for my $framing ('length', 'chunked') {
+                my $c = $s->client;
+                $c->expect_answer_to('PUT');
+                $c->send($framing eq 'length' ? $c->head('PUT', "/$i/echo", [ 'Content-Length' => $size ]) . $body
+                    : $c->head('PUT', "/$i/echo", [ 'Transfer-Encoding' => 'chunked' ]) . $c->chunk($body) . "0\r\n\r\n");
+                is(row($c->response), '200 good whole', "$line, $buffer: $size bytes ($framing)");
             }
-            $_->stop for @bad;
-            over($s);
+            is_deeply([ map { $_->{sha1} } $good->requests ], [ (sha1_hex($body)) x 2 ], 'arrive whole');
+            is((grep { $_->{complete} && $_->{sha1} ne sha1_hex($body) } map { $_->requests } @{ $bads{$how} }), 0, 'as before, elsewhere');
         }
     }
+    $_->stop for map {@$_} values %bads;
+    over($s);
 };
 
 subtest 'a body that was not all here is not sent again' => sub {
@@ -259,10 +271,10 @@ subtest 'a limited member keeps its place' => sub {
 subtest 'many at once' => sub {
     my @m = (bad('/status/503'), Abl::Member->start(name => 'rst', always => '/reset-before'), $good);
     my $s = server(['on=connect,reset,503 budget=100%'], @m, Abl::Member->refused);
-    my @c = map { $s->client } 1 .. 40;
-    for my $round (1 .. 5) {
+    my @c = map { $s->client } 1 .. 10;    # prefork has a process for each
+    for my $round (1 .. 12) {
         $_->request('GET', '/0/length/20000') for @c;
-        is((grep { row($_->response) eq '200 good whole' } @c), 40, "round $round: all are served");
+        is((grep { row($_->response) eq '200 good whole' } @c), 10, "round $round: all are served");
     }
     over($s);
 };

@@ -5,6 +5,7 @@
  */
 #include <sys/un.h>
 
+#include "ledger/view.h"
 #include "world.h"
 
 /* ---- the straight path ------------------------------------------------------------------------------ */
@@ -537,6 +538,7 @@ static void begin_retrying(world_t *w, int members, unsigned on)
 
 START_TEST(only_what_is_wanted)
 {
+    static abl_balancer_view_t view;
     world_t w;
 
     begin_retrying(&w, 2, ABL_RETRY_503);
@@ -551,6 +553,8 @@ START_TEST(only_what_is_wanted)
     }
     ck_assert_int_eq(end(&w), ABL_END_NO_MEMBER);
     ck_assert_int_eq(w.retries, 0);
+    ck_assert(abl_view_balancer(w.segment, 1, &view));
+    ck_assert_uint_eq(view.members[0].failures, 1);
 }
 END_TEST
 
