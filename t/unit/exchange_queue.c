@@ -85,6 +85,29 @@ START_TEST(its_time_is_over)
 }
 END_TEST
 
+/* Who has failed once waits for another member no longer than BalancerRetry's time; then it has failed. */
+START_TEST(a_retry_waits_no_longer_than_its_time)
+{
+    abl_want_t want = {.only = 1};
+    abl_ticket_t *ticket;
+    world_t w;
+    int member;
+
+    begin_limited(&w, 2, 10);
+    w.balancer.retry.time = ABL_SECOND / 2;
+    ck_assert_int_eq(abl_ledger_take(w.balancer.ledger, &want, &member, &ticket), APR_SUCCESS);
+    ck_assert_int_eq(member, 1);
+    start(&w);
+    close(listener_accept(&w.listeners[0]));
+    ck_assert(drive(&w));
+    ck_assert(is_queued(&w));
+    ck_assert(abl_exchange_wait(w.x)->deadline <= abl_clock_now() + ABL_SECOND / 2);
+    ck_assert(!run(&w, ABL_READY_TIMEOUT));
+    vacate(&w, 1);
+    ck_assert_int_eq(end(&w), ABL_END_BROKEN);
+}
+END_TEST
+
 START_TEST(a_grant_in_the_last_moment_counts)
 {
     world_t w;
@@ -421,11 +444,12 @@ START_TEST(nothing_stays_behind)
 }
 END_TEST
 
-UNIT_MAIN("exchange_queue", waits_and_is_served, its_time_is_over, a_grant_in_the_last_moment_counts,
-          who_has_to_wait_again_gains_no_time, there_is_nothing_left_to_wait_for, the_client_leaves_the_queue,
-          there_is_no_room_to_wait, the_client_leaves_and_the_member_answers,
-          the_client_leaves_and_the_member_closes, the_client_leaves_and_the_answer_has_no_body,
-          the_client_leaves_in_the_middle_of_the_answer, the_client_does_not_take_what_has_come,
-          the_answer_takes_too_long, the_answer_takes_too_long_and_another_member_gives_one,
-          the_answer_stops_in_the_middle, the_rest_of_the_request_does_not_come,
-          an_answer_that_nobody_understands, a_tunnel_until_the_member_closes, nothing_stays_behind)
+UNIT_MAIN("exchange_queue", waits_and_is_served, its_time_is_over, a_retry_waits_no_longer_than_its_time,
+          a_grant_in_the_last_moment_counts, who_has_to_wait_again_gains_no_time,
+          there_is_nothing_left_to_wait_for, the_client_leaves_the_queue, there_is_no_room_to_wait,
+          the_client_leaves_and_the_member_answers, the_client_leaves_and_the_member_closes,
+          the_client_leaves_and_the_answer_has_no_body, the_client_leaves_in_the_middle_of_the_answer,
+          the_client_does_not_take_what_has_come, the_answer_takes_too_long,
+          the_answer_takes_too_long_and_another_member_gives_one, the_answer_stops_in_the_middle,
+          the_rest_of_the_request_does_not_come, an_answer_that_nobody_understands,
+          a_tunnel_until_the_member_closes, nothing_stays_behind)
