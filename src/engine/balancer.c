@@ -51,7 +51,8 @@ static abl_ledger_conf_t conf_of(const abl_balancer_t *balancer, apr_pool_t *poo
                                .outage_wait = balancer->queue.timeout,
                                .eject = balancer->eject,
                                .members = members,
-                               .nmembers = balancer->nmembers};
+                               .nmembers = balancer->nmembers,
+                               .retry_percent = balancer->retry.percent};
 }
 
 static bool has_limit(const abl_balancer_t *balancer)

@@ -29,6 +29,38 @@ typedef struct abl_queue_conf_t {
     int64_t timeout;         /* how long one may wait, µs */
 } abl_queue_conf_t;
 
+/* After what a request may be sent again; bits. */
+#define ABL_RETRY_CONNECT 1u /* no byte of it was sent */
+#define ABL_RETRY_RESET 2u   /* the connection ended before the answer began */
+#define ABL_RETRY_TIMEOUT 4u /* no answer in time */
+#define ABL_RETRY_500 8u
+#define ABL_RETRY_502 16u
+#define ABL_RETRY_503 32u
+#define ABL_RETRY_504 64u
+#define ABL_RETRY_429 128u
+
+/* When a request goes on to another member. A request that certainly reached nobody costs nothing of
+ * `attempts` and `percent`. */
+typedef struct abl_retry_conf_t {
+    unsigned on;          /* ABL_RETRY_*; 0: never */
+    int attempts;         /* times that a request may be sent again which has perhaps reached a member */
+    int64_t time;         /* after the first member was taken, µs: no new attempt later than this */
+    apr_uint32_t percent; /* of the balancer's requests that may be sent again; 100: all of them */
+    const char *const *methods; /* that may be sent again, NULL at the end; NULL: the idempotent ones */
+} abl_retry_conf_t;
+
+#define ABL_RETRY_ATTEMPTS 2 /* the defaults */
+#define ABL_RETRY_TIME (10 * ABL_SECOND)
+
+/* What holds where nothing is configured. */
+static inline abl_retry_conf_t abl_retry_defaults(void)
+{
+    return (abl_retry_conf_t){.on = ABL_RETRY_CONNECT | ABL_RETRY_RESET,
+                              .attempts = ABL_RETRY_ATTEMPTS,
+                              .time = ABL_RETRY_TIME,
+                              .percent = ABL_RETRY_PERCENT};
+}
+
 typedef struct abl_balancer_t {
     const char *name;
     const abl_method_t *method;
@@ -37,6 +69,7 @@ typedef struct abl_balancer_t {
     abl_timeouts_t timeouts;
     abl_queue_conf_t queue;
     abl_eject_conf_t eject;
+    abl_retry_conf_t retry;
     bool limited; /* some member has a limit of requests at once */
     /* from abl_balancers_configure() on: */
     abl_ledger_t *ledger;

@@ -27,6 +27,7 @@ static bool step_queued(abl_exchange_t *x);
 static bool step_open(abl_exchange_t *x);
 static bool step_connecting(abl_exchange_t *x);
 static bool step_backlog(abl_exchange_t *x);
+static bool got_member(abl_exchange_t *x);
 
 abl_exchange_t *abl_exchange_make(apr_pool_t *pool, const abl_balancer_t *balancer,
                                   const abl_timeouts_t *timeouts, int64_t client_timeout,
@@ -82,6 +83,16 @@ static void tell_ledger(const abl_exchange_t *x, apr_status_t rv)
     }
 }
 
+/* Another member, if that is what the administrator wants after this. */
+static void try_next_after(abl_exchange_t *x, unsigned on, const char *why, apr_status_t rv)
+{
+    if (x->balancer->retry.on & on) {
+        try_next(x, why, rv);
+    } else {
+        abl_transfer_finish(x, x->last_failure, why, rv);
+    }
+}
+
 static void connect_failed(abl_exchange_t *x, apr_status_t rv)
 {
     abl_release_connecting(x);
@@ -95,13 +106,7 @@ static void connect_failed(abl_exchange_t *x, apr_status_t rv)
     }
     tell_ledger(x, rv);
     x->last_failure = x->sent_ever ? ABL_END_BROKEN : ABL_END_NO_MEMBER;
-    try_next(x, "cannot connect", rv);
-}
-
-/* May a request that a member may have seen be sent again? */
-static bool may_send_again(const abl_exchange_t *x)
-{
-    return x->request->idempotent && !x->body_begun;
+    try_next_after(x, ABL_RETRY_CONNECT, "cannot connect", rv);
 }
 
 /* The connection failed before any byte of an answer: another connection, another member, or the end.
@@ -111,7 +116,7 @@ static void unanswered(abl_exchange_t *x)
     bool reached = x->sent_here;
 
     x->sent_ever |= reached;
-    if (x->conn->reused && (!reached || may_send_again(x))) {
+    if (x->conn->reused && (!reached || abl_may_send_again(x))) {
         /* The member gave up the idle connection while the request was on its way: no failure of its. */
         abl_conn_close(&x->conn);
         x->fresh_only = true;
@@ -120,13 +125,84 @@ static void unanswered(abl_exchange_t *x)
         return;
     }
     x->last_failure = ABL_END_BROKEN;
-    if (!reached ||
-        (may_send_again(x) && x->resends < ABL_RESENDS_MAX && abl_ledger_spend_retry(x->balancer->ledger))) {
-        x->resends += reached;
+    if (!reached) {
+        try_next_after(x, ABL_RETRY_CONNECT, x->why, x->why_rv);
+    } else if (abl_may_turn_away(x, ABL_RETRY_RESET) && abl_ledger_spend_retry(x->balancer->ledger)) {
+        x->resends++;
         try_next(x, x->why, x->why_rv);
-        return;
+    } else {
+        abl_transfer_finish(x, ABL_END_BROKEN, x->why, x->why_rv);
     }
-    abl_transfer_finish(x, ABL_END_BROKEN, x->why, x->why_rv);
+}
+
+/* Is the member at work for this request, with a place that nobody else may have meanwhile? */
+static bool holds_place(const abl_exchange_t *x)
+{
+    return x->leased && x->conn != NULL && x->sent_here && !x->answered &&
+           x->balancer->members[x->member].concurrency > 0;
+}
+
+/* The lease of another member, if one is free at this moment; -1: none. */
+static int take_other(const abl_exchange_t *x)
+{
+    abl_want_t want = x->want;
+    abl_ticket_t *ticket; /* who is in a hurry gets none */
+    int member = -1;
+
+    abl_tried_add(&want.tried, x->member);
+    want.hurry = true;
+    return abl_ledger_take(x->balancer->ledger, &want, &member, &ticket) == APR_SUCCESS ? member : -1;
+}
+
+/* The member has failed as `end` says, and is left to itself if the request can go on at another one, at
+ * once: until then nothing is given up. False: it cannot. */
+static bool turn_away(abl_exchange_t *x, abl_end_t end, const char *why, apr_status_t rv)
+{
+    int other;
+
+    if (!abl_ledger_spend_retry(x->balancer->ledger)) {
+        return false;
+    }
+    other = take_other(x);
+    if (other < 0) {
+        abl_ledger_return_retry(x->balancer->ledger);
+        return false;
+    }
+    abl_tried_add(&x->want.tried, x->member);
+    x->unwanted = false;
+    x->end = end;
+    if (holds_place(x)) {
+        abl_orphans_adopt(x);
+    } else {
+        abl_release(x, false);
+    }
+    x->resends++;
+    x->sent_ever = true;
+    x->fresh_only = false;
+    x->last_failure = end;
+    abl_transfer_finish(x, ABL_END_NONE, why, rv);
+    x->member = other;
+    got_member(x);
+    return true;
+}
+
+/* The head of an answer is here that another member may do better. */
+static void unwanted(abl_exchange_t *x)
+{
+    if (!turn_away(x, ABL_END_BROKEN, x->why, APR_SUCCESS)) {
+        x->unwanted = false;
+        x->judged = true;
+    }
+}
+
+/* The member has not answered in time. One that is stuck with a request is no reason to give the same request
+ * to another. */
+static void ended(abl_exchange_t *x)
+{
+    if (x->end == ABL_END_TIMEOUT && x->deadline_kind != ABL_DEADLINE_STUCK &&
+        abl_may_turn_away(x, ABL_RETRY_TIMEOUT)) {
+        (void)turn_away(x, ABL_END_TIMEOUT, x->why, x->why_rv);
+    }
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------ */
@@ -168,6 +244,9 @@ static bool queue_up(abl_exchange_t *x)
     x->wait.conn = NULL;
     x->wait.what = ABL_READY_MEMBER_READ | ABL_READY_CLIENT_GONE;
     x->wait.deadline = x->queue_until;
+    if (x->last_member >= 0 && x->started + x->balancer->retry.time < x->queue_until) {
+        x->wait.deadline = x->started + x->balancer->retry.time;
+    }
     x->step = step_queued;
     return false;
 }
@@ -176,7 +255,7 @@ static bool step_take(abl_exchange_t *x)
 {
     apr_status_t rv;
 
-    if (x->last_member >= 0 && x->now - x->started > ABL_RETRY_WINDOW) {
+    if (x->last_member >= 0 && x->now - x->started > x->balancer->retry.time) {
         return got_nobody(x);
     }
     rv = abl_ledger_take(x->balancer->ledger, &x->want, &x->member, &x->ticket);
@@ -212,6 +291,9 @@ static bool step_queued(abl_exchange_t *x)
     }
     if (x->ready & ABL_READY_TIMEOUT) {
         abl_ledger_leave(x->balancer->ledger, &x->ticket);
+        if (x->wait.deadline < x->queue_until) {
+            return got_nobody(x); /* what has failed has failed too long ago to be tried elsewhere */
+        }
         abl_transfer_finish(x, ABL_END_QUEUE_TIMEOUT, "no member became free in time", APR_SUCCESS);
         return true;
     }
@@ -225,8 +307,12 @@ static bool step_transfer(abl_exchange_t *x)
         return false;
     case ABL_TRANSFER_UNANSWERED:
         unanswered(x);
-        return true;
+        break;
+    case ABL_TRANSFER_UNWANTED:
+        unwanted(x);
+        break;
     case ABL_TRANSFER_ENDED:
+        ended(x);
         break;
     }
     return true;
@@ -245,7 +331,7 @@ static bool may_use_idle(const abl_exchange_t *x)
 {
     const abl_request_t *request = x->request;
 
-    return request->idempotent && (request->first_is_all || request->head.expect) &&
+    return request->repeatable && (request->first_is_all || request->head.expect) &&
            request->head.upgrade == NULL && !x->fresh_only && !x->body_begun;
 }
 
@@ -366,8 +452,7 @@ static bool step_connecting(abl_exchange_t *x)
  * server that is at work. Its place must stay taken until it has answered or closed. */
 static bool is_orphan(const abl_exchange_t *x)
 {
-    return x->end != ABL_END_OK && x->end != ABL_END_BROKEN && x->leased && x->conn != NULL && x->sent_here &&
-           !x->answered && x->balancer->members[x->member].concurrency > 0;
+    return x->end != ABL_END_OK && x->end != ABL_END_BROKEN && holds_place(x);
 }
 
 /* ---- for the driver --------------------------------------------------------------------------------- */

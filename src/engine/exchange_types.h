@@ -12,8 +12,6 @@
 #include "wire/h1_request.h"
 
 #define ABL_INTERIM_MAX 32                 /* 1xx answers to one request */
-#define ABL_RETRY_WINDOW (10 * ABL_SECOND) /* no new attempt later than this */
-#define ABL_RESENDS_MAX 2                  /* attempts after one that may have reached a member */
 #define ABL_CONTINUE_WAIT (1 * ABL_SECOND) /* for 100 Continue, then the body is sent anyway */
 #define ABL_CONNECTING_MAX 64              /* connects to one member under way in one child; others wait */
 #define ABL_BACKLOG_PAUSE (5 * ABL_MS)     /* before a full Unix socket is tried again */
@@ -26,10 +24,11 @@
 typedef struct abl_request_t {
     abl_h1_request_t head; /* the engine sets prefix and close, and host where it is NULL: the member's own */
     bool to_head;          /* it is a HEAD */
-    bool idempotent;       /* RFC 9110 section 9.2.2 */
+    bool repeatable;       /* its method may be sent again: see abl_retry_conf_t */
     const char *first;     /* the beginning of the body, already read */
     size_t first_len;
     bool first_is_all; /* nothing of the body is left to read (also when there is none) */
+    bool rewindable;   /* what read_body brings can be had again: rewind_body */
     abl_want_t want;   /* affinity, key and client; the exchange has its own copy of it */
 } abl_request_t;
 
@@ -78,6 +77,9 @@ typedef struct abl_exchange_events_t {
     /* Reads the body after request->first. APR_SUCCESS: *len bytes (0 only with *end) are in `buffer`; *end:
      * the body is complete. APR_EAGAIN: wait for the client. Otherwise the exchange ends with CLIENT_BODY. */
     apr_status_t (*read_body)(void *ctx, char *buffer, size_t room, size_t *len, bool *end);
+    /* The request is sent again: the next read_body brings what the first one brought. Called only where the
+     * request is rewindable, else it may be NULL. */
+    void (*rewind_body)(void *ctx);
     /* Trailers of a chunked request body, after its end: *n pairs. May be NULL. */
     const abl_h1_pair_t *(*body_trailers)(void *ctx, int *n);
     /* May more of the answer be read? NULL: always. False: on_data would have no place for it; the member

@@ -222,14 +222,37 @@ static abl_receive_t final_head(abl_exchange_t *x)
 static bool keep_back(abl_exchange_t *x)
 {
     if (x->body.kind != ABL_H1_BODY_LENGTH || x->body.length == 0 || unread(x) > x->head.length ||
-        x->conn->end == ABL_CONN_BUFFER || x->interims > 0 || x->sent_at == 0 || !x->request->idempotent ||
-        x->body_begun) {
+        x->conn->end == ABL_CONN_BUFFER || x->interims > 0 || x->sent_at == 0 || !abl_may_send_again(x) ||
+        !(x->balancer->retry.on & ABL_RETRY_RESET)) {
         return false;
     }
     if (x->head_until == 0) {
         x->head_until = x->now + ABL_HEAD_PAUSE;
     }
     return x->now < x->head_until;
+}
+
+/* May another member be asked because of this status? x->why says what is wrong with it. */
+static bool is_unwanted(abl_exchange_t *x)
+{
+    static const struct {
+        int status;
+        unsigned on;
+        const char *why;
+    } statuses[] = {{500, ABL_RETRY_500, "answered 500"},
+                    {502, ABL_RETRY_502, "answered 502"},
+                    {503, ABL_RETRY_503, "answered 503"},
+                    {504, ABL_RETRY_504, "answered 504"},
+                    {429, ABL_RETRY_429, "answered 429"}};
+    size_t i;
+
+    for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        if (statuses[i].status == x->head.status) {
+            x->why = statuses[i].why;
+            return !x->judged && abl_may_turn_away(x, statuses[i].on);
+        }
+    }
+    return false;
 }
 
 static abl_receive_t receive_head(abl_exchange_t *x)
@@ -253,6 +276,11 @@ static abl_receive_t receive_head(abl_exchange_t *x)
     if (x->head.status < 200) {
         return interim(x);
     }
+    if (is_unwanted(x)) {
+        abl_h1_head_init(&x->head); /* its bytes stay in the buffer, for whoever looks at it next */
+        x->unwanted = true;
+        return ABL_RECEIVE_AGAIN;
+    }
     if (keep_back(x)) {
         abl_h1_head_init(&x->head); /* its bytes stay in the buffer */
         return ABL_RECEIVE_MORE;
@@ -269,6 +297,8 @@ void abl_receive_begin(abl_exchange_t *x)
     x->interims = 0;
     x->answered = false;
     x->head_until = 0;
+    x->unwanted = false;
+    x->judged = false;
     x->first_byte_at = 0;
 }
 
@@ -360,7 +390,7 @@ bool abl_receive_pump(abl_exchange_t *x)
 {
     uint64_t until = x->conn->bytes + AT_ONCE;
 
-    while (x->end == ABL_END_NONE) {
+    while (x->end == ABL_END_NONE && !x->unwanted) {
         abl_receive_t rc = unread(x) > 0 ? x->receive(x) : ABL_RECEIVE_MORE;
         apr_status_t rv;
 

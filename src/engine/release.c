@@ -20,7 +20,8 @@ static bool is_failure(const abl_exchange_t *x)
     case ABL_END_BAD_ANSWER:
     case ABL_END_TIMEOUT:
     case ABL_END_SHORT:
-    case ABL_END_NONE: /* another attempt follows */
+    case ABL_END_NO_MEMBER: /* this one refused, and no other is to be tried */
+    case ABL_END_NONE:      /* another attempt follows */
         return true;
     default:
         return false;

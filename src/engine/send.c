@@ -211,6 +211,10 @@ static void push_first(abl_exchange_t *x)
 void abl_send_begin(abl_exchange_t *x)
 {
     abl_send_stop(x);
+    if (x->body_begun) {
+        x->events->rewind_body(x->ctx);
+        x->body_begun = false;
+    }
     x->sent_here = false;
     x->sending_broke = false;
     x->can_write = true;

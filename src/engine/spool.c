@@ -234,6 +234,13 @@ apr_status_t abl_spool_peek(abl_spool_t *spool, const char **bytes, size_t *len)
     return APR_SUCCESS;
 }
 
+static void keep_block(abl_spool_t *spool, abl_spool_block_t *block)
+{
+    block->next = NULL;
+    *(spool->last_kept != NULL ? &spool->last_kept->next : &spool->kept) = block;
+    spool->last_kept = block;
+}
+
 static void drop_memory(abl_spool_t *spool, size_t len)
 {
     abl_spool_block_t *block = spool->first;
@@ -245,7 +252,11 @@ static void drop_memory(abl_spool_t *spool, size_t len)
         if (spool->first == NULL) {
             spool->last = NULL;
         }
-        free(block);
+        if (spool->keeps) {
+            keep_block(spool, block);
+        } else {
+            free(block);
+        }
     }
 }
 
@@ -254,7 +265,7 @@ static void drop_file(abl_spool_t *spool, size_t len)
 {
     spool->reading->start += len;
     spool->file_start += len;
-    if (in_file(spool) == 0 && ftruncate(spool->file_plus_one - 1, 0) == 0) {
+    if (in_file(spool) == 0 && !spool->keeps && ftruncate(spool->file_plus_one - 1, 0) == 0) {
         spool->file_start = spool->file_end = 0;
         free(spool->reading);
         spool->reading = NULL;
@@ -273,6 +284,32 @@ void abl_spool_drop(abl_spool_t *spool, size_t len)
     }
 }
 
+bool abl_spool_keep(abl_spool_t *spool)
+{
+    spool->keeps = spool->failed == APR_SUCCESS;
+    return spool->keeps;
+}
+
+void abl_spool_rewind(abl_spool_t *spool)
+{
+    abl_spool_block_t *block;
+
+    if (spool->kept != NULL) {
+        spool->last_kept->next = spool->first;
+        spool->last = spool->last != NULL ? spool->last : spool->last_kept;
+        spool->first = spool->kept;
+        spool->kept = spool->last_kept = NULL;
+    }
+    spool->in_memory = 0;
+    for (block = spool->first; block != NULL; block = block->next) {
+        block->start = 0;
+        spool->in_memory += block->end;
+    }
+    spool->file_start = 0;
+    free(spool->reading);
+    spool->reading = NULL;
+}
+
 static void free_blocks(abl_spool_block_t *block)
 {
     while (block != NULL) {
@@ -286,6 +323,7 @@ void abl_spool_clear(abl_spool_t *spool)
 {
     free_blocks(spool->first);
     free_blocks(spool->tail);
+    free_blocks(spool->kept);
     free(spool->reading);
     if (spool->file_plus_one > 0) {
         close(spool->file_plus_one - 1);

@@ -34,6 +34,9 @@ typedef struct abl_spool_t {
     abl_spool_block_t *reading; /* a part of the file; NULL: none */
     abl_spool_block_t *tail;    /* what the file did not take, and comes after it */
     uint64_t in_tail;
+    bool keeps;              /* what is taken away stays: */
+    abl_spool_block_t *kept; /* its part in memory, oldest first */
+    abl_spool_block_t *last_kept;
     apr_status_t failed; /* why the file could not be written, at some time; APR_SUCCESS: it never failed */
 } abl_spool_t;
 
@@ -58,6 +61,13 @@ apr_status_t abl_spool_peek(abl_spool_t *spool, const char **bytes, size_t *len)
 
 /* Takes bytes away, as many as the last abl_spool_peek() showed, or fewer. */
 void abl_spool_drop(abl_spool_t *spool, size_t len);
+
+/* Nothing will be written any more, and nothing was taken away yet: from now on what is taken away can be had
+ * again. False: it cannot be done, because the file could not be written. */
+bool abl_spool_keep(abl_spool_t *spool);
+
+/* After abl_spool_keep(): everything is at the front again, as it was then. */
+void abl_spool_rewind(abl_spool_t *spool);
 
 /* Frees everything; the limits stay, and the spool is empty. */
 void abl_spool_clear(abl_spool_t *spool);

@@ -112,6 +112,14 @@ static apr_status_t read_body(void *ctx, char *buffer, size_t room, size_t *len,
     return APR_EAGAIN;
 }
 
+/* On the thread that reads it next. */
+static void rewind_body(void *ctx)
+{
+    const abl_stash_t *stash = ctx;
+
+    stash->to->rewind_body(stash->ctx);
+}
+
 static bool has_room(void *ctx)
 {
     return abl_spool_has_room(&((abl_stash_t *)ctx)->body);
@@ -141,6 +149,7 @@ const abl_exchange_events_t abl_stash_events = {
     .on_trailers = keep_trailers,
     .on_finish = keep_finish,
     .read_body = read_body,
+    .rewind_body = rewind_body,
     .body_trailers = pass_trailers,
     .has_room = has_room,
     .on_retry = pass_retry,

@@ -141,6 +141,9 @@ abl_transfer_t abl_transfer_run(abl_exchange_t *x, unsigned ready)
         if (x->end != ABL_END_NONE) {
             return ABL_TRANSFER_ENDED;
         }
+        if (x->unwanted) {
+            return ABL_TRANSFER_UNWANTED;
+        }
         /* Receiving may have given sending something to do: 100 Continue, a tunnel. */
         if (!abl_send_pending(x) || x->wants_client || x->hold_until != 0 ||
             (x->nvectors > 0 && !x->can_write)) {

@@ -66,7 +66,7 @@ struct abl_exchange_t {
     bool client_was_slow;  /* the member had to wait for the client when it was last looked at */
     bool fresh_only;       /* no kept connection this time */
     bool sent_ever;        /* some member may have seen some of the request */
-    bool body_begun;       /* read_body was called: the request cannot be repeated */
+    bool body_begun;       /* read_body was called: the request cannot be repeated unless it is rewindable */
     abl_conn_t *conn;      /* owned; NULL between attempts */
 
     /* sending: the vectors first, then refill() makes more; refill == NULL and no vectors: all sent */
@@ -88,6 +88,8 @@ struct abl_exchange_t {
     bool answered;         /* the answer is complete */
     bool unpassed;         /* on_data was called after the last on_pass */
     bool head_done;        /* on_head or on_upgrade was called */
+    bool unwanted;         /* the final head is in the buffer, and another member's may be better */
+    bool judged;           /* but this one is to be passed on */
     int head_status;       /* of the final head */
     bool tunnel;
     bool keep; /* the connection may go back to the pool when the exchange has ended */
@@ -130,6 +132,22 @@ void abl_release(abl_exchange_t *x, bool keep);
  * kept is given back now. (One that will be kept goes together with it, or the member would be occupied by
  * it.) */
 void abl_release_early(abl_exchange_t *x);
+
+/* Is all of the request still here, and may a member that has seen it be followed by another one? */
+static inline bool abl_may_send_again(const abl_exchange_t *x)
+{
+    return x->request->repeatable && (!x->body_begun || x->request->rewindable);
+}
+
+/* The same, where an answer may have begun: has the client seen nothing of it? And is it still one of the
+ * attempts? `on`: ABL_RETRY_*, what has happened. */
+static inline bool abl_may_turn_away(const abl_exchange_t *x, unsigned on)
+{
+    const abl_retry_conf_t *retry = &x->balancer->retry;
+
+    return (retry->on & on) != 0 && !x->head_done && x->interims == 0 && abl_may_send_again(x) &&
+           x->resends < retry->attempts && x->now - x->started <= retry->time;
+}
 
 /* send.c: begins to send the request on the connection that has just been made or taken. */
 void abl_send_begin(abl_exchange_t *x);
@@ -176,6 +194,7 @@ bool abl_receive_pump(abl_exchange_t *x);
 typedef enum abl_transfer_t {
     ABL_TRANSFER_WAIT,      /* x->wait says for what */
     ABL_TRANSFER_ENDED,     /* x->end is set */
+    ABL_TRANSFER_UNWANTED,  /* x->unwanted; with x->judged the next run passes the answer on */
     ABL_TRANSFER_UNANSWERED /* the connection failed before any byte of an answer */
 } abl_transfer_t;
 

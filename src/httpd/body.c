@@ -312,6 +312,11 @@ apr_status_t abl_body_read(abl_body_t *body, char *buffer, size_t room, size_t *
     return rv == APR_SUCCESS && *len == 0 && !*end ? APR_EAGAIN : rv;
 }
 
+void abl_body_rewind(abl_body_t *body)
+{
+    abl_spool_rewind(&body->spool);
+}
+
 /* ---- trailers --------------------------------------------------------------------------------------- */
 
 const abl_h1_pair_t *abl_body_trailers(abl_body_t *body, int *n)

@@ -51,6 +51,9 @@ apr_status_t abl_body_take(abl_body_t *body, char *buffer, size_t room, size_t *
 /* abl_exchange_events_t.read_body. */
 apr_status_t abl_body_read(abl_body_t *body, char *buffer, size_t room, size_t *len, bool *end);
 
+/* abl_exchange_events_t.rewind_body: where abl_spool_keep() was called for the spool. */
+void abl_body_rewind(abl_body_t *body);
+
 /* The trailers that came after a chunked body, without hop-by-hop ones. */
 const abl_h1_pair_t *abl_body_trailers(abl_body_t *body, int *n);
 

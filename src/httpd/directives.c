@@ -323,6 +323,9 @@ const command_rec abl_directives[] = {
         "max-share=PERCENT, or off; inside <Balancer>"),
     AP_INIT_RAW_ARGS("BalancerBuffer", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: request=, response=, file=, max= and folder= of what is kept"),
+    AP_INIT_RAW_ARGS("BalancerRetry", abl_section_outside, NULL, RSRC_CONF,
+                     "in <Balancer>: off, or attempts=, on=, time=, budget= and methods= of requests that "
+                     "another member may get"),
     AP_INIT_RAW_ARGS("BalancerAffinity", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: cookie=NAME [param=NAME], header=NAME or client; then perhaps strict"),
     AP_INIT_RAW_ARGS("BalancerTimeout", set_timeouts, NULL, ANYWHERE,

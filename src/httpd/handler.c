@@ -31,6 +31,11 @@ static apr_status_t read_body(void *ctx, char *buffer, size_t room, size_t *len,
     return abl_body_read(respond_of(ctx)->body, buffer, room, len, end);
 }
 
+static void rewind_body(void *ctx)
+{
+    abl_body_rewind(respond_of(ctx)->body);
+}
+
 static const abl_h1_pair_t *body_trailers(void *ctx, int *n)
 {
     return abl_body_trailers(respond_of(ctx)->body, n);
@@ -59,6 +64,7 @@ static const abl_exchange_events_t events = {
     .on_trailers = abl_respond_trailers,
     .on_finish = abl_respond_finish,
     .read_body = read_body,
+    .rewind_body = rewind_body,
     .body_trailers = body_trailers,
     .has_room = abl_respond_has_room,
     .on_retry = on_retry,
@@ -305,7 +311,7 @@ static int begin_exchange(abl_drive_t *drive)
 {
     abl_respond_t *respond = &drive->respond;
     request_rec *r = respond->r;
-    int status = abl_view_finish(r, &drive->body, &drive->request);
+    int status = abl_view_finish(r, &respond->balancer->retry, &drive->body, &drive->request);
 
     if (status != OK) {
         return status;

@@ -11,6 +11,7 @@
 #include "httpd/member_keys.h"
 #include "httpd/members.h"
 #include "httpd/queue_keys.h"
+#include "httpd/retry_keys.h"
 #include "httpd/timeouts.h"
 
 #include "ap_provider.h"
@@ -120,6 +121,11 @@ static const char *set_buffer(cmd_parms *cmd, abl_section_t *section, const char
     return abl_buffer_keys_parse(cmd->pool, args, &section->buffer, &section->buffer_seen);
 }
 
+static const char *set_retry(cmd_parms *cmd, abl_section_t *section, const char *args)
+{
+    return abl_retry_keys_parse(cmd->pool, args, &section->balancer.retry, &section->retry_seen);
+}
+
 static const char *set_affinity(cmd_parms *cmd, abl_section_t *section, const char *args)
 {
     return abl_affinity_parse(cmd->pool, args, &section->affinity);
@@ -134,9 +140,9 @@ static const struct {
     const char *name;
     const char *(*set)(cmd_parms *cmd, abl_section_t *section, const char *args);
 } section_lines[] = {
-    {"BalancerMember", add_member},      {"BalancerMethod", set_method},    {"BalancerQueue", set_queue},
-    {"BalancerAffinity", set_affinity},  {"BalancerTimeout", set_timeouts}, {"BalancerBuffer", set_buffer},
-    {"BalancerApp", abl_app_line_parse}, {"BalancerEject", set_eject},
+    {"BalancerMember", add_member},     {"BalancerMethod", set_method},      {"BalancerQueue", set_queue},
+    {"BalancerAffinity", set_affinity}, {"BalancerTimeout", set_timeouts},   {"BalancerBuffer", set_buffer},
+    {"BalancerRetry", set_retry},       {"BalancerApp", abl_app_line_parse}, {"BalancerEject", set_eject},
 };
 
 static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_directive_t *line)
@@ -151,7 +157,8 @@ static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_dir
     return ABL_CONFIG_ERROR(
         cmd->pool, "ABL0140",
         "%s does not belong inside <Balancer %s>; what does: BalancerMember, BalancerMethod, "
-        "BalancerQueue, BalancerAffinity, BalancerTimeout, BalancerBuffer, BalancerEject, BalancerApp",
+        "BalancerQueue, BalancerAffinity, BalancerTimeout, BalancerBuffer, BalancerEject, BalancerRetry, "
+        "BalancerApp",
         line->directive, section->balancer.name);
 }
 
@@ -223,6 +230,7 @@ const char *abl_section_open(cmd_parms *cmd, void *dir, const char *args)
     section->balancer.timeouts = (abl_timeouts_t){ABL_UNSET, ABL_UNSET, ABL_UNSET, ABL_UNSET};
     section->balancer.queue = (abl_queue_conf_t){.length = ABL_QUEUE_LENGTH, .timeout = ABL_QUEUE_TIMEOUT};
     section->balancer.eject = ABL_EJECT_DEFAULTS;
+    section->balancer.retry = abl_retry_defaults();
     abl_buffer_defaults(cmd->pool, &section->buffer);
     for (line = cmd->directive->first_child; line != NULL; line = line->next) {
         error = set_line(cmd, section, line);

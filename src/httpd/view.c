@@ -188,18 +188,18 @@ static bool wants_trailers(const request_rec *r)
 }
 
 /* RFC 9110 section 9.2.2, with WebDAV's and other registered methods. */
-static bool is_idempotent(const request_rec *r)
-{
-    static const char *const methods[] = {"GET",      "HEAD",   "PUT",    "DELETE", "OPTIONS",
-                                          "PROPFIND", "REPORT", "SEARCH", "QUERY",  "TRACE"};
-    apr_size_t i;
+static const char *const idempotent[] = {"GET",    "HEAD",   "PUT",   "DELETE", "OPTIONS", "PROPFIND",
+                                         "REPORT", "SEARCH", "QUERY", "TRACE",  NULL};
 
-    for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        if (strcmp(r->method, methods[i]) == 0) {
-            return true;
-        }
+/* May a request of this method be sent again? */
+static bool is_repeatable(const request_rec *r, const abl_retry_conf_t *retry)
+{
+    const char *const *method = retry->methods != NULL ? retry->methods : idempotent;
+
+    while (*method != NULL && strcmp(r->method, *method) != 0) {
+        method++;
     }
-    return false;
+    return *method != NULL;
 }
 
 /* ---- the body's beginning --------------------------------------------------------------------------- */
@@ -233,6 +233,7 @@ static apr_status_t take_collected(request_rec *r, abl_body_t *body, abl_request
 
     request->first_is_all = body->collected && length <= ABL_BODY_AHEAD;
     if (body->collected && !request->first_is_all) {
+        request->rewindable = request->repeatable && abl_spool_keep(&body->spool);
         return APR_SUCCESS;
     }
     buffer = apr_palloc(r->pool, (apr_size_t)length + 1);
@@ -285,7 +286,7 @@ bool abl_view_has_body(const abl_request_t *request)
     return has_body(&request->head);
 }
 
-int abl_view_finish(request_rec *r, abl_body_t *body, abl_request_t *request)
+int abl_view_finish(request_rec *r, const abl_retry_conf_t *retry, abl_body_t *body, abl_request_t *request)
 {
     int status;
 
@@ -295,7 +296,7 @@ int abl_view_finish(request_rec *r, abl_body_t *body, abl_request_t *request)
     request->head.upgrade = upgrade_of(r, &request->head);
     request->head.te_trailers = wants_trailers(r);
     request->to_head = strcmp(r->method, "HEAD") == 0;
-    request->idempotent = is_idempotent(r);
+    request->repeatable = is_repeatable(r, retry);
     status = begin_body(r, body, request);
     set_length(r, body, request);
     add_fields(r, request); /* after reading: a filter that unpacks the body takes Content-Encoding away */

@@ -16,6 +16,6 @@ bool abl_view_has_body(const abl_request_t *request);
 /* Fills in the rest of *request: method, target as the client sent it, host, end-to-end fields, upgrade, and
  * the beginning of the body: what was collected, or what has come so far. OK, or the HTTP status to answer
  * instead. */
-int abl_view_finish(request_rec *r, abl_body_t *body, abl_request_t *request);
+int abl_view_finish(request_rec *r, const abl_retry_conf_t *retry, abl_body_t *body, abl_request_t *request);
 
 #endif

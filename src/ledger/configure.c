@@ -297,6 +297,7 @@ static int enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf,
         b->per_client = conf->per_client;
         b->outage_wait = conf->outage_wait;
         b->eject = conf->eject;
+        b->retry_percent = conf->retry_percent;
         b->listed = 1;
         set_method(segment, ledger->balancer, conf->method->name);
         unlist_gone(segment, ledger->balancer, conf);

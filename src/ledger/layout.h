@@ -112,13 +112,14 @@ typedef struct abl_name_t {
 typedef struct abl_balancer_row_t {
     char name[ABL_NAME_MAX + 1]; /* truth; empty: the row is free */
     char method[ABL_NAME_MAX + 1];
-    uint8_t listed;        /* truth; it is in the configuration */
-    uint8_t simple;        /* every listed row is on, in one set and not draining */
-    uint32_t queue_length; /* truth */
-    uint32_t per_client;   /* truth */
-    uint32_t savings;      /* towards retries, in hundredths of one */
-    uint32_t waiting;      /* tickets in all its queues */
-    abl_list_t queue;      /* tickets that wait for any member */
+    uint8_t listed;         /* truth; it is in the configuration */
+    uint8_t simple;         /* every listed row is on, in one set and not draining */
+    uint32_t queue_length;  /* truth */
+    uint32_t per_client;    /* truth */
+    uint32_t savings;       /* towards retries, in hundredths of one */
+    uint32_t retry_percent; /* truth; of each request, added to them */
+    uint32_t waiting;       /* tickets in all its queues */
+    abl_list_t queue;       /* tickets that wait for any member */
     uint32_t nlisted;
     uint32_t rows[ABL_MEMBERS_MAX]; /* listed ones, by set and order */
     uint32_t clients[ABL_CLIENT_BUCKETS];

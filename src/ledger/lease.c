@@ -167,7 +167,7 @@ static int member_of(const abl_ledger_t *ledger, uint32_t row)
 
 static void save_for_retries(abl_balancer_row_t *b)
 {
-    b->savings += ABL_RETRY_PERCENT;
+    b->savings += b->retry_percent;
     if (b->savings > ABL_RETRY_BURST * 100) {
         b->savings = ABL_RETRY_BURST * 100;
     }
@@ -393,10 +393,19 @@ bool abl_ledger_spend_retry(abl_ledger_t *ledger)
     if (!abl_enter(ledger->segment, ledger->child)) {
         return false;
     }
-    may = b->savings >= 100;
-    b->savings -= may ? 100 : 0;
+    /* A burst that was saved before the budget became none is not spent. */
+    may = b->retry_percent >= 100 || (b->retry_percent > 0 && b->savings >= 100);
+    b->savings -= b->savings >= 100 && may ? 100 : 0;
     abl_leave(ledger->segment);
     return may;
+}
+
+void abl_ledger_return_retry(abl_ledger_t *ledger)
+{
+    if (abl_enter(ledger->segment, ledger->child)) {
+        ledger->segment->balancers[ledger->balancer].savings += 100;
+        abl_leave(ledger->segment);
+    }
 }
 
 int abl_ledger_home(abl_ledger_t *ledger, apr_uint64_t key)

@@ -82,7 +82,8 @@ typedef struct abl_ledger_conf_t {
     int64_t outage_wait; /* so long members that have worked before are waited for when all are away, µs */
     abl_eject_conf_t eject;
     const abl_member_conf_t *members;
-    int nmembers; /* 1..ABL_MEMBERS_MAX */
+    int nmembers;               /* 1..ABL_MEMBERS_MAX */
+    apr_uint32_t retry_percent; /* of the requests that may be sent again; 100 and more: any number */
 } abl_ledger_conf_t;
 
 /* Makes the segment, for at most `seats` children at once, and the descriptors that wake them. Parent, before
@@ -203,13 +204,16 @@ typedef struct abl_outcome_t {
 /* Gives a lease back, or hands it on. `outcome` may be NULL: nothing is learnt. */
 void abl_ledger_give(abl_ledger_t *ledger, int member, const abl_outcome_t *outcome);
 
-#define ABL_RETRY_PERCENT 20
+#define ABL_RETRY_PERCENT 20 /* the default */
 #define ABL_RETRY_BURST 10
 
 /* May a request that has perhaps reached a member be sent to another one? A share of the balancer's requests
- * may (ABL_RETRY_PERCENT, saved up to ABL_RETRY_BURST), so that a pool that fails everything is not also
+ * may (retry_percent, saved up to ABL_RETRY_BURST), so that a pool that fails everything is not also
  * asked everything twice. True: the retry has been counted. */
 bool abl_ledger_spend_retry(abl_ledger_t *ledger);
+
+/* Nothing came of the retry that has been counted: it may be spent by another request. */
+void abl_ledger_return_retry(abl_ledger_t *ledger);
 
 /* The member (index) that requests with this hashed key go to while the configuration stays, -1: none.
  * Weights count; how busy a member is does not, nor whether it works now. */

@@ -5,6 +5,7 @@
  */
 #include <sys/un.h>
 
+#include "ledger/view.h"
 #include "world.h"
 
 /* ---- the straight path ------------------------------------------------------------------------------ */
@@ -500,6 +501,143 @@ START_TEST(a_body_that_is_gone_cannot_be_sent_again)
 }
 END_TEST
 
+/* Nothing is sent again that is not as it was. */
+START_TEST(a_body_that_can_be_had_again_is_sent_again)
+{
+    world_t w;
+
+    begin(&w, 2);
+    put(&w, "PUT", "abc", false);
+    w.request.head.body = ABL_H1_REQUEST_LENGTH;
+    w.request.head.length = 6;
+    w.request.rewindable = true;
+    w.upload = w.all = "def";
+    start(&w);
+    int fd = listener_accept(&w.listeners[0]);
+    ck_assert_ptr_nonnull(strstr(heard(fd), "\r\n\r\nabcdef"));
+    close(fd);
+    until_sent(&w, drive(&w));
+    fd = listener_accept(&w.listeners[1]);
+    ck_assert_ptr_nonnull(strstr(heard(fd), "\r\n\r\nabcdef"));
+    say(fd, OK_ANSWER);
+    ck_assert_int_eq(finish(&w), ABL_END_OK);
+    ck_assert_int_eq(w.retries, 1);
+    end(&w);
+}
+END_TEST
+
+/* ---- BalancerRetry ---------------------------------------------------------------------------------- */
+
+#define ANSWER_503 "HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno"
+
+static void begin_retrying(world_t *w, int members, unsigned on)
+{
+    begin(w, members);
+    w->balancer.retry.on = on;
+}
+
+START_TEST(only_what_is_wanted)
+{
+    static abl_balancer_view_t view;
+    world_t w;
+
+    begin_retrying(&w, 2, ABL_RETRY_503);
+    start(&w);
+    close(listener_accept(&w.listeners[0]));
+    ck_assert_int_eq(finish(&w), ABL_END_BROKEN);
+    end(&w);
+    begin_retrying(&w, 2, ABL_RETRY_RESET);
+    close(w.listeners[0].fd); /* refused */
+    make(&w);
+    while (run(&w, ABL_READY_MEMBER_WRITE)) {
+    }
+    ck_assert_int_eq(end(&w), ABL_END_NO_MEMBER);
+    ck_assert_int_eq(w.retries, 0);
+    ck_assert(abl_view_balancer(w.segment, 1, &view));
+    ck_assert_uint_eq(view.members[0].failures, 1);
+}
+END_TEST
+
+START_TEST(a_status_is_another_members_turn)
+{
+    static const struct {
+        const char *method, *before, *seen;
+        unsigned on;
+        int members;
+    } cases[] = {
+        {"GET", "", "{200}ok.", ABL_RETRY_503, 2},
+        {"GET", "", "{503}no.", ABL_RETRY_502 | ABL_RETRY_RESET, 2},
+        {"GET", "", "{503}no.", ABL_RETRY_503, 1},
+        {"POST", "", "{503}no.", ABL_RETRY_503, 2},
+        {"GET", "HTTP/1.1 103 Early\r\nLink: x\r\n\r\n", "[103]{503}no.", ABL_RETRY_503, 2},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        world_t w;
+        begin_retrying(&w, cases[i].members, cases[i].on);
+        put(&w, cases[i].method, "", true);
+        start(&w);
+        int fd = listener_accept(&w.listeners[0]);
+        say(fd, cases[i].before);
+        say(fd, ANSWER_503);
+        if (cases[i].seen[1] == '2') {
+            until_sent(&w, drive(&w));
+            ck_assert_str_eq(w.seen, "");
+            say(listener_accept(&w.listeners[1]), OK_ANSWER);
+        }
+        ck_assert_int_eq(finish(&w), ABL_END_OK);
+        ck_assert_str_eq(w.seen, cases[i].seen);
+        ck_assert_int_eq(w.retries, cases[i].seen[1] == '2');
+        end(&w);
+    }
+}
+END_TEST
+
+/* A retry that did not come to pass costs nothing. */
+START_TEST(nobody_else_is_no_retry)
+{
+    for (int i = 0; i < 2 * ABL_RETRY_BURST; i++) {
+        static world_t w;
+        if (i == 0) {
+            begin_retrying(&w, 1, ABL_RETRY_503);
+        }
+        start(&w);
+        int fd = listener_accept(&w.listeners[0]);
+        say(fd, "HTTP/1.1 503 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+        ck_assert_int_eq(finish(&w), ABL_END_OK);
+        ck_assert_str_eq(w.seen, "{503}no.");
+        end(&w);
+        close(fd);
+        if (i + 1 == 2 * ABL_RETRY_BURST) {
+            for (int n = 0; n < ABL_RETRY_BURST; n++) {
+                ck_assert(abl_ledger_spend_retry(w.balancer.ledger));
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(no_answer_in_time_is_another_members_turn)
+{
+    world_t w;
+
+    begin_retrying(&w, 2, ABL_RETRY_TIMEOUT);
+    start(&w);
+    int fd = listener_accept(&w.listeners[0]);
+    until_sent(&w, run(&w, ABL_READY_TIMEOUT));
+    ck_assert_int_eq(w.retries, 1);
+    heard(fd);
+    ck_assert_int_eq(read(fd, (char[1]){0}, 1), 0); /* it is told that nobody waits */
+    ck_assert(!run(&w, ABL_READY_TIMEOUT));
+    ck_assert_int_eq(end(&w), ABL_END_TIMEOUT); /* each member once */
+    begin_retrying(&w, 2, ABL_RETRY_TIMEOUT);
+    w.balancer.retry.time = 1; /* its time is over by then */
+    start(&w);
+    ck_assert(!run(&w, ABL_READY_TIMEOUT));
+    ck_assert_int_eq(end(&w), ABL_END_TIMEOUT);
+}
+END_TEST
+
 /* One request and its answer, so that a connection is kept; returns the member's end of it. */
 static int keep_one(world_t *w)
 {
@@ -740,6 +878,8 @@ UNIT_MAIN("exchange", a_request_and_its_answer, answers_in_any_pieces, a_head_th
           a_connect_that_takes_too_long, a_busy_unix_socket_is_waited_for,
           an_idempotent_request_is_sent_again, also_when_a_head_has_come, a_head_waits_a_moment_for_its_body,
           no_other_head_waits, but_not_without_end, a_post_is_sent_once,
-          a_body_that_is_gone_cannot_be_sent_again, a_stale_connection_is_replaced_once,
+          a_body_that_is_gone_cannot_be_sent_again, a_body_that_can_be_had_again_is_sent_again,
+          only_what_is_wanted, a_status_is_another_members_turn, nobody_else_is_no_retry,
+          no_answer_in_time_is_another_members_turn, a_stale_connection_is_replaced_once,
           a_post_gets_a_fresh_connection, bad_and_broken_answers, too_many_interim_answers, silences,
           the_client_leaves, what_cannot_be_written_is_refused, a_tunnel, a_tunnel_is_what_was_asked_for)

@@ -85,6 +85,29 @@ START_TEST(its_time_is_over)
 }
 END_TEST
 
+/* Who has failed once waits for another member no longer than BalancerRetry's time; then it has failed. */
+START_TEST(a_retry_waits_no_longer_than_its_time)
+{
+    abl_want_t want = {.only = 1};
+    abl_ticket_t *ticket;
+    world_t w;
+    int member;
+
+    begin_limited(&w, 2, 10);
+    w.balancer.retry.time = ABL_SECOND / 2;
+    ck_assert_int_eq(abl_ledger_take(w.balancer.ledger, &want, &member, &ticket), APR_SUCCESS);
+    ck_assert_int_eq(member, 1);
+    start(&w);
+    close(listener_accept(&w.listeners[0]));
+    ck_assert(drive(&w));
+    ck_assert(is_queued(&w));
+    ck_assert(abl_exchange_wait(w.x)->deadline <= abl_clock_now() + ABL_SECOND / 2);
+    ck_assert(!run(&w, ABL_READY_TIMEOUT));
+    vacate(&w, 1);
+    ck_assert_int_eq(end(&w), ABL_END_BROKEN);
+}
+END_TEST
+
 START_TEST(a_grant_in_the_last_moment_counts)
 {
     world_t w;
@@ -298,6 +321,41 @@ START_TEST(the_answer_takes_too_long)
 }
 END_TEST
 
+/* The request goes on elsewhere; its first member keeps its place until it has answered. */
+START_TEST(the_answer_takes_too_long_and_another_member_gives_one)
+{
+    static const char *const afterwards[] = {"", "HTTP/1.1 503 No\r\nContent-Length: 100\r\n\r\nhalf"};
+
+    for (size_t i = 0; i < 2; i++) {
+        char verdict[ABL_CHECK_MAX];
+        world_t w;
+        begin_limited(&w, 2, 10);
+        w.balancer.retry.on = ABL_RETRY_TIMEOUT | ABL_RETRY_503;
+        start(&w);
+        int fd = listener_accept(&w.listeners[0]);
+        heard(fd);
+        say(fd, afterwards[i]);
+        until_sent(&w, i == 0 ? run(&w, ABL_READY_TIMEOUT) : drive(&w));
+        ck_assert_int_eq(abl_orphans_count(), 1);
+        say(listener_accept(&w.listeners[1]), OK_ANSWER);
+        ck_assert_int_eq(finish(&w), ABL_END_OK);
+        ck_assert_str_eq(w.seen, "{200}ok.");
+        abl_exchange_close(w.x);
+        apr_pool_clear(w.pool); /* the orphan needs nothing of it; the ledger's view was copied */
+        ck_assert_uint_eq(abl_ledger_busy(w.balancer.ledger, 0), 1);
+        ck_assert_uint_eq(abl_ledger_busy(w.balancer.ledger, 1), 0);
+        ck_assert(abl_ledger_check(w.segment, verdict));
+        close(fd);
+        for (int n = 0; n < 300 && abl_orphans_count() > 0; n++) {
+            (void)poll(NULL, 0, 10);
+        }
+        ck_assert_int_eq(abl_orphans_count(), 0);
+        ck_assert_uint_eq(abl_ledger_busy(w.balancer.ledger, 0), 0);
+        ck_assert(abl_ledger_check(w.segment, verdict));
+    }
+}
+END_TEST
+
 START_TEST(the_answer_stops_in_the_middle)
 {
     world_t w;
@@ -386,10 +444,12 @@ START_TEST(nothing_stays_behind)
 }
 END_TEST
 
-UNIT_MAIN("exchange_queue", waits_and_is_served, its_time_is_over, a_grant_in_the_last_moment_counts,
-          who_has_to_wait_again_gains_no_time, there_is_nothing_left_to_wait_for, the_client_leaves_the_queue,
-          there_is_no_room_to_wait, the_client_leaves_and_the_member_answers,
-          the_client_leaves_and_the_member_closes, the_client_leaves_and_the_answer_has_no_body,
-          the_client_leaves_in_the_middle_of_the_answer, the_client_does_not_take_what_has_come,
-          the_answer_takes_too_long, the_answer_stops_in_the_middle, the_rest_of_the_request_does_not_come,
-          an_answer_that_nobody_understands, a_tunnel_until_the_member_closes, nothing_stays_behind)
+UNIT_MAIN("exchange_queue", waits_and_is_served, its_time_is_over, a_retry_waits_no_longer_than_its_time,
+          a_grant_in_the_last_moment_counts, who_has_to_wait_again_gains_no_time,
+          there_is_nothing_left_to_wait_for, the_client_leaves_the_queue, there_is_no_room_to_wait,
+          the_client_leaves_and_the_member_answers, the_client_leaves_and_the_member_closes,
+          the_client_leaves_and_the_answer_has_no_body, the_client_leaves_in_the_middle_of_the_answer,
+          the_client_does_not_take_what_has_come, the_answer_takes_too_long,
+          the_answer_takes_too_long_and_another_member_gives_one, the_answer_stops_in_the_middle,
+          the_rest_of_the_request_does_not_come, an_answer_that_nobody_understands,
+          a_tunnel_until_the_member_closes, nothing_stays_behind)

@@ -79,6 +79,30 @@ START_TEST(retries_are_a_share_of_requests)
 }
 END_TEST
 
+START_TEST(a_share_of_all_or_none)
+{
+    ledger_world_t w;
+
+    make_world(&w, "a", 0);
+    w.conf.retry_percent = 0;
+    configure(&w);
+    sit_down(&w);
+    ck_assert(!abl_ledger_spend_retry(w.ledger));
+    w.conf.retry_percent = 100;
+    configure(&w);
+    w.ledger = abl_ledger_join(w.ledger, w.child);
+    for (int i = 0; i < 10 * ABL_RETRY_BURST; i++) {
+        ck_assert(abl_ledger_spend_retry(w.ledger));
+    }
+    w.conf.retry_percent = 1;
+    configure(&w);
+    w.ledger = abl_ledger_join(w.ledger, w.child);
+    ck_assert(!abl_ledger_spend_retry(w.ledger)); /* it was spent before */
+    abl_ledger_return_retry(w.ledger);
+    ck_assert(abl_ledger_spend_retry(w.ledger));
+}
+END_TEST
+
 START_TEST(requests_that_waited_count_for_retries)
 {
     ledger_world_t w;
@@ -419,7 +443,7 @@ START_TEST(who_is_in_a_hurry_does_not_wait)
 END_TEST
 
 UNIT_MAIN("ledger", takes_and_gives, tried_members_are_left_out, the_last_member_can_be_tried,
-          retries_are_a_share_of_requests, requests_that_waited_count_for_retries,
+          retries_are_a_share_of_requests, a_share_of_all_or_none, requests_that_waited_count_for_retries,
           a_method_that_lies_loses_no_request, threads_lose_nothing, a_full_member_is_waited_for_in_order,
           nobody_overtakes_the_queue, who_leaves_makes_room, the_queue_has_an_end, a_queue_of_no_length,
           a_client_has_its_part_of_the_queue, who_queues_again_keeps_its_place,

@@ -43,7 +43,8 @@ static inline void describe(ledger_world_t *w, const char *addresses, int concur
                                   .method = &abl_method_leastbusy,
                                   .queue_length = 1000,
                                   .members = w->members,
-                                  .nmembers = (int)n};
+                                  .nmembers = (int)n,
+                                  .retry_percent = ABL_RETRY_PERCENT};
 }
 
 static inline void configure(ledger_world_t *w)

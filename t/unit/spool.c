@@ -197,5 +197,31 @@ START_TEST(a_disk_that_is_full)
 }
 END_TEST
 
-UNIT_MAIN("spool", an_empty_one, memory_alone, memory_then_a_file_that_nobody_sees, what_is_left_is_freed,
-          a_folder_that_is_not_there, a_disk_that_is_full)
+/* As often as wanted, from wherever it was. */
+START_TEST(what_is_kept_can_be_had_again)
+{
+    static const uint64_t lengths[] = {1, 16384, 100000, 100001, 400000};
+
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        abl_spool_t spool = {.memory_max = 100000, .file_max = 1000000, .folder = "/tmp"};
+        ck_assert_int_eq(put(&spool, 0, (size_t)lengths[i]), APR_SUCCESS);
+        ck_assert(abl_spool_keep(&spool));
+        abl_spool_rewind(&spool); /* from its beginning */
+        for (uint64_t part = 0; part <= lengths[i]; part += lengths[i] / 5 + 1) {
+            ck_assert_uint_eq(abl_spool_length(&spool), lengths[i]);
+            ck_assert_uint_eq(get(&spool, 0, part, 10007), part);
+            ck_assert_uint_eq(abl_spool_length(&spool), lengths[i] - part);
+            abl_spool_rewind(&spool);
+        }
+        ck_assert_uint_eq(get(&spool, 0, UINT64_MAX, SIZE_MAX), lengths[i]);
+        abl_spool_rewind(&spool);
+        ck_assert_uint_eq(get(&spool, 0, UINT64_MAX, 777), lengths[i]);
+        ck_assert_uint_eq(abl_spool_length(&spool), 0);
+        abl_spool_clear(&spool);
+    }
+}
+END_TEST
+
+UNIT_MAIN("spool", what_is_kept_can_be_had_again, an_empty_one, memory_alone,
+          memory_then_a_file_that_nobody_sees, what_is_left_is_freed, a_folder_that_is_not_there,
+          a_disk_that_is_full)

@@ -32,6 +32,7 @@ typedef struct world_t {
     abl_exchange_t *x;
     char seen[70000];   /* what the events brought: [103] {200} data <name: value> . */
     const char *upload; /* the client's body: pieces separated by '|', each '|' is one APR_EAGAIN */
+    const char *all;    /* where a rewindable one begins */
     bool upgraded;
     int retries;
     apr_status_t deliver; /* what on_data returns */
@@ -127,6 +128,14 @@ static apr_status_t read_body(void *ctx, char *buffer, size_t room, size_t *len,
     return APR_SUCCESS;
 }
 
+static void rewind_body(void *ctx)
+{
+    world_t *w = ctx;
+
+    ck_assert(w->request.rewindable);
+    w->upload = w->all;
+}
+
 static const abl_h1_pair_t *body_trailers(void *ctx, int *n)
 {
     static const abl_h1_pair_t pair = {"X-Sum", "7"};
@@ -152,6 +161,7 @@ static const abl_exchange_events_t events = {.on_interim = on_interim,
                                              .on_trailers = on_trailers,
                                              .on_finish = on_finish,
                                              .read_body = read_body,
+                                             .rewind_body = rewind_body,
                                              .body_trailers = body_trailers,
                                              .on_retry = on_retry};
 
@@ -187,13 +197,14 @@ static void begin(world_t *w, int members)
     w->balancer.members = w->members;
     w->balancer.nmembers = members;
     w->timeouts = (abl_timeouts_t){ABL_SECOND, ABL_SECOND, ABL_SECOND, ABL_SECOND};
+    w->balancer.retry = abl_retry_defaults();
     w->balancer.queue = (abl_queue_conf_t){.length = 10, .timeout = ABL_SECOND};
     w->request.want.only = -1;
     join(w);
     w->request.head.method = "GET";
     w->request.head.target = "/x?y";
     w->request.head.host = "front";
-    w->request.idempotent = true;
+    w->request.repeatable = true;
     w->request.first_is_all = true;
     w->upload = "";
 }
@@ -321,7 +332,7 @@ static const char *heard(int fd)
 static void put(world_t *w, const char *method, const char *first, bool all)
 {
     w->request.head.method = method;
-    w->request.idempotent = strcmp(method, "POST") != 0;
+    w->request.repeatable = strcmp(method, "POST") != 0;
     w->request.first = first;
     w->request.first_len = strlen(first);
     w->request.first_is_all = all;

@@ -215,7 +215,7 @@ sub pid { my ($self) = @_; return $self->{proc}->pid }
 sub dir { my ($self) = @_; return $self->{dir} }
 sub signal { my ($self, $name) = @_; return $self->{proc}->signal($name) }
 
-# The pids of httpd's children.
+# The pids of httpd's children that serve requests: not the control process, which outlives graceful restarts.
 sub children {
     my ($self) = @_;
     my $parent = $self->pid;
@@ -224,7 +224,7 @@ sub children {
         open my $in, '<', $stat or next;    # gone meanwhile
         my $line = <$in>;
         next unless defined $line && $line =~ /\A(\d+) \(.*\) \S (\d+) /s;
-        push @pids, $1 if $2 == $parent;
+        push @pids, $1 if $2 == $parent && $line !~ /\A\d+ \(appbalance\)/;
     }
     return @pids;
 }
