@@ -53,8 +53,11 @@ subtest 'everything else comes from the member' => sub {
 
 subtest 'files do not need the member' => sub {
     $m->stop;
-    is($s->get('/')->{status}, 503, 'no member');
+    my $waits = $s->client;
+    $waits->request('GET', '/');
     is($s->get('/static/a.txt')->{status}, 200, 'files all the same');
+    is($waits->pending, '', 'while who wants the member waits for it');
+    $waits->abort;
 };
 
 $s->log_ok(allow => [trouble]);
