@@ -244,7 +244,7 @@ static bool queue_up(abl_exchange_t *x)
     x->wait.conn = NULL;
     x->wait.what = ABL_READY_MEMBER_READ | ABL_READY_CLIENT_GONE;
     x->wait.deadline = x->queue_until;
-    if (x->last_member >= 0 && x->started + x->balancer->retry.time < x->queue_until) {
+    if (x->sent_ever && x->started + x->balancer->retry.time < x->queue_until) {
         x->wait.deadline = x->started + x->balancer->retry.time;
     }
     x->step = step_queued;
@@ -255,7 +255,7 @@ static bool step_take(abl_exchange_t *x)
 {
     apr_status_t rv;
 
-    if (x->last_member >= 0 && x->now - x->started > x->balancer->retry.time) {
+    if (x->sent_ever && x->now - x->started > x->balancer->retry.time) {
         return got_nobody(x);
     }
     rv = abl_ledger_take(x->balancer->ledger, &x->want, &x->member, &x->ticket);
