@@ -681,6 +681,7 @@ apr_status_t abl_tls_read(abl_tls_conn_t *conn, char *to, size_t room, size_t *g
     apr_status_t rv = conn->over;
 
     *got = 0;
+    conn->wants_write = false;
     while (rv == APR_SUCCESS && *got < room) {
         size_t n = 0;
         int rc;
@@ -691,7 +692,6 @@ apr_status_t abl_tls_read(abl_tls_conn_t *conn, char *to, size_t room, size_t *g
             rv = outcome_of(conn, rc);
         } else if (conn->emptied && !SSL_has_pending(conn->ssl)) {
             rv = APR_EAGAIN;
-            conn->wants_write = false;
         }
     }
     /* What ended it is told the next time. */
