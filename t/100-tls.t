@@ -7,7 +7,7 @@ use Digest::SHA qw(sha1_hex);
 use File::Temp ();
 use JSON::PP qw(decode_json);
 
-needs(qw(openssl python3));
+needs(qw(curl openssl python3));
 
 # ---- certificates
 
@@ -46,7 +46,8 @@ chmod 0600, map {"$dir/$_"} qw(client.key both.pem);
 
 sub member { my ($name, %o) = @_; return Abl::App->tls(cert => "$dir/$name.pem", key => "$dir/$name.key", %o) }
 
-my $good    = member('good');
+my $good    = member('good', gates => $dir);
+my $limited = member('good', gates => $dir);
 my $old     = member('good', version => '1.2');
 my $names   = member('names');
 my $expired = member('expired');
@@ -96,16 +97,21 @@ route(waits     => line($raw, $ca), 'BalancerTimeout connect=500ms');
 route(silent    => line($silent, $ca), 'BalancerTimeout connect=500ms');
 route(second    => line($expired, $ca), line($good, $ca, 'status=backup'));
 route(quick     => line($good, $ca), 'BalancerTimeout response=300ms');
+route(limited   => line($limited, $ca, 'concurrency=1'));
 route(one       => 'BalancerMember ' . $proxied->url . ' proxy-protocol=v1');
 route(two       => 'BalancerMember ' . $proxied->url . ' proxy-protocol=v2');
 route(three     => line($both, $ca, 'proxy-protocol=v2'));
 
 my $s = Abl::Server->start(
-    modules => ['remoteip'],
+    modules => [qw(remoteip socache_shmcb ssl)],
+    ports   => ['tls'],
+    status  => 1,
     files   => { map { ("certs/$_" => slurp("$dir/$_")) } 'ca.pem' },
     conf    => join('', map {"<Balancer $_>\n$conf{$_}\n</Balancer>\nBalancerPass /$_ $_\n"} sort keys %conf)
         . "<Balancer relative>\n" . line($good, 'tls-ca=htdocs/certs/ca.pem') . "\n</Balancer>\nBalancerPass /relative relative\n"
-        . "RemoteIPHeader X-Client\nRemoteIPInternalProxy 127.0.0.1\n",
+        . "RemoteIPHeader X-Client\nRemoteIPInternalProxy 127.0.0.1\n"
+        . "SSLSessionCache \"shmcb:\@DIR\@/tls-sessions\"\n"
+        . "<VirtualHost *:\@PORT:tls\@>\nSSLEngine on\nSSLCertificateFile $dir/good.pem\nSSLCertificateKeyFile $dir/good.key\n</VirtualHost>\n",
 );
 
 sub facts {
@@ -235,7 +241,25 @@ subtest 'an upgrade' => sub {
     $c->send("one\n");
     1 while length $c->pending < 4 && $c->fill;
     is($c->pending, "one\n", 'bytes go both ways');
+    my $bytes = pattern(3 << 20);
+    my ($sent, $got) = (0, '');
+    $c->{in} = '';
+    while (length $got < length $bytes) {
+        $sent += syswrite($c->socket, $bytes, 65536, $sent) || 0 if $sent < length $bytes;
+        $c->fill($sent < length $bytes ? 0 : undef) or $sent < length $bytes or last;
+        $got .= substr $c->{in}, 0, length $c->{in}, '';
+    }
+    is(sha1_hex($got), sha1_hex($bytes), '3 MB of them');
     $c->half_close;
+    ok($c->await_end, 'and the end');
+};
+
+# mod_ssl uses the same OpenSSL, on the same threads.
+subtest 'beside mod_ssl' => sub {
+    my $url = 'https://127.0.0.1:' . $s->port('tls');
+    my @curl = ('curl', '--silent', '--noproxy', '*', '--cacert', "$dir/ca.pem", '--max-time', 20);
+    my $text = qx(@curl $url/ok/length/200000 $url/old/length/200000 $url/expired/length/1 $url/ok/length/100000 -w '%{http_code} ');
+    like($text, qr/200 .*200 .*503 .*200 \z/s, 'good and bad members, on one connection of a client');
 };
 
 subtest 'many at once' => sub {
@@ -255,6 +279,34 @@ subtest 'ends' => sub {
     ok(!$r->complete, 'without TLS\'s goodbye it is broken');
     ok($s->await_log(qr/ABL0006: balancer ok: .*TLS: the connection ended without TLS's goodbye/), '... and the log says so');
     is(length $s->get('/ok/length-cut/300000')->{content}, 300_000, 'where the length is known nothing is missing');
+};
+
+# ---- restarts, clients that leave
+
+subtest 'a client that leaves' => sub {
+    my $c = $s->client;
+    $c->request('GET', '/limited/gate/left');
+    ok((wait_until { -e "$dir/left.here" } 5), 'the member works');
+    $c->abort;
+    my $next = $s->client;
+    $next->request('GET', '/limited/length/5');
+    ok((wait_until { $s->status_balancer('limited')->{queue}{length} == 1 } 5), 'the next one waits');
+    ok((stays { $s->status_balancer('limited')->{members}[0]{busy} == 1 } 0.3), 'the member is still taken');
+    spew("$dir/left", '');
+    is(length $next->response->body, 5, 'until it has answered');
+    is($s->unrest(3), '', 'nothing is left');
+};
+
+subtest 'a graceful restart' => sub {
+    my $c = $s->client;
+    $c->request('GET', '/ok/gate/restart');
+    ok((wait_until { -e "$dir/restart.here" } 5), 'the member works');
+    $s->signal('USR1');
+    ok((wait_until { (() = $s->log =~ /resuming normal operations/g) == 2 } 15), 'restarted');
+    facts('/ok');
+    spew("$dir/restart", '');
+    is($c->response->body, 'through', 'the old generation finishes its request');
+    facts('/client');
 };
 
 # ---- the PROXY protocol
@@ -278,7 +330,8 @@ subtest 'the PROXY protocol' => sub {
     like(decode_json($r->body)->{proxy}, qr/\APROXY TCP6 2001:db8::7 ::ffff:127\.0\.0\.1 \d+ $main\r\n\z/, 'of another family');
 };
 
-$s->log_ok(allow => [trouble]);
+# AH01882: the distribution's OpenSSL is not the one mod_ssl was compiled against
+$s->log_ok(allow => [ trouble, 'AH01882', 'AH01909' ]);
 
 # ---- mistakes
 

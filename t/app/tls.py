@@ -1,12 +1,13 @@
 # A member for the tests of TLS and of the PROXY protocol: HTTP/1.1 over ssl's sockets, each connection on a thread of
 # its own, with what it has seen of the connection in its answers.
 #
-#   tls.py PORT cert=FILE key=FILE [client-ca=FILE] [version=1.2|1.3] [proxy=1]
+#   tls.py PORT cert=FILE key=FILE [client-ca=FILE] [version=1.2|1.3] [proxy=1] [gates=FOLDER]
 #
 # Without cert=: no TLS. rude=TEXT: whatever comes is answered with that, and the connection closed.
 # SPDX-License-Identifier: Apache-2.0
 import hashlib
 import json
+import os
 import socket
 import ssl
 import sys
@@ -135,9 +136,17 @@ class Connection:
             self.say(json.dumps(self.facts()).encode())
         elif what == "upgrade":
             self.sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-            for line in self.file:
-                self.sock.sendall(line)
-            return False
+            while True:
+                data = self.file.read1(65536)
+                if not data:
+                    return False
+                self.sock.sendall(data)
+        elif what == "gate":  # says that it is here, waits until it is let through
+            with open(options["gates"] + "/" + number + ".here", "w"):
+                pass
+            while not os.path.exists(options["gates"] + "/" + number):
+                time.sleep(0.01)
+            self.say(b"through")
         else:
             self.say(json.dumps(self.facts()).encode())
         return fields.get("connection", "").lower() != "close"
