@@ -57,7 +57,7 @@ my $strict2 = member('good', 'client-ca' => "$dir/client-ca.pem", version => '1.
 my $plain   = Abl::App->tls(rude => "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
 my $rude    = Abl::App->tls(rude => '');
 my $proxied = Abl::App->tls(proxy => 1);
-my $both    = member('good', proxy => 1);
+my $both    = member('good', proxy => 1, unix => "$dir/socket");
 my $raw     = Abl::Member->start(name => 'plain');
 my $silent  = Abl::Member->blackhole;
 
@@ -101,6 +101,7 @@ route(limited   => line($limited, $ca, 'concurrency=1'));
 route(one       => 'BalancerMember ' . $proxied->url . ' proxy-protocol=v1');
 route(two       => 'BalancerMember ' . $proxied->url . ' proxy-protocol=v2');
 route(three     => line($both, $ca, 'proxy-protocol=v2'));
+route(unix      => "BalancerMember unix:$dir/socket|https://member.test $ca proxy-protocol=v1");
 
 my $s = Abl::Server->start(
     modules => [qw(remoteip socache_shmcb ssl)],
@@ -278,6 +279,8 @@ subtest 'ends' => sub {
     my $r = $c->response;
     ok(!$r->complete, 'without TLS\'s goodbye it is broken');
     ok($s->await_log(qr/ABL0006: balancer ok: .*TLS: the connection ended without TLS's goodbye/), '... and the log says so');
+    is($s->request('POST', '/ok/nothing', { content => 'x' })->{status}, 502, 'no answer at all');
+    ok($s->await_log(qr/ABL0003: balancer ok: \S+: closed the connection without an answer/), '... and the log says so');
     is(length $s->get('/ok/length-cut/300000')->{content}, 300_000, 'where the length is known nothing is missing');
 };
 
@@ -324,6 +327,8 @@ subtest 'the PROXY protocol' => sub {
         my $facts = decode_json($c->ask('GET', "$path/facts")->body);
         is($facts->{proxy}, '0d0a0d0a000d0a515549540a' . '2111000c' . hex_of('127.0.0.1', $port, $main), "$path: version 2");
     }
+    my $facts = decode_json($c->ask('GET', '/unix/facts')->body);
+    is("$facts->{sni} $facts->{proxy}", "member.test PROXY TCP4 127.0.0.1 127.0.0.1 $port $main\r\n", 'before TLS on a Unix socket');
     my $r = $c->ask('GET', '/one/facts', [ 'X-Client' => '192.0.2.7' ]);
     like(decode_json($r->body)->{proxy}, qr/\APROXY TCP4 192\.0\.2\.7 127\.0\.0\.1 \d+ $main\r\n\z/, 'mod_remoteip says who the client is');
     $r = $c->ask('GET', '/one/facts', [ 'X-Client' => '2001:db8::7' ]);

@@ -313,6 +313,7 @@ static bool member_closed(abl_exchange_t *x, apr_status_t rv)
         x->why_rv = clean ? APR_SUCCESS : rv;
         return false;
     } else if (unread(x) == 0 && x->interims == 0) {
+        clean |= rv == ABL_TLS_CUT; /* nothing can be missing of nothing */
         x->why = clean ? "closed the connection without an answer"
                        : abl_transfer_why(x, "the connection broke before an answer", &rv);
         x->why_rv = clean ? APR_SUCCESS : rv;

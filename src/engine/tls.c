@@ -297,7 +297,7 @@ static void note_names(abl_tls_conn_t *conn, X509 *cert)
         } else {
             continue;
         }
-        if (len + n + 6 > sizeof(conn->names)) {
+        if (len + n + 8 > sizeof(conn->names)) {
             memcpy(conn->names + len, " ...", 5);
             break;
         }
@@ -587,7 +587,7 @@ static apr_status_t outcome_of(abl_tls_conn_t *conn, int rc)
         break;
     }
     explain(conn);
-    conn->over = ECONNABORTED;
+    conn->over = conn->eof ? ABL_TLS_CUT : EPROTO;
     ERR_clear_error();
     return conn->over;
 }

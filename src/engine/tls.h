@@ -12,9 +12,12 @@
 
 #include <apr_errno.h>
 #include <apr_pools.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/uio.h>
+
+#define ABL_TLS_CUT ECONNABORTED /* the socket ended, and the member had not said goodbye */
 
 typedef enum abl_tls_version_t { ABL_TLS_1_2 = 0, ABL_TLS_1_3 } abl_tls_version_t;
 
@@ -51,8 +54,8 @@ apr_status_t abl_tls_handshake(abl_tls_conn_t *conn);
 apr_status_t abl_tls_write(abl_tls_conn_t *conn, const struct iovec *iov, int n, size_t *sent);
 
 /* Reads until there is no more, or no more room. APR_EAGAIN: nothing there. APR_EOF: the member said goodbye;
- * a socket that ends without is an error, because anybody on the way could have ended it. *more: there may be
- * more. */
+ * a socket that ends without is ABL_TLS_CUT, because anybody on the way could have ended it. *more: there may
+ * be more. */
 apr_status_t abl_tls_read(abl_tls_conn_t *conn, char *to, size_t room, size_t *got, bool *more);
 
 /* Is something of what has been read from the socket not given out yet? No poll would tell of it. */

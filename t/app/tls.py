@@ -2,6 +2,7 @@
 # its own, with what it has seen of the connection in its answers.
 #
 #   tls.py PORT cert=FILE key=FILE [client-ca=FILE] [version=1.2|1.3] [proxy=1] [gates=FOLDER]
+#          [unix=PATH, which is listened on as well]
 #
 # Without cert=: no TLS. rude=TEXT: whatever comes is answered with that, and the connection closed.
 # SPDX-License-Identifier: Apache-2.0
@@ -56,7 +57,8 @@ class Connection:
     def __init__(self, sock, number):
         self.number = number
         self.served = 0
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.proxy = proxy_header(sock) if "proxy" in options else None
         self.sock = context.wrap_socket(sock, server_side=True) if context else sock
         self.file = self.sock.makefile("rb")
@@ -121,6 +123,9 @@ class Connection:
                 self.sock.sendall(b"5\r\npiece\r\n")
                 time.sleep(0.02)
             self.sock.sendall(b"0\r\n\r\n")
+        elif what == "nothing":
+            self.quit()
+            return False
         elif what in ("goodbye", "cut"):
             self.sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + pattern(int(number)))
             getattr(self, "quit" if what == "cut" else "goodbye")()
@@ -185,8 +190,18 @@ def serve(sock, number):
         sock.close()
 
 
-listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
-while True:
-    client, _ = listener.accept()
-    count += 1
-    threading.Thread(target=serve, args=(client, count), daemon=True).start()
+def accept(listener):
+    global count
+    while True:
+        client, _ = listener.accept()
+        count += 1
+        threading.Thread(target=serve, args=(client, count), daemon=True).start()
+
+
+if "unix" in options:
+    here = socket.socket(socket.AF_UNIX)
+    here.bind(options["unix"])
+    here.listen(128)
+    os.chmod(options["unix"], 0o777)
+    threading.Thread(target=accept, args=(here,), daemon=True).start()
+accept(socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128))
