@@ -13,7 +13,7 @@
 
 typedef struct abl_member_url_t {
     const char *text;      /* canonical form, the member's name in logs: lower-case host, IPv6 in its
-                            * shortest form, port always (unix: unless 80),
+                            * shortest form, port always (unix: unless it is the scheme's),
                             * no trailing slash: "http://127.0.0.1:39564", "http://[::1]:80/base",
                             * "unix:/run/app.sock|http://app" */
     const char *scheme;    /* "http", "https" */

@@ -7,8 +7,7 @@
  *
  *     take ──► queued ──► open ──► connecting ──► greeting ──► transfer ──► (ended)
  *      ▲                    │           │            │            │
- *      └────────────────────┴───────────┴────────────┴────────────┘  next member, if the request may go to
- * one
+ *      └────────────────────┴───────────┴────────────┴────────────┘  next member, if that is allowed
  *
  * greeting, where the member wants it, is the PROXY protocol's header and the handshake of TLS.
  * take goes straight to open when a member has room. open may go to backlog and come back: a Unix socket

@@ -57,21 +57,23 @@ struct abl_exchange_t {
     int64_t queue_until;  /* 0: it has not waited yet */
 
     /* the attempt */
-    int member;                   /* the one that is tried; -1: none */
-    int last_member;              /* the last one a lease was held of; -1: none yet */
-    int64_t taken_at;             /* when it was taken */
-    int64_t stuck_at;             /* when the member is accused of being stuck with it; INT64_MAX: never */
-    int64_t connect_until;        /* of this address; 0: not begun */
-    int address;                  /* which of its addresses */
-    int resends;                  /* attempts that followed one which may have reached a member */
-    bool leased;                  /* its lease is held */
-    bool client_was_slow;         /* the member had to wait for the client when it was last looked at */
-    bool fresh_only;              /* no kept connection this time */
-    bool sent_ever;               /* some member may have seen some of the request */
-    bool body_begun;              /* read_body was called: the request cannot be repeated */
-    abl_conn_t *conn;             /* owned; NULL between attempts */
-    char greeting[ABL_PROXY_MAX]; /* what this connection begins with */
-    size_t greeting_len, greeted;
+    int member;            /* the one that is tried; -1: none */
+    int last_member;       /* the last one a lease was held of; -1: none yet */
+    int64_t taken_at;      /* when it was taken */
+    int64_t stuck_at;      /* when the member is accused of being stuck with it; INT64_MAX: never */
+    int64_t connect_until; /* of this address; 0: not begun */
+    int address;           /* which of its addresses */
+    int resends;           /* attempts that followed one which may have reached a member */
+    bool leased;           /* its lease is held */
+    bool client_was_slow;  /* the member had to wait for the client when it was last looked at */
+    bool fresh_only;       /* no kept connection this time */
+    bool sent_ever;        /* some member may have seen some of the request */
+    bool body_begun;       /* read_body was called: the request cannot be repeated */
+    abl_conn_t *conn;      /* owned; NULL between attempts */
+
+    /* what goes before the request */
+    char greeting[ABL_PROXY_MAX]; /* the PROXY protocol's header */
+    size_t greeting_len, greeted; /* bytes of it, and how many of them are sent */
 
     /* sending: the vectors first, then refill() makes more; refill == NULL and no vectors: all sent */
     void (*refill)(abl_exchange_t *x);
