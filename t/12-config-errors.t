@@ -100,14 +100,14 @@ subtest 'lines of the section outside it' => sub {
 
 # A member's address: what is wrong with it, and how it is written.
 subtest 'addresses' => sub {
-    my $forms = qr{write http://host\[:port\]\[/path\] or unix:/path/of/socket\|http://name\[/path\]};
+    my $forms = qr{write http://host\[:port\]\[/path\], https://\.\.\. or unix:/path/of/socket\|http://name\[/path\]};
     my @addresses = (
         [ '""',                         qr/the address is empty/, $forms ],
-        [ '127.0.0.1:80',               qr/neither http:\/\/ nor unix:/, $forms ],
-        [ '/var/run/app.sock',          qr/neither http:\/\/ nor unix:/, $forms ],
+        [ '127.0.0.1:80',               qr/neither http:\/\/ nor https:\/\/ nor unix:/, $forms ],
+        [ '/var/run/app.sock',          qr/neither http:\/\/ nor https:\/\/ nor unix:/, $forms ],
         [ 'http://',                    qr/has no host/, $forms ],
         [ 'http:///path',               qr/has no host/, $forms ],
-        [ 'https://a:1',                qr/the scheme "https" is not supported/, $forms ],
+        [ 'wss://a:1',                  qr/the scheme "wss" is not supported/, $forms ],
         [ 'ajp://a',                    qr/the scheme "ajp" is not supported/, $forms ],
         [ 'balancer://a',               qr/the scheme "balancer" is not supported/, $forms ],
         [ 'http://a:0',                 qr/the port "0" is not a number from 1 to 65535/ ],

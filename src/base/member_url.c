@@ -15,7 +15,7 @@
 #include "base/units.h"
 
 #define UNIX_PREFIX "unix:"
-#define FORMS "http://host[:port][/path] or unix:/path/of/socket|http://name[/path]"
+#define FORMS "http://host[:port][/path], https://... or unix:/path/of/socket|http://name[/path]"
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 static const char *lower(apr_pool_t *pool, const char *text)
@@ -66,9 +66,9 @@ static const char *split_socket(apr_pool_t *pool, const char *text, abl_member_u
 static const char *check_parts(apr_pool_t *pool, const apr_uri_t *uri)
 {
     if (!uri->scheme) {
-        return "the address begins with neither http:// nor unix:; write " FORMS;
+        return "the address begins with neither http:// nor https:// nor unix:; write " FORMS;
     }
-    if (strcasecmp(uri->scheme, "http") != 0) {
+    if (strcasecmp(uri->scheme, "http") != 0 && strcasecmp(uri->scheme, "https") != 0) {
         return apr_psprintf(pool, "the scheme \"%s\" is not supported; write " FORMS, uri->scheme);
     }
     if (uri->user || uri->password) {
@@ -132,9 +132,14 @@ static const char *read_host(apr_pool_t *pool, const apr_uri_t *uri, abl_member_
     return NULL;
 }
 
+static apr_port_t default_port(const abl_member_url_t *url)
+{
+    return url->tls ? APR_URI_HTTPS_DEFAULT_PORT : APR_URI_HTTP_DEFAULT_PORT;
+}
+
 static const char *read_port(apr_pool_t *pool, const apr_uri_t *uri, abl_member_url_t *url)
 {
-    int64_t port = APR_URI_HTTP_DEFAULT_PORT;
+    int64_t port = default_port(url);
 
     if (uri->port_str && abl_units_number(uri->port_str, 1, 65535, &port)) {
         return apr_psprintf(pool, "the port \"%s\" is not a number from 1 to 65535", uri->port_str);
@@ -176,6 +181,7 @@ static const char *read_http(apr_pool_t *pool, const char *text, abl_member_url_
     const char *why = check_parts(pool, &uri);
 
     if (!why) {
+        url->tls = strcasecmp(uri.scheme, "https") == 0;
         why = read_host(pool, &uri, url);
     }
     if (!why) {
@@ -194,11 +200,11 @@ static void compose(apr_pool_t *pool, abl_member_url_t *url)
     const char *name = strchr(url->host, ':') ? apr_pstrcat(pool, "[", url->host, "]", NULL) : url->host;
     const char *name_port = apr_psprintf(pool, "%s:%d", name, (int)url->port);
 
-    url->scheme = "http";
-    url->authority = url->port == APR_URI_HTTP_DEFAULT_PORT ? name : name_port;
-    url->text = url->socket_path ? apr_pstrcat(pool, UNIX_PREFIX, url->socket_path, "|http://",
+    url->scheme = url->tls ? "https" : "http";
+    url->authority = url->port == default_port(url) ? name : name_port;
+    url->text = url->socket_path ? apr_pstrcat(pool, UNIX_PREFIX, url->socket_path, "|", url->scheme, "://",
                                                url->authority, url->path, NULL)
-                                 : apr_pstrcat(pool, "http://", name_port, url->path, NULL);
+                                 : apr_pstrcat(pool, url->scheme, "://", name_port, url->path, NULL);
 }
 
 const char *abl_member_url_parse(apr_pool_t *pool, const char *text, abl_member_url_t *url)

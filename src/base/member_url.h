@@ -1,32 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The address of a member as a directive writes it: http://host[:port][/path], IPv6 in brackets, or
- * unix:/path/of/socket|http://name[/path]. Parsing only: nothing is resolved or opened.
+ * unix:/path/of/socket|http://name[/path]; https:// instead of http:// for TLS. Parsing only: nothing is
+ * resolved or opened.
  */
 #ifndef ABL_BASE_MEMBER_URL_H
 #define ABL_BASE_MEMBER_URL_H
 
 #include <apr_network_io.h> /* apr_port_t */
 #include <apr_pools.h>
+#include <stdbool.h>
 
 typedef struct abl_member_url_t {
-    const char *text;        /* canonical form, the member's name in logs: lower-case host, IPv6 in its
-                              * shortest form, port always (unix: unless 80),
-                              * no trailing slash: "http://127.0.0.1:39564", "http://[::1]:80/base",
-                              * "unix:/run/app.sock|http://app" */
-    const char *scheme;      /* "http" */
-    const char *host;        /* to resolve; without brackets */
-    const char *authority;   /* for Host: host, brackets for IPv6, ":port" unless 80; unix: the name */
-    const char *path;        /* prefix of every request target: "" or "/base", never a trailing '/' */
+    const char *text;      /* canonical form, the member's name in logs: lower-case host, IPv6 in its
+                            * shortest form, port always (unix: unless it is the scheme's),
+                            * no trailing slash: "http://127.0.0.1:39564", "http://[::1]:80/base",
+                            * "unix:/run/app.sock|http://app" */
+    const char *scheme;    /* "http", "https" */
+    const char *host;      /* to resolve; without brackets */
+    const char *authority; /* for Host: host, brackets for IPv6, ":port" unless 80, with https 443; unix: the
+                            * name */
+    const char *path;      /* prefix of every request target: "" or "/base", never a trailing '/' */
     const char *socket_path; /* NULL for TCP */
     apr_port_t port;
+    bool tls; /* https:// */
 } abl_member_url_t;
 
 /* Parses with apr_uri_parse(). Everything is allocated from `pool`. Returns NULL, or a message in the
  * user's words that says what was found and what would be right (allocated from `pool` too). Refused:
- * other schemes (the message names http:// and unix:), user:password, query, fragment, an empty host, a host
- * name with anything but letters, digits, '-', '.' and '_', port 0 or over 65535 or not a number, a unix path
- * that is not absolute or longer than sun_path holds, spaces and control characters anywhere. */
+ * other schemes (the message names http://, https:// and unix:), user:password, query, fragment, an empty
+ * host, a host name with anything but letters, digits, '-', '.' and '_', port 0 or over 65535 or not a
+ * number, a unix path that is not absolute or longer than sun_path holds, spaces and control characters
+ * anywhere. */
 const char *abl_member_url_parse(apr_pool_t *pool, const char *text, abl_member_url_t *url);
 
 #endif

@@ -66,6 +66,21 @@ static abl_conn_t *make(int fd, int64_t now)
     return conn;
 }
 
+/* A new connection; takes the socket over if it succeeds. */
+static abl_conn_t *make_for(const abl_member_t *member, int fd, int64_t now)
+{
+    abl_conn_t *conn = make(fd, now);
+
+    if (conn != NULL && member->tls != NULL) {
+        conn->tls = abl_tls_open(member->tls, fd);
+        if (conn->tls == NULL) {
+            free(conn);
+            return NULL;
+        }
+    }
+    return conn;
+}
+
 apr_status_t abl_conn_open(const abl_member_t *member, int address, int64_t now, abl_conn_t **conn)
 {
     const abl_address_t *to = &member->addresses[address];
@@ -85,7 +100,7 @@ apr_status_t abl_conn_open(const abl_member_t *member, int address, int64_t now,
         rv = errno;
     }
     if (rv == APR_SUCCESS || rv == EINPROGRESS) {
-        *conn = make(fd, now);
+        *conn = make_for(member, fd, now);
         if (*conn == NULL) {
             rv = APR_ENOMEM;
         }
@@ -107,11 +122,54 @@ apr_status_t abl_conn_connected(abl_conn_t *conn)
     return error;
 }
 
+apr_status_t abl_conn_greet(const abl_conn_t *conn, const char *bytes, size_t len, size_t *sent)
+{
+    while (*sent < len) {
+        ssize_t rc = send(conn->fd, bytes + *sent, len - *sent, MSG_NOSIGNAL);
+        if (rc >= 0) {
+            *sent += (size_t)rc;
+        } else if (errno != EINTR) {
+            return errno;
+        }
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t abl_conn_handshake(abl_conn_t *conn, bool *for_write)
+{
+    apr_status_t rv = conn->tls != NULL ? abl_tls_handshake(conn->tls) : APR_SUCCESS;
+
+    *for_write = APR_STATUS_IS_EAGAIN(rv) && abl_tls_wants_write(conn->tls);
+    return rv;
+}
+
+const char *abl_conn_why(const abl_conn_t *conn)
+{
+    return conn->tls != NULL ? abl_tls_why(conn->tls) : NULL;
+}
+
+bool abl_conn_pending(const abl_conn_t *conn)
+{
+    return conn->tls != NULL && abl_tls_pending(conn->tls);
+}
+
+static apr_status_t write_tls(abl_conn_t *conn, const struct iovec *iov, int n, size_t *sent)
+{
+    apr_status_t rv = abl_tls_write(conn->tls, iov, n, sent);
+
+    conn->write_wants_read = APR_STATUS_IS_EAGAIN(rv) && !abl_tls_wants_write(conn->tls);
+    conn->bytes += *sent;
+    return rv;
+}
+
 apr_status_t abl_conn_write(abl_conn_t *conn, const struct iovec *iov, int n, size_t *sent)
 {
     struct msghdr msg;
     ssize_t rc;
 
+    if (conn->tls != NULL) {
+        return write_tls(conn, iov, n, sent);
+    }
     memset(&msg, 0, sizeof(msg));
     msg.msg_iov = (struct iovec *)iov;
     msg.msg_iovlen = (size_t)n;
@@ -128,6 +186,18 @@ apr_status_t abl_conn_write(abl_conn_t *conn, const struct iovec *iov, int n, si
     return APR_SUCCESS;
 }
 
+static apr_status_t read_tls(abl_conn_t *conn, size_t room, bool *more)
+{
+    size_t got;
+    apr_status_t rv = abl_tls_read(conn->tls, conn->buffer + conn->end, room, &got, more);
+
+    conn->read_wants_write = abl_tls_wants_write(conn->tls);
+    conn->drained = !*more && !conn->read_wants_write;
+    conn->end += got;
+    conn->bytes += got;
+    return rv;
+}
+
 apr_status_t abl_conn_read(abl_conn_t *conn, bool *more)
 {
     size_t room = ABL_CONN_BUFFER - conn->end;
@@ -138,6 +208,9 @@ apr_status_t abl_conn_read(abl_conn_t *conn, bool *more)
     }
     if (conn->buffer == NULL) {
         return APR_ENOMEM;
+    }
+    if (conn->tls != NULL) {
+        return read_tls(conn, room, more);
     }
     do {
         rc = recv(conn->fd, conn->buffer + conn->end, room, 0);
@@ -164,23 +237,32 @@ void abl_conn_compact(abl_conn_t *conn)
     }
 }
 
-bool abl_conn_fit(const abl_conn_t *conn, int64_t now)
+bool abl_conn_fit(abl_conn_t *conn, int64_t now)
 {
     char byte;
 
     if (conn->drained && abl_loop_is_quiet(&conn->line, conn->fd, now)) {
         return true;
     }
+    if (conn->tls != NULL) {
+        return abl_tls_fit(conn->tls);
+    }
     return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 void abl_conn_shutdown_write(abl_conn_t *conn)
 {
+    if (conn->tls != NULL) {
+        abl_tls_end_writing(conn->tls);
+    }
     (void)shutdown(conn->fd, SHUT_WR);
 }
 
 void abl_conn_close(abl_conn_t **conn)
 {
+    if ((*conn)->tls != NULL) {
+        abl_tls_close((*conn)->tls);
+    }
     close((*conn)->fd);
     give_buffer((*conn)->buffer);
     free(*conn);

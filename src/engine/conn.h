@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One connection to a member: a non-blocking socket and the bytes read from it that nobody has used yet.
+ * One connection to a member: a non-blocking socket, TLS over it where the member has that, and the bytes
+ * read from it that nobody has used yet.
  *
  * A connection belongs to exactly one owner, an exchange or the pool of idle connections, and only the
  * owner's thread calls these functions. Nothing here waits.
@@ -23,6 +24,9 @@ typedef struct abl_conn_t {
     int64_t idle_since;      /* when it was last given to the pool */
     bool reused;             /* it has carried an answer before */
     bool drained;            /* the last read found less than there was room for */
+    bool read_wants_write;   /* TLS: reading goes on when the socket is writable, */
+    bool write_wants_read;   /* and the other way round */
+    abl_tls_conn_t *tls;     /* owned; NULL: the member has none */
     abl_line_t line;         /* the loops' */
     uint64_t bytes;          /* both ways, since it was opened or taken from the pool */
     size_t start, end;       /* unused bytes are buffer[start..end) */
@@ -37,11 +41,26 @@ apr_status_t abl_conn_open(const abl_member_t *member, int address, int64_t now,
 /* How the connect went: APR_SUCCESS or the reason. */
 apr_status_t abl_conn_connected(abl_conn_t *conn);
 
+/* Sends what goes before TLS and before any request, once connected: APR_EAGAIN as long as something of it is
+ * left. *sent: bytes taken so far, 0 at first. */
+apr_status_t abl_conn_greet(const abl_conn_t *conn, const char *bytes, size_t len, size_t *sent);
+
+/* Goes on with the handshake of TLS; nothing where the member has none. APR_SUCCESS: done. APR_EAGAIN: not
+ * yet; *for_write says which way to wait. */
+apr_status_t abl_conn_handshake(abl_conn_t *conn, bool *for_write);
+
+/* What is wrong, in words that TLS has for it, valid as long as the connection; NULL: nothing, or what errno
+ * says. */
+const char *abl_conn_why(const abl_conn_t *conn);
+
+/* Have bytes been read from the socket that abl_conn_read() has not given out? No poll tells of them. */
+bool abl_conn_pending(const abl_conn_t *conn);
+
 /* Sends from the vectors, as much as the socket takes now. APR_EAGAIN: nothing. *sent: bytes taken. */
 apr_status_t abl_conn_write(abl_conn_t *conn, const struct iovec *iov, int n, size_t *sent);
 
 /* Reads once into the free end of the buffer. APR_EAGAIN: nothing there. APR_EOF: the member closed.
- * APR_ENOMEM.
+ * APR_ENOMEM. With TLS an end without its goodbye is no APR_EOF but an error.
  * *more: the buffer was filled, so more may be waiting. The buffer must have room. */
 apr_status_t abl_conn_read(abl_conn_t *conn, bool *more);
 
@@ -52,9 +71,10 @@ void abl_conn_rest(abl_conn_t *conn);
 /* Moves the unused bytes to the front of the buffer. */
 void abl_conn_compact(abl_conn_t *conn);
 
-/* Is an idle connection still fit for a request: open, and nothing arrived that nobody asked for? Where a
- * loop watches it and has looked just now there is no further look. `now`: abl_clock_now(). */
-bool abl_conn_fit(const abl_conn_t *conn, int64_t now);
+/* Is an idle connection still fit for a request: open, and nothing arrived that nobody asked for (but what is
+ * TLS's own business, which is done with on the way)? Where a loop watches it and has looked just now there
+ * is no further look. `now`: abl_clock_now(). */
+bool abl_conn_fit(abl_conn_t *conn, int64_t now);
 
 /* No more bytes will be sent; reading goes on. */
 void abl_conn_shutdown_write(abl_conn_t *conn);

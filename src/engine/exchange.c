@@ -5,10 +5,11 @@
  *
  * Steps, in order; a step is the function that run() calls next:
  *
- *     take ──► queued ──► open ──► connecting ──► transfer ──► (ended)
- *      ▲                    │           │            │
- *      └────────────────────┴───────────┴────────────┘  next member, if the request may go to one
+ *     take ──► queued ──► open ──► connecting ──► greeting ──► transfer ──► (ended)
+ *      ▲                    │           │            │            │
+ *      └────────────────────┴───────────┴────────────┴────────────┘  next member, if that is allowed
  *
+ * greeting, where the member wants it, is the PROXY protocol's header and the handshake of TLS.
  * take goes straight to open when a member has room. open may go to backlog and come back: a Unix socket
  * whose queue is full is tried again a little later.
  */
@@ -26,6 +27,7 @@ static bool step_take(abl_exchange_t *x);
 static bool step_queued(abl_exchange_t *x);
 static bool step_open(abl_exchange_t *x);
 static bool step_connecting(abl_exchange_t *x);
+static bool step_greeting(abl_exchange_t *x);
 static bool step_backlog(abl_exchange_t *x);
 static bool got_member(abl_exchange_t *x);
 
@@ -93,10 +95,16 @@ static void try_next_after(abl_exchange_t *x, unsigned on, const char *why, apr_
     }
 }
 
+#define CANNOT_GREET ABL_WHY_TLS "the handshake was not done in time, or broke off"
+
 static void connect_failed(abl_exchange_t *x, apr_status_t rv)
 {
+    const char *why = "cannot connect";
+
     abl_release_connecting(x);
+    x->greeting_failed = x->step == step_greeting;
     if (x->conn != NULL) {
+        why = abl_transfer_why(x, x->step == step_greeting && x->conn->tls != NULL ? CANNOT_GREET : why, &rv);
         abl_conn_close(&x->conn);
     }
     if (++x->address < x->balancer->members[x->member].naddresses) {
@@ -104,9 +112,11 @@ static void connect_failed(abl_exchange_t *x, apr_status_t rv)
         x->step = step_open;
         return;
     }
-    tell_ledger(x, rv);
+    if (!x->greeting_failed) {
+        tell_ledger(x, rv);
+    }
     x->last_failure = x->sent_ever ? ABL_END_BROKEN : ABL_END_NO_MEMBER;
-    try_next_after(x, ABL_RETRY_CONNECT, "cannot connect", rv);
+    try_next_after(x, ABL_RETRY_CONNECT, why, rv);
 }
 
 /* The connection failed before any byte of an answer: another connection, another member, or the end.
@@ -221,6 +231,7 @@ static bool got_member(abl_exchange_t *x)
                                                              : INT64_MAX;
     x->client_was_slow = false;
     x->first_byte_at = 0;
+    x->greeting_failed = false;
     x->address = 0;
     x->connect_until = 0;
     x->wait.queued = false;
@@ -383,6 +394,46 @@ static bool may_connect(abl_exchange_t *x)
     return false;
 }
 
+/* ---- what goes before the request: to whom the connection belongs, and TLS */
+
+static bool connected(abl_exchange_t *x)
+{
+    const abl_member_t *member = &x->balancer->members[x->member];
+
+    if (member->proxy == ABL_PROXY_OFF && x->conn->tls == NULL) {
+        return begin_transfer(x);
+    }
+    x->greeting_len = abl_proxy_write(member->proxy, x->request->client, x->request->local, x->greeting);
+    x->greeted = 0;
+    x->ready = 0;
+    x->step = step_greeting;
+    return true;
+}
+
+static bool step_greeting(abl_exchange_t *x)
+{
+    bool for_write = true;
+    apr_status_t rv;
+
+    if (x->ready & ABL_READY_TIMEOUT) {
+        connect_failed(x, APR_TIMEUP);
+        return true;
+    }
+    rv = abl_conn_greet(x->conn, x->greeting, x->greeting_len, &x->greeted);
+    if (rv == APR_SUCCESS) {
+        rv = abl_conn_handshake(x->conn, &for_write);
+    }
+    if (rv == APR_SUCCESS) {
+        return begin_transfer(x);
+    }
+    if (APR_STATUS_IS_EAGAIN(rv)) {
+        wait_for_connect(x, for_write ? ABL_READY_MEMBER_WRITE : ABL_READY_MEMBER_READ, x->connect_until);
+        return false;
+    }
+    connect_failed(x, rv);
+    return true;
+}
+
 static bool step_open(abl_exchange_t *x)
 {
     const abl_member_t *member = &x->balancer->members[x->member];
@@ -411,7 +462,7 @@ static bool step_open(abl_exchange_t *x)
     }
     if (rv == APR_SUCCESS) {
         abl_release_connecting(x);
-        return begin_transfer(x);
+        return connected(x);
     }
     if (APR_STATUS_IS_EAGAIN(rv) && x->now < x->connect_until) {
         abl_release_connecting(x);
@@ -443,7 +494,7 @@ static bool step_connecting(abl_exchange_t *x)
         connect_failed(x, rv);
         return true;
     }
-    return begin_transfer(x);
+    return connected(x);
 }
 
 /* ---- leaving ---------------------------------------------------------------------------------------- */

@@ -39,8 +39,8 @@ const abl_wait_t *abl_exchange_wait(const abl_exchange_t *x);
  */
 int64_t abl_exchange_expects(const abl_exchange_t *x);
 
-/* How it ended; *member: index of the last member tried or -1, *why: static text or NULL, *rv: a reason or
- * APR_SUCCESS. The pointers may be NULL. */
+/* How it ended; *member: index of the last member tried or -1, *why: text that lives as long as the
+ * exchange's pool, or NULL, *rv: a reason or APR_SUCCESS. The pointers may be NULL. */
 abl_end_t abl_exchange_end(const abl_exchange_t *x, int *member, const char **why, apr_status_t *rv);
 
 /* Gives back whatever the exchange still holds: its lease, its connection, and with that the memory of bytes

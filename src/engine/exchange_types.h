@@ -20,6 +20,9 @@
 #define ABL_BODY_PIECE 16384              /* request body bytes in memory at once */
 #define ABL_BODY_AHEAD 131072             /* a body that was collected and is no longer can be sent again */
 
+/* What a reason begins with that TLS gives: it says all, and calls for somebody who puts it right. */
+#define ABL_WHY_TLS "TLS: "
+
 /* What to send. All memory stays the caller's and must live as long as the exchange. */
 typedef struct abl_request_t {
     abl_h1_request_t head; /* the engine sets prefix and close, and host where it is NULL: the member's own */
@@ -27,9 +30,10 @@ typedef struct abl_request_t {
     bool repeatable;       /* its method may be sent again: see abl_retry_conf_t */
     const char *first;     /* the beginning of the body, already read */
     size_t first_len;
-    bool first_is_all; /* nothing of the body is left to read (also when there is none) */
-    bool rewindable;   /* what read_body brings can be had again: rewind_body */
-    abl_want_t want;   /* affinity, key and client; the exchange has its own copy of it */
+    bool first_is_all;                     /* nothing of the body is left to read (also when there is none) */
+    bool rewindable;                       /* what read_body brings can be had again: rewind_body */
+    const struct sockaddr *client, *local; /* the two ends of the client's connection; NULL: not known */
+    abl_want_t want;                       /* affinity, key and client; the exchange has its own copy of it */
 } abl_request_t;
 
 /* How an exchange ended. */
@@ -85,8 +89,8 @@ typedef struct abl_exchange_events_t {
     /* May more of the answer be read? NULL: always. False: on_data would have no place for it; the member
      * waits until run is called again and this says true. */
     bool (*has_room)(void *ctx);
-    /* An attempt failed at `member` (static text `why`, and `rv` where there is a reason) and another one
-     * follows. For the log. */
+    /* An attempt failed at `member` (`why` lives as long as the exchange's pool, and `rv` where there is a
+     * reason) and another one follows. For the log. */
     void (*on_retry)(void *ctx, int member, const char *why, apr_status_t rv);
 } abl_exchange_events_t;
 

@@ -7,7 +7,9 @@
 #define ABL_ENGINE_MEMBER_H
 
 #include "base/member_url.h"
+#include "engine/tls.h"
 #include "ledger/ledger.h"
+#include "wire/proxy.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -33,7 +35,10 @@ typedef struct abl_member_t {
     int idle_max;         /* at most so many in each child */
     int64_t idle_timeout; /* a connection idle for so long is closed, µs */
     int64_t max_age;      /* so long after it was made a connection is not used again, µs */
-    int naddresses;       /* 0: the name could not be resolved, nothing can be sent */
+    abl_proxy_t proxy;    /* what each connection begins with */
+    abl_tls_conf_t tls_conf;
+    abl_tls_t *tls; /* the configuration's; NULL: http:// */
+    int naddresses; /* 0: the name could not be resolved, nothing can be sent */
     abl_address_t addresses[ABL_ADDRESSES_MAX];
 } abl_member_t;
 

@@ -126,7 +126,12 @@ static void bury_locked(orphan_t *orphan)
 /* Reads what there is. A member that closes has finished, whatever it said. */
 static void go_on_locked(orphan_t *orphan)
 {
-    if (abl_transfer_run(&orphan->x, ABL_READY_MEMBER_READ) != ABL_TRANSFER_WAIT) {
+    abl_transfer_t rc = abl_transfer_run(&orphan->x, ABL_READY_MEMBER_READ);
+
+    while (rc == ABL_TRANSFER_WAIT && orphan->x.can_read) { /* TLS has more, of which no poll tells */
+        rc = abl_transfer_run(&orphan->x, 0);
+    }
+    if (rc != ABL_TRANSFER_WAIT) {
         bury_locked(orphan);
     } else if (orphan->until != 0 && !keeping) {
         abl_sweeper_wake(orphan->until);

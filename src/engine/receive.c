@@ -292,7 +292,7 @@ void abl_receive_begin(abl_exchange_t *x)
 {
     abl_h1_head_init(&x->head);
     x->receive = receive_head;
-    x->can_read = false;
+    x->can_read = abl_conn_pending(x->conn);
     x->unpassed = false;
     x->interims = 0;
     x->answered = false;
@@ -336,13 +336,16 @@ static bool member_closed(abl_exchange_t *x, apr_status_t rv)
     if (x->receive == receive_until_close && (clean || x->tunnel)) {
         complete(x);
     } else if (x->receive != receive_head) {
-        abl_transfer_finish(x, ABL_END_SHORT, "the connection broke in the middle of the answer", rv);
+        const char *why = abl_transfer_why(x, "the connection broke in the middle of the answer", &rv);
+        abl_transfer_finish(x, ABL_END_SHORT, why, rv);
     } else if (x->head_until != 0) {
         x->why = "closed the connection between the head and the body of its answer";
         x->why_rv = clean ? APR_SUCCESS : rv;
         return false;
     } else if (unread(x) == 0 && x->interims == 0) {
-        x->why = clean ? "closed the connection without an answer" : "the connection broke before an answer";
+        clean |= rv == ABL_TLS_CUT; /* nothing can be missing of nothing */
+        x->why = clean ? "closed the connection without an answer"
+                       : abl_transfer_why(x, "the connection broke before an answer", &rv);
         x->why_rv = clean ? APR_SUCCESS : rv;
         return false;
     } else {
@@ -402,7 +405,9 @@ bool abl_receive_pump(abl_exchange_t *x)
             break;
         }
         if (x->conn->bytes >= until) {
-            x->can_read = false; /* others wait for this thread; whoever asks is told that there is more */
+            /* Others wait for this thread; whoever asks is told that there is more, but for what TLS has read
+             * ahead. */
+            x->can_read = abl_conn_pending(x->conn);
             break;
         }
         rv = abl_conn_read(x->conn, &x->can_read);

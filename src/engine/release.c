@@ -39,13 +39,13 @@ static apr_uint64_t what_of(const abl_exchange_t *x, bool failed)
     return abl_hash(target, strcspn(target, "?")) ^ abl_hash_text(x->request->head.method);
 }
 
-/* Nothing is said about the member's health by whom it could not be reached (that is abl_health_away()'s), by
- * a client that has left, and by a member that cannot do what it was asked for. */
+/* What says nothing about the member's health: that it could not be reached (abl_health_away() does), a
+ * client that has left, and an answer that it cannot do what was asked for. */
 static bool says_nothing(const abl_exchange_t *x, bool failed)
 {
     bool refuses = x->answered && (x->head_status == 501 || x->head_status == 505);
 
-    return x->conn == NULL || (!failed && !x->answered) || refuses;
+    return (x->conn == NULL && !x->greeting_failed) || (!failed && !x->answered) || refuses;
 }
 
 static abl_outcome_t outcome_of(const abl_exchange_t *x)

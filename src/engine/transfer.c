@@ -42,6 +42,9 @@ static void set_deadline(abl_exchange_t *x)
         x->deadline_kind = ABL_DEADLINE_GAP;
         x->wait.deadline = INT64_MAX;
         x->moved = true; /* the member's own silence begins when it may speak again */
+    } else if (x->can_read) {
+        x->deadline_kind = ABL_DEADLINE_MORE;
+        x->wait.deadline = x->now; /* others first, then on with what no poll would tell of */
     } else if (x->tunnel) {
         bool half_closed = !abl_send_pending(x) && x->timeouts->tunnel > ABL_HALF_CLOSED;
         x->deadline_kind = ABL_DEADLINE_TUNNEL;
@@ -71,6 +74,8 @@ static void set_deadline(abl_exchange_t *x)
 static void timed_out(abl_exchange_t *x)
 {
     switch (x->deadline_kind) {
+    case ABL_DEADLINE_MORE:
+        break;
     case ABL_DEADLINE_HOLD:
         abl_send_body(x);
         break;
@@ -104,8 +109,31 @@ static void timed_out(abl_exchange_t *x)
 
 /* ---- the step --------------------------------------------------------------------------------------- */
 
+/* TLS may have to write before it can read on, and the other way round. */
+static void note_crossed(abl_exchange_t *x, unsigned ready)
+{
+    x->can_read |= x->conn->read_wants_write && (ready & ABL_READY_MEMBER_WRITE);
+    x->can_write |= x->conn->write_wants_read && (ready & ABL_READY_MEMBER_READ);
+}
+
+static void cross_wait(abl_exchange_t *x)
+{
+    unsigned what = x->wait.what, member = ABL_READY_MEMBER_READ | ABL_READY_MEMBER_WRITE, wanted = 0;
+
+    if (what & ABL_READY_MEMBER_READ) {
+        wanted |= x->conn->read_wants_write ? ABL_READY_MEMBER_WRITE : ABL_READY_MEMBER_READ;
+    }
+    if (what & ABL_READY_MEMBER_WRITE) {
+        wanted |= x->conn->write_wants_read ? ABL_READY_MEMBER_READ : ABL_READY_MEMBER_WRITE;
+    }
+    x->wait.what = (what & ~member) | wanted;
+}
+
 static void note_ready(abl_exchange_t *x, unsigned ready)
 {
+    if (x->conn->tls != NULL) {
+        note_crossed(x, ready);
+    }
     x->can_read |= (ready & ABL_READY_MEMBER_READ) != 0;
     x->can_write |= (ready & ABL_READY_MEMBER_WRITE) != 0;
     if (ready & ABL_READY_CLIENT_READ) {
@@ -121,6 +149,9 @@ static void name_wait(abl_exchange_t *x)
     x->wait.what = abl_receive_may(x) ? ABL_READY_MEMBER_READ : 0;
     if (x->nvectors > 0) {
         x->wait.what |= ABL_READY_MEMBER_WRITE;
+    }
+    if (x->conn->tls != NULL) {
+        cross_wait(x);
     }
     if (x->wants_client) {
         x->wait.what |= ABL_READY_CLIENT_READ;

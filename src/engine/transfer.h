@@ -11,6 +11,8 @@
 #include "wire/h1_body.h"
 #include "wire/h1_chunk.h"
 
+#include <apr_strings.h>
+
 /* What a receiver says about the bytes in the connection's buffer. */
 typedef enum abl_receive_t {
     ABL_RECEIVE_MORE,  /* used what it could, needs more */
@@ -26,7 +28,8 @@ typedef enum abl_deadline_t {
     ABL_DEADLINE_HOLD,
     ABL_DEADLINE_CLIENT,
     ABL_DEADLINE_TUNNEL,
-    ABL_DEADLINE_STUCK
+    ABL_DEADLINE_STUCK,
+    ABL_DEADLINE_MORE /* none: it goes on as soon as others had their turn */
 } abl_deadline_t;
 
 #define ABL_SEND_VECTORS 4 /* the head, then the first chunk's size line, data and CRLF */
@@ -62,12 +65,17 @@ struct abl_exchange_t {
     int address;           /* which of its addresses */
     int resends;           /* attempts that followed one which may have reached a member */
     bool leased;           /* its lease is held */
+    bool greeting_failed;  /* somebody accepts connections there, and TLS comes to nothing */
     bool connecting;       /* it is counted in balancer->connecting */
     bool client_was_slow;  /* the member had to wait for the client when it was last looked at */
     bool fresh_only;       /* no kept connection this time */
     bool sent_ever;        /* some member may have seen some of the request */
     bool body_begun;       /* read_body was called: the request cannot be repeated unless it is rewindable */
     abl_conn_t *conn;      /* owned; NULL between attempts */
+
+    /* what goes before the request */
+    char greeting[ABL_PROXY_MAX]; /* the PROXY protocol's header */
+    size_t greeting_len, greeted; /* bytes of it, and how many of them are sent */
 
     /* sending: the vectors first, then refill() makes more; refill == NULL and no vectors: all sent */
     void (*refill)(abl_exchange_t *x);
@@ -124,6 +132,19 @@ static inline void abl_transfer_finish(abl_exchange_t *x, abl_end_t end, const c
 
 /* release.c: it does not connect any more. */
 void abl_release_connecting(abl_exchange_t *x);
+
+/* What TLS says is wrong with the connection, behind ABL_WHY_TLS; `otherwise` where it says nothing. *rv
+ * becomes APR_SUCCESS where it says all. */
+static inline const char *abl_transfer_why(const abl_exchange_t *x, const char *otherwise, apr_status_t *rv)
+{
+    const char *why = x->conn != NULL ? abl_conn_why(x->conn) : NULL;
+
+    if (why == NULL || x->pool == NULL) { /* an orphan has no pool, and nobody asks why it ended */
+        return otherwise;
+    }
+    *rv = APR_SUCCESS;
+    return apr_pstrcat(x->pool, ABL_WHY_TLS, why, NULL);
+}
 
 /* release.c: gives back whatever is held; the connection to the pool if `keep` and it has one. */
 void abl_release(abl_exchange_t *x, bool keep);

@@ -50,6 +50,12 @@ static void on_retry(void *ctx, int member, const char *why, apr_status_t rv)
 {
     const abl_respond_t *respond = ctx;
 
+    if (strncmp(why, ABL_WHY_TLS, sizeof(ABL_WHY_TLS) - 1) == 0) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, rv, respond->r,
+                      "ABL0060: balancer %s: %s: %s; trying another member", respond->balancer->name,
+                      member_name(respond->balancer, member), why);
+        return;
+    }
     ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, respond->r,
                   "ABL0001: balancer %s: %s: %s; trying another member", respond->balancer->name,
                   member_name(respond->balancer, member), why);
@@ -113,7 +119,8 @@ static void log_failure(const abl_respond_t *respond, abl_exchange_t *x)
     switch (end) {
     case ABL_END_NO_MEMBER:
         ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
-                      "ABL0002: balancer %s: no member could be reached; the last was %s", balancer, name);
+                      "ABL0002: balancer %s: no member could be reached; the last was %s%s%s", balancer, name,
+                      why != NULL ? ": " : "", why != NULL ? why : "");
         break;
     case ABL_END_QUEUE_FULL:
     case ABL_END_CLIENT_QUEUE_FULL:

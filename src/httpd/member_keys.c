@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/units.h"
+#include "httpd/tls_keys.h"
 
 #include "apr_lib.h"
 #include "apr_strings.h"
@@ -22,8 +23,17 @@ enum {
     KEY_STATUS = 64,
     KEY_SET = 128,
     KEY_ROUTE = 256,
-    KEY_SLOW_START = 512
+    KEY_TLS_VERIFY = 512,
+    KEY_TLS_CA = 1024,
+    KEY_TLS_NAME = 2048,
+    KEY_TLS_CERT = 4096,
+    KEY_TLS_KEY = 8192,
+    KEY_TLS_PROTOCOLS = 16384,
+    KEY_PROXY = 32768,
+    KEY_SLOW_START = 65536
 };
+
+#define KEYS_TLS (KEY_TLS_VERIFY | KEY_TLS_CA | KEY_TLS_NAME | KEY_TLS_CERT | KEY_TLS_KEY | KEY_TLS_PROTOCOLS)
 
 /* Up to this concurrency= an idle connection would take up a place at the member that others wait for. */
 #define CONCURRENCY_CLOSES 4
@@ -210,6 +220,13 @@ static const struct {
     {"lbset", set_set, KEY_SET},
     {"route", set_route, KEY_ROUTE},
     {"slow-start", set_slow_start, KEY_SLOW_START},
+    {"tls-verify", abl_tls_set_verify, KEY_TLS_VERIFY},
+    {"tls-ca", abl_tls_set_ca, KEY_TLS_CA},
+    {"tls-name", abl_tls_set_name, KEY_TLS_NAME},
+    {"tls-cert", abl_tls_set_cert, KEY_TLS_CERT},
+    {"tls-key", abl_tls_set_key, KEY_TLS_KEY},
+    {"tls-protocols", abl_tls_set_protocols, KEY_TLS_PROTOCOLS},
+    {"proxy-protocol", abl_tls_set_proxy, KEY_PROXY},
 };
 
 /* mod_proxy's keys that would mean something else here, or nothing. */
@@ -298,8 +315,18 @@ static const char *set_member_key(apr_pool_t *p, abl_member_t *m, char *word, un
 
 static const char *check_member_keys(apr_pool_t *p, const abl_member_t *m, unsigned seen)
 {
+    if (m->proxy != ABL_PROXY_OFF && m->keepalive) {
+        return ABL_CONFIG_ERROR(p, "ABL0275",
+                                "with proxy-protocol= each connection belongs to one client and is not kept; "
+                                "leave out keepalive=on");
+    }
     if (m->keepalive || !(seen & (KEY_IDLE_MAX | KEY_IDLE_TIMEOUT | KEY_MAX_AGE))) {
         return NULL;
+    }
+    if (m->proxy != ABL_PROXY_OFF) {
+        return ABL_CONFIG_ERROR(p, "ABL0276",
+                                "with proxy-protocol= no connection is kept, so idle-max=, idle-timeout= and "
+                                "max-age= have nothing to limit; leave them out");
     }
     if (!(seen & KEY_KEEPALIVE)) {
         return ABL_CONFIG_ERROR(
@@ -325,7 +352,8 @@ static void set_defaults(abl_member_t *m)
 /* What depends on the other keys or on the address. */
 static void set_late_defaults(apr_pool_t *p, abl_member_t *m, unsigned seen)
 {
-    if (!(seen & KEY_KEEPALIVE) && m->concurrency > 0 && m->concurrency <= CONCURRENCY_CLOSES) {
+    if (!(seen & KEY_KEEPALIVE) &&
+        (m->proxy != ABL_PROXY_OFF || (m->concurrency > 0 && m->concurrency <= CONCURRENCY_CLOSES))) {
         m->keepalive = false;
     }
     if (m->route == NULL) {
@@ -343,5 +371,8 @@ const char *abl_member_keys_parse(apr_pool_t *p, const char *args, abl_member_t 
         error = set_member_key(p, member, ap_getword_conf(p, &args), &seen);
     }
     set_late_defaults(p, member, seen);
-    return error != NULL ? error : check_member_keys(p, member, seen);
+    if (error == NULL) {
+        error = check_member_keys(p, member, seen);
+    }
+    return error != NULL ? error : abl_tls_finish(p, member, (seen & KEYS_TLS) != 0);
 }

@@ -22,18 +22,21 @@ static bool ends_segment(char c)
 static const char *behind_own_host(const abl_member_t *member, const char *url)
 {
     const char *authority = member->url.authority;
-    apr_size_t len = strlen(authority);
+    const char *port = member->url.tls ? ":443" : ":80";
+    apr_size_t len = strlen(authority), scheme_len = strlen(member->url.scheme);
 
-    if (ap_cstr_casecmpn(url, "http://", 7) != 0) {
+    if (ap_cstr_casecmpn(url, member->url.scheme, scheme_len) != 0 ||
+        strncmp(url + scheme_len, "://", 3) != 0) {
         return NULL;
     }
-    url += 7;
+    url += scheme_len + 3;
     if (ap_cstr_casecmpn(url, authority, len) != 0) {
         return NULL;
     }
     url += len;
     if (strchr(authority, ']') != NULL ? url[-1] == ']' : strchr(authority, ':') == NULL) {
-        url += strncmp(url, ":80", 3) == 0 && ends_segment(url[3]) ? 3 : 0;
+        apr_size_t port_len = strlen(port);
+        url += strncmp(url, port, port_len) == 0 && ends_segment(url[port_len]) ? port_len : 0;
     }
     return ends_segment(*url) ? url : NULL;
 }

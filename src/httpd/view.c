@@ -295,6 +295,9 @@ int abl_view_finish(request_rec *r, const abl_retry_conf_t *retry, abl_body_t *b
     request->head.host = abl_dir_conf(r)->preserve_host != 0 ? host_of(r) : NULL;
     request->head.upgrade = upgrade_of(r, &request->head);
     request->head.te_trailers = wants_trailers(r);
+    request->client = r->useragent_addr != NULL ? (const struct sockaddr *)&r->useragent_addr->sa : NULL;
+    request->local =
+        r->connection->local_addr != NULL ? (const struct sockaddr *)&r->connection->local_addr->sa : NULL;
     request->to_head = strcmp(r->method, "HEAD") == 0;
     request->repeatable = is_repeatable(r, retry);
     status = begin_body(r, body, request);

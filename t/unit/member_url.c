@@ -48,6 +48,13 @@ static const good_t good[] = {
     {"UNIX:/Run/App|HTTP://APP/Base/", "unix:/Run/App|http://app/Base", "app", "app", "/Base", "/Run/App",
      80},
     {"unix:/a|http://app:81", "unix:/a|http://app:81", "app", "app:81", "", "/a", 81},
+    {"https://h", "https://h:443", "h", "h", "", NULL, 443},
+    {"HTTPS://H:443/b/", "https://h:443/b", "h", "h", "/b", NULL, 443},
+    {"https://h:80", "https://h:80", "h", "h:80", "", NULL, 80},
+    {"http://h:443", "http://h:443", "h", "h:443", "", NULL, 443},
+    {"https://[::1]", "https://[::1]:443", "::1", "[::1]", "", NULL, 443},
+    {"unix:/a|https://app", "unix:/a|https://app", "app", "app", "", "/a", 443},
+    {"unix:/a|https://app:80", "unix:/a|https://app:80", "app", "app:80", "", "/a", 80},
 };
 
 static const bad_t bad[] = {
@@ -55,8 +62,10 @@ static const bad_t bad[] = {
     {"localhost", "neither", "http://host"},
     {"/path", "neither", "unix:"},
     {"//host", "neither", "http://host"},
-    {"https://h", "\"https\"", "http://host"},
-    {"https://h", "\"https\"", "unix:"},
+    {"ws://h", "\"ws\"", "https://"},
+    {"ws://h", "\"ws\"", "unix:"},
+    {"https://", "no host", "http://host"},
+    {"https://h:0", "port \"0\"", "1 to 65535"},
     {"fcgi://h:9000", "\"fcgi\"", "http://host"},
     {"httpx://h", "\"httpx\"", "http://host"},
     {"localhost:8080", "\"localhost\"", "http://host"},
@@ -123,7 +132,7 @@ static const bad_t bad[] = {
     {"unix:/run/app|", "neither", "http://host"},
     {"unix:/run/app|app", "neither", "http://host"},
     {"unix:/run/app|http://", "no host", "http://host"},
-    {"unix:/run/app|https://h", "\"https\"", "http://host"},
+    {"unix:/run/app|httpsx://h", "\"httpsx\"", "http://host"},
     {"unix:/run/app|fcgi://h", "\"fcgi\"", "http://host"},
     {"unix:/run/app|http://u:p@h", "user", "leave it out"},
     {"unix:/run/app|http://h?q", "\"?q\"", "only a path"},
@@ -150,7 +159,8 @@ static void check_good(apr_pool_t *pool, const char *written, const good_t *expe
     why = abl_member_url_parse(pool, written, &url);
     ck_assert_msg(!why, "%s: %s", written, why);
     ck_assert_str_eq(url.text, expected->text);
-    ck_assert_str_eq(url.scheme, "http");
+    ck_assert_str_eq(url.scheme, strstr(url.text, "https://") != NULL ? "https" : "http");
+    ck_assert(url.tls == (strstr(url.text, "https://") != NULL));
     ck_assert_str_eq(url.host, expected->host);
     ck_assert_str_eq(url.authority, expected->authority);
     ck_assert_str_eq(url.path, expected->path);

@@ -1,7 +1,7 @@
 # Starts the real application servers the tests run behind httpd, waits until they accept, and ends them.
 #
 #   my $app = Abl::App->psgi;              $app->url, $app->port, $app->stop
-#   Abl::App->starman(workers => 2)   ->node('server.js')   ->python
+#   Abl::App->starman(workers => 2)   ->node('server.js')   ->python   ->tls(cert => ..., key => ...)
 #
 # A port that is not given is a free one.
 # SPDX-License-Identifier: Apache-2.0
@@ -42,7 +42,7 @@ sub _start {
 
 sub port   { return $_[0]{port} }
 sub name   { return $_[0]{name} }
-sub url    { return "http://127.0.0.1:$_[0]{port}" }
+sub url    { return ($_[0]{scheme} || 'http') . "://127.0.0.1:$_[0]{port}" }
 sub output { my ($self) = @_; return -f $self->{output} ? slurp($self->{output}) : '' }
 sub stop   { my ($self) = @_; return $self->{proc}->stop }
 
@@ -84,6 +84,16 @@ sub python {
     my ($class, %o) = @_;
     my $python = tool('python3') or die "python3 is missing\n";
     return $class->_start(python => sub { return ($python, "$apps/server.py", $_[0]) }, %o);
+}
+
+# A TLS member, see t/app/tls.py: Abl::App->tls(cert => $file, key => $file, 'client-ca' => $file, proxy => 1).
+sub tls {
+    my ($class, %o) = @_;
+    my $python = tool('python3') or die "python3 is missing\n";
+    my @words = map {"$_=$o{$_}"} sort keys %o;
+    my $self  = $class->_start(tls => sub { return ($python, "$apps/tls.py", $_[0], @words) });
+    $self->{scheme} = $o{cert} ? 'https' : 'http';
+    return $self;
 }
 
 1;
