@@ -290,7 +290,7 @@ sub wrong {
 }
 
 subtest 'mistakes' => sub {
-    my $keys = qr/off, attempts=, on=, time=, budget=, methods=/;
+    my $keys = qr/off, attempts=, on=, time=, budget=, methods=, respect-retry-after=/;
     wrong('BalancerRetry', qr/ABL0280: BalancerRetry takes at least one of $keys/);
     wrong("BalancerRetry $_", qr/ABL0281: BalancerRetry: '\w+' is not one of $keys/) for 'on', '3', 'tries=3', 'retry=1';
     wrong('BalancerRetry attempts=1 attempts=2', qr/ABL0282: BalancerRetry: attempts= is given twice/);
@@ -301,13 +301,14 @@ subtest 'mistakes' => sub {
     wrong('BalancerRetry time=0', qr/ABL0283: BalancerRetry time=0: expected a time over 0/);
     wrong("BalancerRetry budget=$_", qr/ABL0283: BalancerRetry budget=\Q$_\E: expected a share of the requests from 0% to 100%/) for '20', '101%', '%', '-1%', '1.5%', 'x%';
     wrong("BalancerRetry methods=$_", qr/ABL0283: BalancerRetry methods=\Q$_\E: expected a list of methods in capital letters/) for 'get', 'GET,', 'G@T', '';
+    wrong('BalancerRetry respect-retry-after=yes', qr/ABL0283: BalancerRetry respect-retry-after=yes: expected on or off/);
     wrong("BalancerRetry $_", qr/ABL0284: BalancerRetry \Q$_\E: off stands alone/) for 'off on=503', 'off off';
     wrong("BalancerRetry off\nBalancerRetry on=503", qr/ABL0284: BalancerRetry on=503: off stands alone/);
     wrong("BalancerRetry on=503\nBalancerRetry off", qr/ABL0284: BalancerRetry off: off stands alone/);
     my ($code, $text) = Abl::Server->configtest("BalancerRetry off\n");
     like($text, qr/BalancerRetry belongs inside <Balancer NAME>/, 'outside of a section');
     ($code, $text) = Abl::Server->configtest("<Balancer app>\nBalancerMember http://127.0.0.1:8001\nBalancerRetry attempts=10 on=CONNECT,reset,timeout,500,502,503,504,429\n"
-            . "BalancerRetry time=500ms budget=0% methods=GET,POST,M-SEARCH\n</Balancer>\n");
+            . "BalancerRetry time=500ms budget=0% methods=GET,POST,M-SEARCH respect-retry-after=on\n</Balancer>\n");
     is($code, 0, 'all of them') or diag($text);
 };
 

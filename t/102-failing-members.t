@@ -201,6 +201,20 @@ subtest 'slow-start=' => sub {
     $s->log_ok(allow => [trouble]);
 };
 
+subtest 'a member that asks to be left alone' => sub {
+    my $tired = Abl::Member->start(name => 'tired', always => '/raw?b64=' . Abl::Util::b64url("HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n"));
+    my @good  = good(1);
+    my $s     = server(balancer('app', $tired, @good, 'BalancerRetry respect-retry-after=on'));
+    is(answers($s, 20)->{503}, 1, 'is asked once');
+    my $left = $s->status_member($tired)->{ejected_for_ms};
+    ok($left > 0 && $left <= 2000, 'and left alone for so long') or diag($left);
+    ok($s->await_log(qr/ABL0076: balancer app: \S+ is left out for [12]\.\d s: it has asked for it \(Retry-After\)/), 'as the log says');
+    ok((wait_until { state_of($s, $tired) eq '' } 5), 'then it is asked again');
+    my $plain = server(balancer('app', $tired, @good));
+    cmp_ok(answers($plain, 8)->{503}, '>', 1, 'unless it is asked for, that means nothing');
+    $_->log_ok(allow => [trouble]) for $s, $plain;
+};
+
 subtest 'what is no failure' => sub {
     my @m = good(2);
     my $s = server(balancer('app', @m, 'BalancerEject failures=1 max-share=100%'));

@@ -137,12 +137,18 @@ static void say_away(abl_round_t *round, const abl_health_view_t *view, int64_t 
 
 static void say_ejected(abl_round_t *round, const abl_health_view_t *view, int64_t now)
 {
-    if (view->ejected && !round->ejected) {
+    double seconds = (double)(view->until - now) / (double)ABL_SECOND;
+
+    if (view->ejected && !round->ejected && view->by_wish) {
+        abl_say(ABL_SAY_WARNING, 0,
+                "ABL0076: balancer %s: %s is left out for %.1f s: it has asked for it (Retry-After)",
+                view->balancer, view->address, seconds);
+    } else if (view->ejected && !round->ejected) {
         abl_say(ABL_SAY_WARNING, 0,
                 view->by_rate
                     ? "ABL0072: balancer %s: %s is left out for %.1f s: %u %% of its requests have failed"
                     : "ABL0073: balancer %s: %s is left out for %.1f s: its requests fail, %u in a row",
-                view->balancer, view->address, (double)(view->until - now) / (double)ABL_SECOND, view->fails);
+                view->balancer, view->address, seconds, view->fails);
     } else if (!view->ejected && round->ejected) {
         abl_say(ABL_SAY_NOTICE, 0, "ABL0074: balancer %s: %s gets requests again", view->balancer,
                 view->address);

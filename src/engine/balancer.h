@@ -43,6 +43,7 @@ typedef struct abl_queue_conf_t {
  * `attempts` and `percent`. */
 typedef struct abl_retry_conf_t {
     unsigned on;          /* ABL_RETRY_*; 0: never */
+    bool respect;         /* a member that answers 503 with Retry-After is left alone for so long */
     int attempts;         /* times that a request may be sent again which has perhaps reached a member */
     int64_t time;         /* after the first member was taken, µs: no new attempt later than this */
     apr_uint32_t percent; /* of the balancer's requests that may be sent again; 100: all of them */

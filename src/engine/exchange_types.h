@@ -14,6 +14,7 @@
 #define ABL_INTERIM_MAX 32                 /* 1xx answers to one request */
 #define ABL_CONTINUE_WAIT (1 * ABL_SECOND) /* for 100 Continue, then the body is sent anyway */
 #define ABL_CONNECTING_MAX 64              /* connects to one member under way in one child; others wait */
+#define ABL_REST_MAX (60 * ABL_SECOND)     /* so long a member may say that it wants to be left alone */
 #define ABL_BACKLOG_PAUSE (5 * ABL_MS)     /* before a full Unix socket is tried again */
 #define ABL_HEAD_PAUSE (200 * ABL_MS)     /* an answer's head is kept back for, when its body has not begun */
 #define ABL_HALF_CLOSED (10 * ABL_SECOND) /* of silence in a tunnel whose client has ended its side */

@@ -6,11 +6,13 @@
  */
 #include "engine/transfer.h"
 
+#include "base/units.h"
 #include "wire/h1_chars.h"
 #include "wire/h1_fields.h"
 
 #include <apr_strings.h>
 #include <string.h>
+#include <strings.h>
 
 #define AT_ONCE 262144 /* bytes that one run takes */
 
@@ -255,6 +257,27 @@ static bool is_unwanted(abl_exchange_t *x)
     return false;
 }
 
+/* Seconds only: a date says nothing where clocks differ. */
+static int64_t retry_after(const abl_exchange_t *x)
+{
+    const char *bytes = x->conn->buffer + x->conn->start;
+    int i;
+
+    for (i = 0; i < x->head.nfields; i++) {
+        const abl_h1_field_t *field = &x->head.fields[i];
+        char value[8] = "";
+        int64_t seconds;
+        if (field->name_len == 11 && strncasecmp(bytes + field->name, "Retry-After", 11) == 0 &&
+            field->value_len < sizeof(value)) {
+            memcpy(value, bytes + field->value, field->value_len);
+            return abl_units_number(value, 1, 999999, &seconds) != NULL ? 0
+                   : seconds * ABL_SECOND < ABL_REST_MAX                ? seconds * ABL_SECOND
+                                                                        : ABL_REST_MAX;
+        }
+    }
+    return 0;
+}
+
 static abl_receive_t receive_head(abl_exchange_t *x)
 {
     const char *bytes = x->conn->buffer + x->conn->start;
@@ -275,6 +298,9 @@ static abl_receive_t receive_head(abl_exchange_t *x)
     }
     if (x->head.status < 200) {
         return interim(x);
+    }
+    if (x->head.status == 503 && x->balancer->retry.respect) {
+        x->rest = retry_after(x);
     }
     if (is_unwanted(x)) {
         abl_h1_head_init(&x->head); /* its bytes stay in the buffer, for whoever looks at it next */
@@ -298,6 +324,7 @@ void abl_receive_begin(abl_exchange_t *x)
     x->answered = false;
     x->head_until = 0;
     x->unwanted = false;
+    x->rest = 0;
     x->judged = false;
     x->first_byte_at = 0;
 }

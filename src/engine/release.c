@@ -59,6 +59,7 @@ static abl_outcome_t outcome_of(const abl_exchange_t *x)
                            .broken = !x->answered && x->why_rv != APR_TIMEUP,
                            .began = x->taken_at,
                            .says_nothing = says_nothing(x, failed),
+                           .rest = x->rest,
                            .what = what_of(x, failed),
                            .client = x->want.client};
 }

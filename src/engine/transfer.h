@@ -99,6 +99,7 @@ struct abl_exchange_t {
     bool unwanted;         /* the final head is in the buffer, and another member's may be better */
     bool judged;           /* but this one is to be passed on */
     int head_status;       /* of the final head */
+    int64_t rest;          /* for so long the member wants to be left alone, µs; 0: it has not said */
     bool tunnel;
     bool keep; /* the connection may go back to the pool when the exchange has ended */
     int interims;

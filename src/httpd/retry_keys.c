@@ -132,16 +132,31 @@ static const char *set_budget(void *conf, apr_pool_t *p, const char *value)
 
 /* ---- the line --------------------------------------------------------------------------------------- */
 
-static const abl_word_t words[] = {{"attempts", set_attempts}, {"on", set_on},           {"time", set_time},
-                                   {"budget", set_budget},     {"methods", set_methods}, {NULL, NULL}};
+static const char *set_respect(void *conf, apr_pool_t *p, const char *value)
+{
+    bool on = ap_cstr_casecmp(value, "on") == 0;
 
-static const abl_words_t retry_words = {.directive = "BalancerRetry",
-                                        .keys = "off, attempts=, on=, time=, budget=, methods=",
-                                        .none_id = "ABL0280",
-                                        .unknown_id = "ABL0281",
-                                        .twice_id = "ABL0282",
-                                        .bad_id = "ABL0283",
-                                        .words = words};
+    (void)p;
+    ((abl_retry_conf_t *)conf)->respect = on;
+    return on || ap_cstr_casecmp(value, "off") == 0 ? NULL : "expected on or off";
+}
+
+static const abl_word_t words[] = {{"attempts", set_attempts},
+                                   {"on", set_on},
+                                   {"time", set_time},
+                                   {"budget", set_budget},
+                                   {"methods", set_methods},
+                                   {"respect-retry-after", set_respect},
+                                   {NULL, NULL}};
+
+static const abl_words_t retry_words = {
+    .directive = "BalancerRetry",
+    .keys = "off, attempts=, on=, time=, budget=, methods=, respect-retry-after=",
+    .none_id = "ABL0280",
+    .unknown_id = "ABL0281",
+    .twice_id = "ABL0282",
+    .bad_id = "ABL0283",
+    .words = words};
 
 const char *abl_retry_keys_parse(apr_pool_t *p, const char *args, abl_retry_conf_t *retry, unsigned *seen)
 {

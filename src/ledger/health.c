@@ -176,6 +176,7 @@ static void eject(abl_segment_t *segment, abl_row_t *r, bool by_rate, uint32_t f
     a->times = a->times < DURATIONS_MAX ? a->times + 1 : a->times;
     a->until = now + (int64_t)a->times * b->eject.duration;
     a->by_rate = by_rate;
+    a->by_wish = 0;
     a->fails = fails;
     a->on_trial = 0;
     begin_anew(a);
@@ -189,6 +190,25 @@ static void eject(abl_segment_t *segment, abl_row_t *r, bool by_rate, uint32_t f
 static bool is_same_event(const abl_ailment_t *a, const abl_outcome_t *outcome)
 {
     return outcome->broken && a->broke_at != 0 && outcome->began <= a->broke_at;
+}
+
+/* It has said so itself, and for how long: no trial afterwards. */
+static bool let_rest(abl_segment_t *segment, uint32_t row, int64_t rest, int64_t now)
+{
+    abl_row_t *r = &segment->rows[row];
+    abl_balancer_row_t *b = &segment->balancers[r->balancer];
+
+    if (r->ailment.ejected || !r->listed || !may_eject_one(segment, b)) {
+        return false;
+    }
+    r->ailment.until = now + rest;
+    r->ailment.by_wish = 1;
+    begin_anew(&r->ailment);
+    abl_in_order();
+    r->ailment.ejected = 1;
+    note_change_at(b, r->ailment.until);
+    ring(segment);
+    return true;
 }
 
 /* True: it has been ejected for it. */
@@ -252,6 +272,9 @@ bool abl_ailment_learn(abl_segment_t *segment, uint32_t row, const abl_outcome_t
     if (outcome->says_nothing) {
         return false;
     }
+    if (outcome->rest > 0 && let_rest(segment, row, outcome->rest, now)) {
+        return true;
+    }
     if (!outcome->failed) {
         count_success(segment, row, outcome, now);
         return false;
@@ -303,7 +326,7 @@ static void come_back(abl_segment_t *segment, uint32_t row, int64_t now)
     abl_row_t *r = &segment->rows[row];
 
     r->ailment.back_at = now;
-    r->ailment.on_trial = r->ailment.ejected;
+    r->ailment.on_trial = r->ailment.ejected && !r->ailment.by_wish;
     begin_anew(&r->ailment);
     grow(&segment->balancers[r->balancer], r, now);
     abl_in_order();
@@ -468,6 +491,7 @@ static void view_row(const abl_segment_t *segment, uint32_t row, abl_health_view
     view->ejected = r->ailment.ejected;
     view->until = r->ailment.until;
     view->by_rate = r->ailment.by_rate;
+    view->by_wish = r->ailment.by_wish;
     view->fails = r->ailment.fails;
 }
 

@@ -49,6 +49,7 @@ typedef struct abl_health_view_t {
     bool ejected;
     int64_t until;  /* it is ejected, abl_clock_now() */
     bool by_rate;   /* ejected because of its rate of failures, not because of a row of them */
+    bool by_wish;   /* or because it has asked for it (Retry-After) */
     unsigned fails; /* failures that it was ejected for: in a row, or percent */
 } abl_health_view_t;
 

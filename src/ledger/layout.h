@@ -49,6 +49,7 @@ typedef struct abl_ailment_t {
     uint8_t away;    /* nobody could be reached there */
     uint8_t ejected; /* it has failed too often */
     uint8_t by_rate; /* that is why */
+    uint8_t by_wish; /* or it has asked for it */
     uint8_t
         on_trial; /* it was ejected: one failure more, before it has shown that it works, and it is again */
     uint8_t met;  /* somebody was there once */

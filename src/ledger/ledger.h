@@ -33,7 +33,7 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "7" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "8" /* changes whenever what lies in the segment does */
 
 #define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
@@ -195,6 +195,7 @@ typedef struct abl_outcome_t {
     bool failed;         /* the member's fault: it counts, and costs its latency a penalty */
     bool unanswered;     /* it has failed, and there was no whole answer */
     bool broken;         /* because its connection broke */
+    int64_t rest;        /* it asks to be left alone for so long, µs; 0: it does not */
     int64_t began;       /* when its lease was taken, abl_clock_now() */
     bool says_nothing;   /* about its health: it could not be reached, or the client has left */
     apr_uint64_t what;   /* hash of what was asked for; 0: unknown. See abl_health_asks() */
