@@ -88,7 +88,7 @@ subtest 'at random, for half a minute' => sub {
         sprintf 'no stall: the longest was %.2f s', $seen->{longest_gap});
     is_deeply([ keys %sound ], ['ok'], "the ledger was sound whenever asked, $sound{ok} times") or diag(explain(\%sound));
     is($s->unrest(1), '', 'and nothing is left a second later');
-    my %alive = map { $_ => 1 } $s->children;
+    my %alive = map { $_ => 1 } $s->children, $s->status_json->{control};
     ok((wait_until { !grep { !$alive{ $_->{pid} } } @{ $s->status_json->{seats} } } 3), 'no seat of a dead child');
 };
 
