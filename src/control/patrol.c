@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,6 +32,7 @@ struct abl_round_t {
     int64_t at;         /* the next look, or attempt */
     int64_t pause;      /* between two */
     int address;        /* the one that is tried */
+    int refused;        /* so many addresses in a row */
 };
 
 bool abl_patrol_begin(abl_patrol_t *patrol)
@@ -111,7 +113,8 @@ static const abl_target_t *target_of(const abl_patrol_t *patrol, const abl_healt
 
     for (i = 0; i < patrol->conf.ntargets; i++) {
         const abl_target_t *target = &patrol->conf.targets[i];
-        if (strcmp(target->address, view->address) == 0 && strcmp(target->balancer, view->balancer) == 0) {
+        if (strcmp(target->address, view->address) == 0 &&
+            strcasecmp(target->balancer, view->balancer) == 0) {
             return target;
         }
     }
@@ -178,35 +181,44 @@ static void look_at(abl_round_t *round, const abl_health_view_t *view, int64_t n
 
 static void forget(abl_round_t *round)
 {
-    give_up(round);
-    *round = (abl_round_t){.who = 0};
+    if (round->who != 0) { /* else its memory has never been touched */
+        give_up(round);
+        *round = (abl_round_t){.who = 0};
+    }
 }
 
 void abl_patrol_look(abl_patrol_t *patrol)
 {
     abl_health_view_t view;
     int64_t now = abl_clock_now();
-    uint32_t row = 0, last = 0;
+    uint32_t row = 0, seen = 0;
 
     patrol->busy = false;
     while (abl_health_next(patrol->segment, patrol->child, &row, &view)) {
-        for (last++; last < row; last++) {
-            forget(&patrol->rounds[last]);
+        while (++seen < row) {
+            forget(&patrol->rounds[seen]);
         }
         look_at(&patrol->rounds[row], &view, now);
         patrol->busy = patrol->busy || view.away || view.ejected;
     }
+    while (++seen <= ABL_LEDGER_MEMBERS) {
+        forget(&patrol->rounds[seen]);
+    }
 }
 
 /* True: it is no more what it was, and the bell rings. */
-static bool settle(const abl_patrol_t *patrol, const abl_health_view_t *view, int result)
+static bool settle(const abl_patrol_t *patrol, const abl_target_t *target, abl_round_t *round,
+                   const abl_health_view_t *view, int result)
 {
     const abl_gate_t gate = {patrol->segment, patrol->child, view->balancer, view->address};
 
+    if (result != EINPROGRESS) {
+        round->refused = result == ECONNREFUSED || result == ENOENT ? round->refused + 1 : 0;
+    }
     if (view->away) {
         return result == 0 && abl_health_back(&gate);
     }
-    if (result == ECONNREFUSED || result == ENOENT) {
+    if (round->refused >= target->naddresses) {
         abl_health_gone(&gate, result);
         return true;
     }
@@ -222,11 +234,15 @@ static int64_t try_all(abl_patrol_t *patrol, int64_t now)
 
     while (abl_health_next(patrol->segment, patrol->child, &row, &view)) {
         abl_round_t *round = &patrol->rounds[row];
-        const abl_target_t *target = view.away || view.ejected ? target_of(patrol, &view) : NULL;
+        const abl_target_t *target = NULL;
+        if (view.away || view.ejected) {
+            target = round->at <= now ? target_of(patrol, &view) : NULL;
+            next = round->at > now && round->at < next ? round->at : next;
+        }
         if (target == NULL) {
             continue;
         }
-        if (round->at <= now && settle(patrol, &view, try_it(round, target, view.away, now))) {
+        if (settle(patrol, target, round, &view, try_it(round, target, view.away, now))) {
             continue;
         }
         next = round->at < next ? round->at : next;

@@ -56,22 +56,32 @@ abl_exchange_t *abl_exchange_make(apr_pool_t *pool, const abl_balancer_t *balanc
 
 /* ---- failing ---------------------------------------------------------------------------------------- */
 
-/* Sends the request to another member. */
-static void try_next(abl_exchange_t *x, const char *why, apr_status_t rv)
-{
-    abl_tried_add(&x->want.tried, x->member);
-    x->fresh_only = false;
-    x->why = why;
-    x->why_rv = rv;
-    abl_release(x, false);
-    x->step = step_take;
-}
-
 /* What says something about the member, and nothing about this machine, which may be out of ports. */
 static bool is_away(apr_status_t rv)
 {
     return rv == ECONNREFUSED || rv == ENOENT || rv == APR_TIMEUP || rv == ETIMEDOUT || rv == EHOSTUNREACH ||
            rv == ENETUNREACH || rv == ECONNRESET || rv == EHOSTDOWN;
+}
+
+/* Who was not there may be there again a moment later, which is known to the ledger and not by what was
+ * tried. Twice: there may be more to it. */
+static bool is_spared(abl_exchange_t *x, apr_status_t rv)
+{
+    return x->conn == NULL && is_away(rv) && !x->balancer->members[x->member].supervised &&
+           !x->greeting_failed && x->spared++ < 2;
+}
+
+/* Sends the request to another member. */
+static void try_next(abl_exchange_t *x, const char *why, apr_status_t rv)
+{
+    if (!is_spared(x, rv)) {
+        abl_tried_add(&x->want.tried, x->member);
+    }
+    x->fresh_only = false;
+    x->why = why;
+    x->why_rv = rv;
+    abl_release(x, false);
+    x->step = step_take;
 }
 
 static void tell_ledger(const abl_exchange_t *x, apr_status_t rv)
@@ -81,7 +91,7 @@ static void tell_ledger(const abl_exchange_t *x, apr_status_t rv)
     if (member->supervised && (rv == ECONNREFUSED || rv == ENOENT)) {
         abl_gate_suspect(x->balancer->ledger, x->member);
     } else if (!member->supervised && member->naddresses > 0 && is_away(rv)) {
-        abl_health_away(x->balancer->ledger, x->member, rv == APR_TIMEUP ? ETIMEDOUT : rv);
+        abl_health_away(x->balancer->ledger, x->member, rv == APR_TIMEUP ? ETIMEDOUT : rv, x->taken_at);
     }
 }
 
@@ -199,7 +209,9 @@ static bool turn_away(abl_exchange_t *x, abl_end_t end, const char *why, apr_sta
 /* The head of an answer is here that another member may do better. */
 static void unwanted(abl_exchange_t *x)
 {
+    x->turned_away = x->unwanted_status;
     if (!turn_away(x, ABL_END_BROKEN, x->why, APR_SUCCESS)) {
+        x->turned_away = 0;
         x->unwanted = false;
         x->judged = true;
     }
@@ -232,6 +244,7 @@ static bool got_member(abl_exchange_t *x)
     x->client_was_slow = false;
     x->first_byte_at = 0;
     x->greeting_failed = false;
+    x->turned_away = 0;
     x->address = 0;
     x->connect_until = 0;
     x->wait.queued = false;
@@ -451,11 +464,16 @@ static bool step_open(abl_exchange_t *x)
         return true;
     }
     if (!may_connect(x)) {
-        if (x->now < x->connect_until) {
+        x->waits_for_slot = x->now < x->connect_until;
+        if (x->waits_for_slot) {
             return wait_for_backlog(x);
         }
-        connect_failed(x, APR_TIMEUP);
+        connect_failed(x, APR_EAGAIN); /* it was not even tried: that says nothing about the member */
         return true;
+    }
+    if (x->waits_for_slot) {
+        x->waits_for_slot = false;
+        x->connect_until = x->now + x->timeouts->connect; /* its own time begins now */
     }
     if (x->address < member->naddresses) {
         rv = abl_conn_open(member, x->address, x->now, &x->conn);

@@ -287,6 +287,7 @@ void abl_orphans_adopt(abl_exchange_t *x)
     orphan_t *orphan;
 
     pthread_once(&once, start);
+    abl_release_remember(x);
     orphan = epoll >= 0 ? copy_of(x) : NULL;
     if (orphan == NULL) {
         abl_release(x, false);

@@ -281,6 +281,7 @@ static int64_t retry_after(const abl_exchange_t *x)
 static abl_receive_t receive_head(abl_exchange_t *x)
 {
     const char *bytes = x->conn->buffer + x->conn->start;
+    int unwanted_status;
 
     switch (abl_h1_head_parse(&x->head, bytes, unread(x))) {
     case ABL_WIRE_MORE:
@@ -302,9 +303,11 @@ static abl_receive_t receive_head(abl_exchange_t *x)
     if (x->head.status == 503 && x->balancer->retry.respect) {
         x->rest = retry_after(x);
     }
+    unwanted_status = x->head.status;
     if (is_unwanted(x)) {
         abl_h1_head_init(&x->head); /* its bytes stay in the buffer, for whoever looks at it next */
         x->unwanted = true;
+        x->unwanted_status = unwanted_status;
         return ABL_RECEIVE_AGAIN;
     }
     if (keep_back(x)) {

@@ -12,6 +12,9 @@
 /* Is what went wrong the member's fault? A client that leaves is not. */
 static bool is_failure(const abl_exchange_t *x)
 {
+    if (x->turned_away != 0) {
+        return x->turned_away >= 500;
+    }
     if (x->answered && x->ended_as == ABL_END_NONE) {
         return x->head_status >= 500;
     }
@@ -28,15 +31,18 @@ static bool is_failure(const abl_exchange_t *x)
     }
 }
 
-/* Its method and path. 0 where nobody wants to know. */
+/* Its method and target. 0 where nobody wants to know. */
 static apr_uint64_t what_of(const abl_exchange_t *x, bool failed)
 {
     const char *target = x->request->head.target;
 
+    if (x->what != 0) {
+        return x->what;
+    }
     if (target == NULL || (!failed && !abl_health_asks(x->balancer->ledger))) {
         return 0;
     }
-    return abl_hash(target, strcspn(target, "?")) ^ abl_hash_text(x->request->head.method);
+    return abl_hash_text(target) ^ abl_hash_text(x->request->head.method);
 }
 
 /* What says nothing about the member's health: that it could not be reached (abl_health_away() does), a
@@ -55,8 +61,8 @@ static abl_outcome_t outcome_of(const abl_exchange_t *x)
     return (abl_outcome_t){.latency = x->first_byte_at != 0 ? x->first_byte_at - x->taken_at : -1,
                            .bytes = x->conn != NULL ? x->conn->bytes : 0,
                            .failed = failed,
-                           .unanswered = !x->answered,
-                           .broken = !x->answered && x->why_rv != APR_TIMEUP,
+                           .unanswered = !x->answered && x->turned_away == 0,
+                           .broken = !x->answered && x->turned_away == 0 && x->why_rv != APR_TIMEUP,
                            .began = x->taken_at,
                            .says_nothing = says_nothing(x, failed),
                            .rest = x->rest,
@@ -83,6 +89,11 @@ static void give_lease(abl_exchange_t *x, const abl_outcome_t *outcome)
         learn_first_byte(x);
         abl_ledger_give(x->balancer->ledger, x->member, outcome);
     }
+}
+
+void abl_release_remember(abl_exchange_t *x)
+{
+    x->what = what_of(x, true);
 }
 
 void abl_release_connecting(abl_exchange_t *x)

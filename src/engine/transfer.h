@@ -66,6 +66,7 @@ struct abl_exchange_t {
     int resends;           /* attempts that followed one which may have reached a member */
     bool leased;           /* its lease is held */
     bool greeting_failed;  /* somebody accepts connections there, and TLS comes to nothing */
+    bool waits_for_slot;   /* too many others connect to this member */
     bool connecting;       /* it is counted in balancer->connecting */
     bool client_was_slow;  /* the member had to wait for the client when it was last looked at */
     bool fresh_only;       /* no kept connection this time */
@@ -99,6 +100,10 @@ struct abl_exchange_t {
     bool unwanted;         /* the final head is in the buffer, and another member's may be better */
     bool judged;           /* but this one is to be passed on */
     int head_status;       /* of the final head */
+    int turned_away;       /* status of an answer that was given up for another member's; 0: none was */
+    int unwanted_status;   /* of the head that is looked at, where it may be given up */
+    apr_uint64_t what;     /* an orphan's abl_outcome_t.what; 0: not needed yet */
+    int spared;            /* how often a member that was not there was not counted as tried */
     int64_t rest;          /* for so long the member wants to be left alone, µs; 0: it has not said */
     bool tunnel;
     bool keep; /* the connection may go back to the pool when the exchange has ended */
@@ -130,6 +135,9 @@ static inline void abl_transfer_finish(abl_exchange_t *x, abl_end_t end, const c
     x->why = why;
     x->why_rv = rv;
 }
+
+/* release.c: what the request is about is kept in x->what, because the request will be gone. */
+void abl_release_remember(abl_exchange_t *x);
 
 /* release.c: it does not connect any more. */
 void abl_release_connecting(abl_exchange_t *x);

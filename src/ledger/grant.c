@@ -18,6 +18,11 @@ static void ring(int fd)
     (void)n;
 }
 
+void abl_grant_ring(const abl_segment_t *segment)
+{
+    ring(segment->bell);
+}
+
 void abl_grant_wake(const abl_segment_t *segment, uint32_t seat)
 {
     ring(segment->wakers[seat]);

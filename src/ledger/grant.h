@@ -23,6 +23,9 @@ void abl_grant_balancer(abl_segment_t *segment, const abl_child_t *child, uint32
 /* Tells the owner of a ticket that there is something to collect. */
 void abl_grant_tell(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket);
 
+/* Rings the bell of who looks after members (health.h). */
+void abl_grant_ring(const abl_segment_t *segment);
+
 /* Wakes the thread of another child. */
 void abl_grant_wake(const abl_segment_t *segment, uint32_t seat);
 

@@ -15,21 +15,12 @@
 #include "ledger/rebuild.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #define ALL_IN_A_ROW 8
 #define UNANSWERED_COUNTS 2 /* as two failures: no answer at all is worse than one that says 500 */
 #define RATE_AT_LEAST 20    /* requests, before a rate means something */
 #define DURATIONS_MAX 10    /* a member that fails again and again is ejected for up to so many times for= */
 #define DOUBT_LASTS (30 * ABL_SECOND)
-
-static void ring(const abl_segment_t *segment)
-{
-    uint64_t one = 1;
-    ssize_t n = write(segment->bell, &one, sizeof(one));
-
-    (void)n;
-}
 
 /* ---- doubts: the request or the member? ------------------------------------------------------------- */
 
@@ -183,7 +174,7 @@ static void eject(abl_segment_t *segment, abl_row_t *r, bool by_rate, uint32_t f
     abl_in_order();
     a->ejected = 1;
     note_change_at(b, a->until);
-    ring(segment);
+    abl_grant_ring(segment);
 }
 
 /* A process that dies breaks all its connections at once: that is one failure. */
@@ -207,7 +198,7 @@ static bool let_rest(abl_segment_t *segment, uint32_t row, int64_t rest, int64_t
     abl_in_order();
     r->ailment.ejected = 1;
     note_change_at(b, r->ailment.until);
-    ring(segment);
+    abl_grant_ring(segment);
     return true;
 }
 
@@ -331,7 +322,7 @@ static void come_back(abl_segment_t *segment, uint32_t row, int64_t now)
     grow(&segment->balancers[r->balancer], r, now);
     abl_in_order();
     r->ailment.ejected = 0;
-    ring(segment);
+    abl_grant_ring(segment);
 }
 
 /* What time has changed about this row. */
@@ -401,25 +392,26 @@ bool abl_ailment_may_wait(abl_segment_t *segment, uint32_t balancer)
 }
 
 /* Inside. */
-static void leave_out(abl_segment_t *segment, const abl_child_t *child, uint32_t row, int error)
+static void leave_out(abl_segment_t *segment, const abl_child_t *child, uint32_t row, int error,
+                      int64_t began)
 {
     abl_row_t *r = &segment->rows[row];
 
-    if (!r->supervised && !r->ailment.away && r->listed) {
+    if (!r->supervised && !r->ailment.away && r->listed && began >= r->ailment.back_at) {
         r->ailment.error = error;
         abl_in_order();
         r->ailment.away = 1;
         abl_grant_balancer(segment, child, r->balancer);
-        ring(segment);
+        abl_grant_ring(segment);
     }
 }
 
-void abl_health_away(abl_ledger_t *ledger, int member, int error)
+void abl_health_away(abl_ledger_t *ledger, int member, int error, int64_t began)
 {
     uint32_t row = ledger->row_of[member];
 
     if (row != 0 && abl_enter(ledger->segment, ledger->child)) {
-        leave_out(ledger->segment, ledger->child, row, error);
+        leave_out(ledger->segment, ledger->child, row, error, began);
         abl_leave(ledger->segment);
     }
 }
@@ -433,7 +425,7 @@ void abl_health_gone(const abl_gate_t *gate, int error)
     }
     row = abl_gate_find(gate);
     if (row != 0) {
-        leave_out(gate->segment, gate->child, row, error);
+        leave_out(gate->segment, gate->child, row, error, abl_clock_now());
     }
     abl_leave(gate->segment);
 }
@@ -453,6 +445,8 @@ bool abl_health_back(const abl_gate_t *gate)
         abl_grant_forget_tries(segment, row);
         segment->balancers[segment->rows[row].balancer].outage_since = 0;
         come_back(segment, row, abl_clock_now());
+        segment->rows[row].ailment.on_trial = 0; /* who is there now is another one */
+        segment->rows[row].ailment.times = 0;
         segment->rows[row].ailment.met = 1;
         abl_in_order();
         segment->rows[row].ailment.away = 0;

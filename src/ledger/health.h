@@ -19,9 +19,10 @@
 
 /* ---- from httpd's children -------------------------------------------------------------------------- */
 
-/* Nobody accepts connections at this member. Child; any thread. `error`: why, an errno. A member that is
- * supervised is shut instead, see abl_gate_suspect(). */
-void abl_health_away(abl_ledger_t *ledger, int member, int error);
+/* Nobody accepts connections at this member. Child; any thread. `error`: why, an errno; `began`: when
+ * that was tried, abl_clock_now(): who has come back since is there. A member that is supervised is shut
+ * instead, see abl_gate_suspect(). */
+void abl_health_away(abl_ledger_t *ledger, int member, int error, int64_t began);
 
 /* Is it away? Outside the lock: a moment late does no harm. Child; any thread. */
 bool abl_health_is_away(const abl_ledger_t *ledger, int member);

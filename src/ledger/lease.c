@@ -150,6 +150,9 @@ static apr_status_t find(abl_ledger_t *ledger, const abl_want_t *want, asked_t *
     if (group.n == 0) {
         return APR_ENOENT;
     }
+    if (!group.outage) {
+        segment->balancers[ledger->balancer].outage_since = 0;
+    }
     if (group.outage && !abl_ailment_may_wait(segment, ledger->balancer)) {
         return APR_ENOENT;
     }

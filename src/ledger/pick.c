@@ -113,19 +113,26 @@ static bool may_come_back(const abl_asker_t *asker, const abl_row_t *row)
            abl_row_is_of(row, asker->generation);
 }
 
+/* Where somebody can be reached that the asker has tried already, there is no outage to be waited for. */
 static void add_absent(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group)
 {
     const abl_balancer_row_t *b = &segment->balancers[asker->balancer];
+    bool reachable = false;
     uint32_t i;
 
+    for (i = 0; i < b->nlisted && !reachable; i++) {
+        const abl_row_t *row = &segment->rows[b->rows[i]];
+        reachable = is_used(row) && !row->shut && !row->ailment.away;
+    }
     group->outage = true;
     for (i = 0; i < b->nlisted; i++) {
         const abl_row_t *row = &segment->rows[b->rows[i]];
-        if (is_used(row) && may_come_back(asker, row)) {
+        if (is_used(row) && may_come_back(asker, row) && (row->shut || !reachable)) {
             add(segment, group, b->rows[i]);
             group->outage = group->outage && !row->shut;
         }
     }
+    group->outage = group->outage && group->n > 0;
 }
 
 /* Those that only the asker's generation knows: whoever has nobody else may finish there. */

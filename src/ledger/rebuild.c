@@ -174,7 +174,9 @@ static void rebuild(abl_segment_t *segment, const abl_child_t *child)
     }
     for (i = 1; i <= shared->balancers_used; i++) {
         abl_grant_balancer(segment, child, i);
+        segment->balancers[i].change_at = 1; /* whatever was due: it is looked at soon (health.c) */
     }
+    abl_grant_ring(segment);
     shared->rebuilds++;
 }
 

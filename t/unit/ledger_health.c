@@ -244,7 +244,7 @@ START_TEST(away)
     int got;
 
     world_of("ab", EJECT(5));
-    abl_health_away(w.ledger, 0, 111);
+    abl_health_away(w.ledger, 0, 111, abl_clock_now());
     ck_assert(look(0).away);
     ck_assert_int_eq(look(0).error, 111);
     for (int i = 0; i < 4; i++) {
@@ -252,7 +252,7 @@ START_TEST(away)
         ck_assert_int_eq(got, 1);
         abl_ledger_give(w.ledger, got, NULL);
     }
-    abl_health_away(w.ledger, 1, 111);
+    abl_health_away(w.ledger, 1, 111, abl_clock_now());
     ck_assert_int_eq(abl_ledger_take(w.ledger, &want, &got, &ticket), APR_ENOENT); /* never met */
     ck_assert(abl_health_back(GATE("a")));
     ck_assert(!abl_health_back(GATE("a")));
@@ -270,7 +270,7 @@ START_TEST(outage)
 
     world_of("a", EJECT(5));
     good(0, 1);
-    abl_health_away(w.ledger, 0, 111);
+    abl_health_away(w.ledger, 0, 111, abl_clock_now());
     abl_tried_add(&want.tried, 0);
     ck_assert_int_eq(abl_ledger_take(w.ledger, &want, &got, &ticket), APR_EINPROGRESS);
     sound(&w);
@@ -290,7 +290,7 @@ START_TEST(long_outage)
 
     world_of("a", EJECT(5));
     good(0, 1);
-    abl_health_away(w.ledger, 0, 111);
+    abl_health_away(w.ledger, 0, 111, abl_clock_now());
     ck_assert_int_eq(abl_ledger_take(w.ledger, &first, &got, &ticket), APR_EINPROGRESS);
     while (abl_clock_now() < until) {
         usleep(10000);
@@ -298,7 +298,7 @@ START_TEST(long_outage)
     ck_assert_int_eq(abl_ledger_take(w.ledger, &second, &got, &none), APR_ENOENT);
     abl_ledger_leave(w.ledger, &ticket);
     ck_assert(abl_health_back(GATE("a")));
-    abl_health_away(w.ledger, 0, 111); /* another outage */
+    abl_health_away(w.ledger, 0, 111, abl_clock_now()); /* another outage */
     second = ANY;
     ck_assert_int_eq(abl_ledger_take(w.ledger, &second, &got, &ticket), APR_EINPROGRESS);
     abl_ledger_leave(w.ledger, &ticket);
@@ -328,7 +328,7 @@ START_TEST(slow_start)
     sit_down(&w);
     ck_assert_uint_eq(view_of(0).share, 100); /* httpd has just begun, and the member has not */
     good(0, 1);
-    abl_health_away(w.ledger, 0, 111);
+    abl_health_away(w.ledger, 0, 111, abl_clock_now());
     ck_assert(abl_health_back(GATE("a")));
     ck_assert_uint_eq(view_of(0).share, 10);
     ck_assert_uint_eq(view_of(0).weight, 100);
