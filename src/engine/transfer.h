@@ -100,15 +100,15 @@ struct abl_exchange_t {
     bool unwanted;         /* the final head is in the buffer, and another member's may be better */
     bool judged;           /* but this one is to be passed on */
     int head_status;       /* of the final head */
-    int turned_away;       /* status of an answer that was given up for another member's; 0: none was */
-    int unwanted_status;   /* of the head that is looked at, where it may be given up */
-    apr_uint64_t what;     /* an orphan's abl_outcome_t.what; 0: not needed yet */
-    int spared;            /* how often a member that was not there was not counted as tried */
-    int64_t rest;          /* for so long the member wants to be left alone, µs; 0: it has not said */
     bool tunnel;
     bool keep; /* the connection may go back to the pool when the exchange has ended */
     int interims;
-    uint64_t left; /* of a body with a length */
+    int turned_away;     /* status of an answer that was given up for another member's; 0: none was */
+    int unwanted_status; /* of the head that is looked at, where it may be given up */
+    int spared;          /* how often a member that was not there was not counted as tried */
+    int64_t rest;        /* for so long the member wants to be left alone, µs; 0: it has not said */
+    apr_uint64_t what;   /* an orphan's abl_outcome_t.what; 0: not needed yet */
+    uint64_t left;       /* of a body with a length */
     abl_h1_body_t body;
     abl_h1_chunk_t chunk;
 

@@ -10,6 +10,7 @@
 #include "control/title.h"
 
 #include "ap_listen.h"
+#include "ap_mpm.h"
 #include "http_core.h"
 #include "unixd.h"
 
@@ -145,6 +146,14 @@ static bool start_control(void)
     return true;
 }
 
+/* Prefork's parent sends SIGTERM to its whole group, and looks after other children all the same. */
+static bool is_stopping(void)
+{
+    int state = AP_MPMQ_STARTING;
+
+    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS && state == AP_MPMQ_STOPPING;
+}
+
 /* httpd's, when the control process has ended. */
 static void on_end(int reason, void *proc, int status)
 {
@@ -162,7 +171,7 @@ static void on_end(int reason, void *proc, int status)
     apr_proc_other_child_unregister(proc);
     abl_segment_reap(ledger, kept->control);
     kept->control = 0;
-    if (n_kept > 0) {
+    if (n_kept > 0 && !is_stopping()) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, main_server,
                      "ABL0045: the control process has ended; another one takes its place");
         (void)start_control();
