@@ -112,6 +112,23 @@ static int read_hundredths(const char *p)
     return *p == '\0' && scale < 100 ? hundredths : -1;
 }
 
+const char *abl_units_percent(const char *text, int64_t min, uint32_t *out)
+{
+    size_t len = strlen(text);
+    char digits[4] = "";
+    int64_t n;
+
+    if (len < 2 || len > sizeof(digits) || text[len - 1] != '%') {
+        return "expected a percentage, such as 50%";
+    }
+    memcpy(digits, text, len - 1);
+    if (abl_units_number(digits, min, 100, &n) != NULL) {
+        return "expected a percentage, such as 50%";
+    }
+    *out = (uint32_t)n;
+    return NULL;
+}
+
 const char *abl_units_weight(const char *text, uint32_t *out)
 {
     static const char right[] =

@@ -21,6 +21,9 @@ const char *abl_units_size(const char *text, int64_t *out);
 /* A whole number from min to max. The message does not name the range; the caller's should. */
 const char *abl_units_number(const char *text, int64_t min, int64_t max, int64_t *out);
 
+/* A whole number from min to 100 with % behind it ("50%"). */
+const char *abl_units_percent(const char *text, int64_t min, uint32_t *out);
+
 /* A weight: 1 to 1000 with up to two decimals ("2", "1.5"). Result in hundredths (100..100000). */
 const char *abl_units_weight(const char *text, uint32_t *out);
 

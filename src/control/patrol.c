@@ -72,6 +72,17 @@ static bool begin(abl_round_t *round, const abl_target_t *target, int64_t now)
     return true;
 }
 
+/* A port of this machine that the kernel also gives to clients: an attempt may have met itself. */
+static bool is_itself(int fd)
+{
+    struct sockaddr_storage us, them;
+    socklen_t us_len = sizeof(us), them_len = sizeof(them);
+
+    return getsockname(fd, (struct sockaddr *)&us, &us_len) == 0 && us.ss_family != AF_UNIX &&
+           getpeername(fd, (struct sockaddr *)&them, &them_len) == 0 && us_len == them_len &&
+           memcmp(&us, &them, us_len) == 0;
+}
+
 /* What has come of the attempt: an errno, 0: somebody accepts, EINPROGRESS: nothing yet. */
 static int result_of(const abl_round_t *round)
 {
@@ -82,7 +93,10 @@ static int result_of(const abl_round_t *round)
     if (poll(&pfd, 1, 0) != 1) {
         return EINPROGRESS;
     }
-    return getsockopt(pfd.fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? error : errno;
+    if (getsockopt(pfd.fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
+        return errno;
+    }
+    return error == 0 && is_itself(pfd.fd) ? ECONNREFUSED : error;
 }
 
 /* Begins, or goes on. As result_of(). */
@@ -96,6 +110,7 @@ static int try_it(abl_round_t *round, const abl_target_t *target, bool away, int
         result = result_of(round);
     }
     if (result != EINPROGRESS || now >= round->until) {
+        round->refused = result == ECONNREFUSED || result == ENOENT ? round->refused + 1 : 0;
         give_up(round);
     }
     if (result == EINPROGRESS || away) {
@@ -212,9 +227,6 @@ static bool settle(const abl_patrol_t *patrol, const abl_target_t *target, abl_r
 {
     const abl_gate_t gate = {patrol->segment, patrol->child, view->balancer, view->address};
 
-    if (result != EINPROGRESS) {
-        round->refused = result == ECONNREFUSED || result == ENOENT ? round->refused + 1 : 0;
-    }
     if (view->away) {
         return result == 0 && abl_health_back(&gate);
     }

@@ -12,17 +12,11 @@
 #define SEEN_OFF 0x80000000u
 #define OVER_MAX (3600 * ABL_SECOND)
 
-static const char *read_percent(apr_pool_t *p, const char *value, apr_uint32_t *percent)
+static const char *read_percent(const char *value, apr_uint32_t *percent)
 {
-    apr_size_t len = strlen(value);
-    int64_t n;
-
-    if (len < 2 || value[len - 1] != '%' ||
-        abl_units_number(apr_pstrmemdup(p, value, len - 1), 1, 100, &n) != NULL) {
-        return "expected a percentage from 1% to 100%, such as 50%";
-    }
-    *percent = (apr_uint32_t)n;
-    return NULL;
+    return abl_units_percent(value, 1, percent) == NULL
+               ? NULL
+               : "expected a percentage from 1% to 100%, such as 50%";
 }
 
 static const char *read_time(const char *value, int64_t most, int64_t *time)
@@ -49,12 +43,14 @@ static const char *set_failures(void *conf, apr_pool_t *p, const char *value)
 
 static const char *set_rate(void *conf, apr_pool_t *p, const char *value)
 {
-    return read_percent(p, value, &((abl_eject_conf_t *)conf)->rate);
+    (void)p;
+    return read_percent(value, &((abl_eject_conf_t *)conf)->rate);
 }
 
 static const char *set_max_share(void *conf, apr_pool_t *p, const char *value)
 {
-    return read_percent(p, value, &((abl_eject_conf_t *)conf)->max_share);
+    (void)p;
+    return read_percent(value, &((abl_eject_conf_t *)conf)->max_share);
 }
 
 static const char *set_over(void *conf, apr_pool_t *p, const char *value)

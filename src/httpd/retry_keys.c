@@ -119,15 +119,10 @@ static const char *set_time(void *conf, apr_pool_t *p, const char *value)
 
 static const char *set_budget(void *conf, apr_pool_t *p, const char *value)
 {
-    apr_size_t len = strlen(value);
-    int64_t percent;
-
-    if (len < 2 || value[len - 1] != '%' ||
-        abl_units_number(apr_pstrmemdup(p, value, len - 1), 0, 100, &percent) != NULL) {
-        return "expected a share of the requests from 0% to 100%, such as 20%; 100% is no limit";
-    }
-    ((abl_retry_conf_t *)conf)->percent = (apr_uint32_t)percent;
-    return NULL;
+    (void)p;
+    return abl_units_percent(value, 0, &((abl_retry_conf_t *)conf)->percent) == NULL
+               ? NULL
+               : "expected a share of the requests from 0% to 100%, such as 20%; 100% is no limit";
 }
 
 /* ---- the line --------------------------------------------------------------------------------------- */

@@ -156,6 +156,18 @@ static void begin_anew(abl_ailment_t *a)
     a->now = a->before = (abl_window_t){.since = 0};
 }
 
+/* What is known about why, and until when, is there before the mark. */
+static void leave_out_until(abl_segment_t *segment, abl_row_t *r, int64_t until)
+{
+    r->ailment.until = until;
+    r->ailment.on_trial = 0;
+    begin_anew(&r->ailment);
+    abl_in_order();
+    r->ailment.ejected = 1;
+    note_change_at(&segment->balancers[r->balancer], until);
+    abl_grant_ring(segment);
+}
+
 static void eject(abl_segment_t *segment, abl_row_t *r, bool by_rate, uint32_t fails, int64_t now)
 {
     abl_balancer_row_t *b = &segment->balancers[r->balancer];
@@ -165,16 +177,10 @@ static void eject(abl_segment_t *segment, abl_row_t *r, bool by_rate, uint32_t f
         a->times = 0;
     }
     a->times = a->times < DURATIONS_MAX ? a->times + 1 : a->times;
-    a->until = now + (int64_t)a->times * b->eject.duration;
     a->by_rate = by_rate;
     a->by_wish = 0;
     a->fails = fails;
-    a->on_trial = 0;
-    begin_anew(a);
-    abl_in_order();
-    a->ejected = 1;
-    note_change_at(b, a->until);
-    abl_grant_ring(segment);
+    leave_out_until(segment, r, now + (int64_t)a->times * b->eject.duration);
 }
 
 /* A process that dies breaks all its connections at once: that is one failure. */
@@ -187,18 +193,12 @@ static bool is_same_event(const abl_ailment_t *a, const abl_outcome_t *outcome)
 static bool let_rest(abl_segment_t *segment, uint32_t row, int64_t rest, int64_t now)
 {
     abl_row_t *r = &segment->rows[row];
-    abl_balancer_row_t *b = &segment->balancers[r->balancer];
 
-    if (r->ailment.ejected || !r->listed || !may_eject_one(segment, b)) {
+    if (r->ailment.ejected || !r->listed || !may_eject_one(segment, &segment->balancers[r->balancer])) {
         return false;
     }
-    r->ailment.until = now + rest;
     r->ailment.by_wish = 1;
-    begin_anew(&r->ailment);
-    abl_in_order();
-    r->ailment.ejected = 1;
-    note_change_at(b, r->ailment.until);
-    abl_grant_ring(segment);
+    leave_out_until(segment, r, now + rest);
     return true;
 }
 

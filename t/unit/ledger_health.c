@@ -4,6 +4,7 @@
  */
 #include "ledger/health.h"
 #include "base/clock.h"
+#include "ledger/layout.h"
 #include "ledger/view.h"
 #include "ledger_world.h"
 
@@ -349,5 +350,66 @@ START_TEST(slow_start)
 }
 END_TEST
 
+/* Whoever is killed between two stores leaves the dirty word, and perhaps nothing of what is to follow. */
+START_TEST(killed_between)
+{
+    abl_eject_conf_t eject = EJECT(1);
+    uint64_t rung;
+    int n = 0;
+
+    eject.duration = 20000;
+    world_of("ab", eject);
+    bad(0, 1, 1);
+    ck_assert(look(0).ejected);
+    while (read(abl_health_bell(w.segment), &rung, sizeof(rung)) > 0) {
+    }
+    w.segment->balancers[1].change_at = 0;
+    w.segment->shared->dirty = 1;
+    ck_assert(look(0).ejected); /* whoever looks makes good for it */
+    ck_assert_int_eq(read(abl_health_bell(w.segment), &rung, sizeof(rung)), sizeof(rung));
+    while (look(0).ejected && n++ < 2000) {
+        (void)abl_health_tick(w.segment, w.child);
+        usleep(1000);
+    }
+    ck_assert(!look(0).ejected);
+    sound(&w);
+}
+END_TEST
+
+/* One that was dead all along is not waited for because a request has failed at the one that works. */
+START_TEST(no_outage)
+{
+    abl_want_t tried = ANY, want = ANY;
+    abl_ticket_t *ticket;
+    int got;
+
+    world_of("ab", EJECT(5));
+    good(1, 1);
+    abl_health_away(w.ledger, 1, 111, abl_clock_now());
+    abl_tried_add(&tried.tried, 0);
+    ck_assert_int_eq(abl_ledger_take(w.ledger, &tried, &got, &ticket), APR_ENOENT);
+    ck_assert_int_eq(w.segment->balancers[1].outage_since, 0);
+    ck_assert_int_eq(abl_ledger_take(w.ledger, &want, &got, &ticket), APR_SUCCESS);
+    abl_ledger_give(w.ledger, got, NULL);
+    sound(&w);
+}
+END_TEST
+
+START_TEST(old_news)
+{
+    int64_t before = abl_clock_now();
+
+    world_of("ab", EJECT(5));
+    abl_health_away(w.ledger, 0, 111, before);
+    ck_assert(abl_health_back(GATE("a")));
+    abl_health_away(w.ledger, 0, 111, before); /* that was tried before it came back */
+    ck_assert(!look(0).away);
+    usleep(10);
+    abl_health_away(w.ledger, 0, 111, abl_clock_now());
+    ck_assert(look(0).away);
+}
+END_TEST
+
 UNIT_MAIN("ledger_health", in_a_row, whose_fault, fails_everywhere, one_event, unanswered_counts_twice,
-          by_rate, comes_back, not_too_many, panic, away, outage, long_outage, slow_start)
+          by_rate, comes_back, not_too_many, panic, away, outage, long_outage, slow_start, killed_between,
+          no_outage, old_news)

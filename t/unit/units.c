@@ -204,4 +204,25 @@ START_TEST(reads_weights)
 }
 END_TEST
 
-UNIT_MAIN("units", reads_times, reads_sizes, reads_numbers, reads_weights)
+static const char *percent(const char *text, int64_t *out)
+{
+    uint32_t value = 77;
+    const char *why = abl_units_percent(text, 1, &value);
+
+    ck_assert(!why || value == 77);
+    *out = why ? UNTOUCHED : (int64_t)value;
+    return why;
+}
+
+START_TEST(reads_percentages)
+{
+    static const sample_t samples[] = {
+        {"1%", 1}, {"50%", 50}, {"100%", 100}, {"0%", -1},   {"101%", -1}, {"50", -1},    {"%", -1},
+        {"", -1},  {"5 %", -1}, {"-5%", -1},   {"1.5%", -1}, {"050%", 50}, {"0050%", -1}, {"50%%", -1},
+    };
+
+    check(percent, samples, COUNT(samples));
+}
+END_TEST
+
+UNIT_MAIN("units", reads_times, reads_sizes, reads_numbers, reads_weights, reads_percentages)
