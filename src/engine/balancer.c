@@ -52,7 +52,8 @@ static abl_ledger_conf_t conf_of(const abl_balancer_t *balancer, apr_pool_t *poo
                                .eject = balancer->eject,
                                .members = members,
                                .nmembers = balancer->nmembers,
-                               .retry_percent = balancer->retry.percent};
+                               .retry_percent = balancer->retry.percent,
+                               .hedge = balancer->hedge};
 }
 
 static bool has_limit(const abl_balancer_t *balancer)

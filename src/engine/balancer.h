@@ -71,6 +71,7 @@ typedef struct abl_balancer_t {
     abl_queue_conf_t queue;
     abl_eject_conf_t eject;
     abl_retry_conf_t retry;
+    abl_hedge_conf_t hedge;
     bool limited; /* some member has a limit of requests at once */
     /* from abl_balancers_configure() on: */
     abl_ledger_t *ledger;

@@ -14,10 +14,12 @@
  * whose queue is full is tried again a little later.
  */
 #include "engine/exchange.h"
+#include "engine/hedge.h"
 #include "engine/orphans.h"
 #include "engine/transfer.h"
 #include "ledger/gate.h"
 #include "ledger/health.h"
+#include "ledger/hedge.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -30,6 +32,8 @@ static bool step_connecting(abl_exchange_t *x);
 static bool step_greeting(abl_exchange_t *x);
 static bool step_backlog(abl_exchange_t *x);
 static bool got_member(abl_exchange_t *x);
+static bool hedge(abl_exchange_t *x);
+static bool step_race(abl_exchange_t *x);
 
 abl_exchange_t *abl_exchange_make(apr_pool_t *pool, const abl_balancer_t *balancer,
                                   const abl_timeouts_t *timeouts, int64_t client_timeout,
@@ -74,6 +78,10 @@ static bool is_spared(abl_exchange_t *x, apr_status_t rv)
 /* Sends the request to another member. */
 static void try_next(abl_exchange_t *x, const char *why, apr_status_t rv)
 {
+    if (x->is_rival) { /* what comes next is the first try's business */
+        abl_transfer_finish(x, ABL_END_BROKEN, why, rv);
+        return;
+    }
     if (!is_spared(x, rv)) {
         abl_tried_add(&x->want.tried, x->member);
     }
@@ -147,7 +155,8 @@ static void unanswered(abl_exchange_t *x)
     x->last_failure = ABL_END_BROKEN;
     if (!reached) {
         try_next_after(x, ABL_RETRY_CONNECT, x->why, x->why_rv);
-    } else if (abl_may_turn_away(x, ABL_RETRY_RESET) && abl_ledger_spend_retry(x->balancer->ledger)) {
+    } else if (!x->is_rival && abl_may_turn_away(x, ABL_RETRY_RESET) &&
+               abl_ledger_spend_retry(x->balancer->ledger)) {
         x->resends++;
         try_next(x, x->why, x->why_rv);
     } else {
@@ -162,14 +171,31 @@ static bool holds_place(const abl_exchange_t *x)
            x->balancer->members[x->member].concurrency > 0;
 }
 
-/* The lease of another member, if one is free at this moment; -1: none. */
-static int take_other(const abl_exchange_t *x)
+/* Gives up what is left of this attempt, whose answer nobody waits for any more. */
+static void let_go(abl_exchange_t *x)
+{
+    if (holds_place(x)) {
+        abl_orphans_adopt(x);
+    } else {
+        abl_release(x, false);
+    }
+}
+
+/* The lease of another member, if one is free at this moment; -1: none. `unlimited`: of one without a limit.
+ */
+static int take_other(const abl_exchange_t *x, bool unlimited)
 {
     abl_want_t want = x->want;
     abl_ticket_t *ticket; /* who is in a hurry gets none */
     int member = -1;
+    int i;
 
     abl_tried_add(&want.tried, x->member);
+    for (i = 0; i < x->balancer->nmembers && unlimited; i++) {
+        if (x->balancer->members[i].concurrency > 0) {
+            abl_tried_add(&want.tried, i);
+        }
+    }
     want.hurry = true;
     return abl_ledger_take(x->balancer->ledger, &want, &member, &ticket) == APR_SUCCESS ? member : -1;
 }
@@ -183,7 +209,7 @@ static bool turn_away(abl_exchange_t *x, abl_end_t end, const char *why, apr_sta
     if (!abl_ledger_spend_retry(x->balancer->ledger)) {
         return false;
     }
-    other = take_other(x);
+    other = take_other(x, false);
     if (other < 0) {
         abl_ledger_return_retry(x->balancer->ledger);
         return false;
@@ -191,11 +217,7 @@ static bool turn_away(abl_exchange_t *x, abl_end_t end, const char *why, apr_sta
     abl_tried_add(&x->want.tried, x->member);
     x->unwanted = false;
     x->end = end;
-    if (holds_place(x)) {
-        abl_orphans_adopt(x);
-    } else {
-        abl_release(x, false);
-    }
+    let_go(x);
     x->resends++;
     x->sent_ever = true;
     x->fresh_only = false;
@@ -221,7 +243,7 @@ static void unwanted(abl_exchange_t *x)
  * to another. */
 static void ended(abl_exchange_t *x)
 {
-    if (x->end == ABL_END_TIMEOUT && x->deadline_kind != ABL_DEADLINE_STUCK &&
+    if (x->end == ABL_END_TIMEOUT && !x->is_rival && x->deadline_kind != ABL_DEADLINE_STUCK &&
         abl_may_turn_away(x, ABL_RETRY_TIMEOUT)) {
         (void)turn_away(x, ABL_END_TIMEOUT, x->why, x->why_rv);
     }
@@ -326,13 +348,20 @@ static bool step_queued(abl_exchange_t *x)
 
 static bool step_transfer(abl_exchange_t *x)
 {
+    if (x->now < x->own_deadline) { /* that was the time for a second try */
+        x->ready &= ~ABL_READY_TIMEOUT;
+    }
+    x->own_deadline = 0;
     switch (abl_transfer_run(x, x->ready)) {
     case ABL_TRANSFER_WAIT:
-        return false;
+        return x->balancer->hedge.percent > 0 && hedge(x);
     case ABL_TRANSFER_UNANSWERED:
         unanswered(x);
         break;
     case ABL_TRANSFER_UNWANTED:
+        if (x->is_rival) {
+            return false; /* the first try looks at it */
+        }
         unwanted(x);
         break;
     case ABL_TRANSFER_ENDED:
@@ -340,6 +369,127 @@ static bool step_transfer(abl_exchange_t *x)
         break;
     }
     return true;
+}
+
+/* ---- a second try beside the first */
+
+/* Waits for the time of a second try, if there is one before x->wait.deadline, or begins it. */
+static bool hedge(abl_exchange_t *x)
+{
+    int64_t due = abl_hedge_due(x);
+    int other;
+
+    if (due > x->now) {
+        if (due < x->wait.deadline) {
+            x->own_deadline = x->wait.deadline;
+            x->wait.deadline = due;
+        }
+        return false;
+    }
+    x->hedged = true;
+    if (!abl_hedge_spend(x->balancer->ledger)) {
+        return false;
+    }
+    other = take_other(x, !x->balancer->hedge.limited);
+    if (other < 0) {
+        abl_hedge_return(x->balancer->ledger);
+        return false;
+    }
+    abl_hedge_begin(x, other);
+    got_member(x->rival);
+    x->step = step_race;
+    return true;
+}
+
+/* The second try has lost, or failed: then x->rival->end says how. */
+static void drop_rival(abl_exchange_t *x)
+{
+    abl_exchange_t *rival = x->rival;
+
+    if (rival == NULL) {
+        return;
+    }
+    if (rival->unwanted) {
+        rival->turned_away = rival->unwanted_status;
+    } else if (rival->end == ABL_END_NONE) {
+        rival->end = ABL_END_CLIENT_GONE;
+    }
+    let_go(rival);
+    x->rival = NULL;
+    abl_hedge_unwait(x);
+    x->step = step_transfer;
+}
+
+/* The first try has failed (x->end, x->turned_away), or only taken too long (ABL_END_CLIENT_GONE): the second
+ * goes on in its place. `broken`: its connection is. */
+static bool rival_wins(abl_exchange_t *x, bool broken)
+{
+    bool failed = x->end != ABL_END_CLIENT_GONE;
+    int loser = x->member;
+    const char *why = x->why;
+    apr_status_t rv = x->why_rv;
+
+    if (!failed && !holds_place(x)) {
+        x->first_byte_at = x->now; /* so long it has taken at least */
+    }
+    abl_tried_add(&x->want.tried, loser);
+    if (broken) {
+        abl_release(x, false);
+    } else {
+        let_go(x);
+    }
+    abl_hedge_unwait(x);
+    if (failed) {
+        x->events->on_retry(x->ctx, loser, why, rv);
+    }
+    abl_hedge_win(x);
+    return true;
+}
+
+/* What has come of the first try while there is a second one. True: that has taken over, or the exchange has
+ * ended, or it is the only one. */
+static bool is_decided(abl_exchange_t *x, abl_transfer_t first)
+{
+    if (first == ABL_TRANSFER_WAIT && !x->head_done) {
+        return false;
+    }
+    if (first == ABL_TRANSFER_UNANSWERED) {
+        x->end = x->conn->reused ? ABL_END_CLIENT_GONE : ABL_END_BROKEN; /* as unanswered() sees it */
+        return rival_wins(x, true);
+    }
+    if (first == ABL_TRANSFER_UNWANTED) {
+        x->turned_away = x->unwanted_status;
+        x->unwanted = false;
+        x->end = ABL_END_BROKEN;
+        return rival_wins(x, false);
+    }
+    if (!x->head_done && (x->end == ABL_END_TIMEOUT || x->end == ABL_END_BAD_ANSWER)) {
+        return rival_wins(x, false);
+    }
+    drop_rival(x);
+    return true;
+}
+
+static bool step_race(abl_exchange_t *x)
+{
+    unsigned own, rivals;
+    abl_transfer_t first;
+
+    abl_hedge_look(x, &own, &rivals);
+    first = abl_transfer_run(x, own);
+    if (is_decided(x, first)) {
+        return x->end != ABL_END_NONE || first != ABL_TRANSFER_WAIT;
+    }
+    if (!abl_exchange_run(x->rival, rivals) || (x->rival->unwanted && !abl_hedge_is_good(x->rival))) {
+        drop_rival(x);
+        return false;
+    }
+    if (x->rival->unwanted) {
+        x->end = ABL_END_CLIENT_GONE;
+        return rival_wins(x, false);
+    }
+    abl_hedge_wait(x);
+    return false;
 }
 
 static bool begin_transfer(abl_exchange_t *x)
@@ -583,6 +733,7 @@ abl_end_t abl_exchange_end(const abl_exchange_t *x, int *member, const char **wh
 
 void abl_exchange_close(abl_exchange_t *x)
 {
+    drop_rival(x);
     if (is_orphan(x)) {
         abl_orphans_adopt(x);
     } else {

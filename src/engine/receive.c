@@ -304,7 +304,7 @@ static abl_receive_t receive_head(abl_exchange_t *x)
         x->rest = retry_after(x);
     }
     unwanted_status = x->head.status;
-    if (is_unwanted(x)) {
+    if (is_unwanted(x) || (x->is_rival && !x->judged)) {
         abl_h1_head_init(&x->head); /* its bytes stay in the buffer, for whoever looks at it next */
         x->unwanted = true;
         x->unwanted_status = unwanted_status;

@@ -112,6 +112,13 @@ struct abl_exchange_t {
     abl_h1_body_t body;
     abl_h1_chunk_t chunk;
 
+    /* a second try beside this one, see hedge.h */
+    abl_exchange_t *rival; /* NULL: there is none */
+    int64_t own_deadline;  /* the one that wait.deadline would be without it; 0: that is it */
+    int race_plus_one;     /* the epoll of both; 0: none */
+    bool is_rival;         /* it is one */
+    bool hedged;           /* there was one, or should have been */
+
     /* time */
     abl_deadline_t deadline_kind;
     bool moved; /* a byte went through since `quiet_since` */

@@ -86,7 +86,7 @@ typedef struct abl_section_t {
     abl_app_conf_t *apps; /* BalancerApp; their instances are among the balancer's members */
     int napps;
     unsigned queue_seen; /* keys of BalancerQueue read so far */
-    unsigned buffer_seen, eject_seen, retry_seen;
+    unsigned buffer_seen, eject_seen, retry_seen, hedge_seen;
     const char *handler; /* "balancer:NAME" */
     abl_place_t place;
     struct abl_section_t *next;

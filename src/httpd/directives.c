@@ -326,6 +326,9 @@ const command_rec abl_directives[] = {
     AP_INIT_RAW_ARGS("BalancerRetry", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: off, or attempts=, on=, time=, budget= and methods= of requests that "
                      "another member may get"),
+    AP_INIT_RAW_ARGS("BalancerHedge", abl_section_outside, NULL, RSRC_CONF,
+                     "in <Balancer>: off, or after= (p95, or a time) and budget= of a second try beside the "
+                     "first, and limited="),
     AP_INIT_RAW_ARGS("BalancerAffinity", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: cookie=NAME [param=NAME], header=NAME or client; then perhaps strict"),
     AP_INIT_RAW_ARGS("BalancerTimeout", set_timeouts, NULL, ANYWHERE,

@@ -7,6 +7,7 @@
 #include "httpd/buffer_keys.h"
 #include "httpd/directives.h"
 #include "httpd/eject_keys.h"
+#include "httpd/hedge_keys.h"
 #include "httpd/key.h"
 #include "httpd/member_keys.h"
 #include "httpd/members.h"
@@ -121,6 +122,11 @@ static const char *set_buffer(cmd_parms *cmd, abl_section_t *section, const char
     return abl_buffer_keys_parse(cmd->pool, args, &section->buffer, &section->buffer_seen);
 }
 
+static const char *set_hedge(cmd_parms *cmd, abl_section_t *section, const char *args)
+{
+    return abl_hedge_keys_parse(cmd->pool, args, &section->balancer.hedge, &section->hedge_seen);
+}
+
 static const char *set_retry(cmd_parms *cmd, abl_section_t *section, const char *args)
 {
     return abl_retry_keys_parse(cmd->pool, args, &section->balancer.retry, &section->retry_seen);
@@ -143,6 +149,7 @@ static const struct {
     {"BalancerMember", add_member},     {"BalancerMethod", set_method},      {"BalancerQueue", set_queue},
     {"BalancerAffinity", set_affinity}, {"BalancerTimeout", set_timeouts},   {"BalancerBuffer", set_buffer},
     {"BalancerRetry", set_retry},       {"BalancerApp", abl_app_line_parse}, {"BalancerEject", set_eject},
+    {"BalancerHedge", set_hedge},
 };
 
 static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_directive_t *line)
@@ -158,6 +165,7 @@ static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_dir
         cmd->pool, "ABL0140",
         "%s does not belong inside <Balancer %s>; what does: BalancerMember, BalancerMethod, "
         "BalancerQueue, BalancerAffinity, BalancerTimeout, BalancerBuffer, BalancerEject, BalancerRetry, "
+        "BalancerHedge, "
         "BalancerApp",
         line->directive, section->balancer.name);
 }

@@ -5,6 +5,7 @@
  */
 #include "base/hash.h"
 #include "ledger/ailment.h"
+#include "ledger/lateness.h"
 #include "ledger/rebuild.h"
 
 #include <string.h>
@@ -298,6 +299,7 @@ static int enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf,
         b->outage_wait = conf->outage_wait;
         b->eject = conf->eject;
         b->retry_percent = conf->retry_percent;
+        abl_lateness_configure(b, &conf->hedge);
         b->listed = 1;
         set_method(segment, ledger->balancer, conf->method->name);
         unlist_gone(segment, ledger->balancer, conf);

@@ -20,6 +20,7 @@
 #ifndef ABL_LEDGER_LAYOUT_H
 #define ABL_LEDGER_LAYOUT_H
 
+#include "ledger/latency.h"
 #include "ledger/ledger.h"
 
 #include <pthread.h>
@@ -125,9 +126,13 @@ typedef struct abl_balancer_row_t {
     uint32_t rows[ABL_MEMBERS_MAX]; /* listed ones, by set and order */
     uint32_t clients[ABL_CLIENT_BUCKETS];
     abl_eject_conf_t eject; /* truth */
-    int64_t outage_wait;    /* truth; how long members that are all away are waited for, µs */
-    int64_t outage_since;   /* a request has found all of them away; 0: none has */
-    int64_t change_at;      /* when time alone changes something about its members; 0: it does not */
+    abl_hedge_conf_t hedge; /* truth */
+    uint32_t hedge_savings; /* towards second tries, in hundredths of one */
+    abl_latency_t latencies;
+    _Atomic int64_t late_after; /* an answer is, µs; 0: not known */
+    int64_t outage_wait;        /* truth; how long members that are all away are waited for, µs */
+    int64_t outage_since;       /* a request has found all of them away; 0: none has */
+    int64_t change_at;          /* when time alone changes something about its members; 0: it does not */
     _Atomic uint32_t ndoubts;
     abl_doubt_t doubts[ABL_DOUBTS];
 } abl_balancer_row_t;

@@ -6,6 +6,7 @@
 #include "balance/rendezvous.h"
 #include "base/clock.h"
 #include "ledger/ailment.h"
+#include "ledger/lateness.h"
 #include "ledger/rebuild.h"
 
 #include <errno.h>
@@ -168,12 +169,13 @@ static int member_of(const abl_ledger_t *ledger, uint32_t row)
     return ledger->member_of[ledger->segment->rows[row].slot];
 }
 
-static void save_for_retries(abl_balancer_row_t *b)
+static void save_up(abl_balancer_row_t *b)
 {
     b->savings += b->retry_percent;
     if (b->savings > ABL_RETRY_BURST * 100) {
         b->savings = ABL_RETRY_BURST * 100;
     }
+    abl_lateness_save(b);
 }
 
 static void count_lease(abl_ledger_t *ledger, uint32_t row)
@@ -185,7 +187,7 @@ static void count_lease(abl_ledger_t *ledger, uint32_t row)
     abl_probe(ABL_PROBE_COUNTED);
     segment->rows[row].c.busy++;
     segment->rows[row].requests++;
-    save_for_retries(&segment->balancers[ledger->balancer]);
+    save_up(&segment->balancers[ledger->balancer]);
 }
 
 static apr_status_t may_queue(const abl_ledger_t *ledger, const abl_want_t *want)
@@ -295,7 +297,7 @@ static void collect_lease(abl_ledger_t *ledger, uint32_t ticket, uint32_t row)
     abl_probe(ABL_PROBE_COUNTED);
     abl_queue_unmail(ledger->segment, ticket);
     abl_queue_free(ledger->segment, ticket);
-    save_for_retries(&ledger->segment->balancers[ledger->balancer]);
+    save_up(&ledger->segment->balancers[ledger->balancer]);
 }
 
 apr_status_t abl_ledger_collect(abl_ledger_t *ledger, abl_ticket_t **ticket, int *member)
@@ -356,6 +358,7 @@ static bool learn(abl_segment_t *segment, uint32_t index, const abl_outcome_t *o
     row->c.latency =
         abl_latency_learn(row->c.latency, row->c.latency_at, now, outcome->latency, outcome->failed);
     row->c.latency_at = now;
+    abl_lateness_learn(&segment->balancers[row->balancer], outcome->latency);
     return abl_ailment_learn(segment, index, outcome, now);
 }
 

@@ -33,7 +33,7 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "8" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "8h" /* changes whenever what lies in the segment does */
 
 #define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
@@ -74,6 +74,15 @@ typedef struct abl_eject_conf_t {
     apr_uint32_t max_share; /* percent of the balancer's members that may be left out */
 } abl_eject_conf_t;
 
+/* When a request is given to a second member beside the first; see hedge.h. All zero: never. */
+typedef struct abl_hedge_conf_t {
+    apr_uint32_t
+        percentile;       /* its answer takes longer than that of so many percent, 1 to 99; 0: than `after` */
+    apr_uint32_t percent; /* of the balancer's requests; 100 and more: all of them */
+    int64_t after;        /* µs; 0: never */
+    bool limited;         /* members with a limit of requests at once are among those, too */
+} abl_hedge_conf_t;
+
 typedef struct abl_ledger_conf_t {
     const char *name; /* identity, letters' case apart, at most ABL_NAME_MAX bytes */
     const abl_method_t *method;
@@ -84,6 +93,7 @@ typedef struct abl_ledger_conf_t {
     const abl_member_conf_t *members;
     int nmembers;               /* 1..ABL_MEMBERS_MAX */
     apr_uint32_t retry_percent; /* of the requests that may be sent again; 100 and more: any number */
+    abl_hedge_conf_t hedge;
 } abl_ledger_conf_t;
 
 /* Makes the segment, for at most `seats` children at once, and the descriptors that wake them. Parent, before
