@@ -27,7 +27,7 @@ PACKAGES_catalyst := libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-
 PACKAGES_check    := $(PACKAGES_demo) $(PACKAGES_catalyst) check pkg-config binutils clang libclang-rt-dev \
 	libplack-perl starman nodejs node-ws python3 openssl
 PACKAGES_lint     := $(PACKAGES_check) clang-format clang-tidy cppcheck
-PACKAGES_bench    := $(PACKAGES_demo) wrk nginx-light haproxy libplack-perl gnuplot-nox python3 curl
+PACKAGES_bench    := $(PACKAGES_demo) wrk nginx-light haproxy libplack-perl gnuplot-nox python3 curl iproute2 util-linux
 
 # make deps FOR=demo: only what this needs. Does nothing, and needs no network, when everything is there.
 FOR ?= check
@@ -118,10 +118,10 @@ demo:
 	@conf/demo/demo
 
 # All of them, or BENCH='queue ledger'. Each has more knobs (BENCH_ROUNDS=5 …): see its first lines.
-BENCH ?= $(notdir $(wildcard t/bench/bench t/bench/queue t/bench/parked t/bench/applications t/bench/ledger))
+BENCH ?= $(notdir $(wildcard t/bench/bench t/bench/queue t/bench/parked t/bench/applications t/bench/resilience t/bench/ledger))
 bench:
 	@$(MAKE) --no-print-directory deps FOR=bench
-	@$(MAKE) -s --no-print-directory all build/bench/openloop
+	@$(MAKE) -s --no-print-directory all build/bench/openloop build/bench/clients
 	@for bench in $(BENCH); do t/bench/$$bench || exit 1; done
 
 # the layers that need no httpd, as the module is compiled

@@ -290,9 +290,7 @@ static bool queue_up(abl_exchange_t *x)
     x->wait.conn = NULL;
     x->wait.what = ABL_READY_MEMBER_READ | ABL_READY_CLIENT_GONE;
     x->wait.deadline = x->queue_until;
-    if (x->sent_ever && x->started + x->balancer->retry.time < x->queue_until) {
-        x->wait.deadline = x->started + x->balancer->retry.time;
-    }
+    x->queued_at = x->now;
     x->step = step_queued;
     return false;
 }
@@ -329,6 +327,7 @@ static bool step_queued(abl_exchange_t *x)
 {
     switch (abl_ledger_collect(x->balancer->ledger, &x->ticket, &x->member)) {
     case APR_SUCCESS:
+        x->started += x->now - x->queued_at; /* what the queue takes has a bound of its own */
         return got_member(x);
     case APR_ENOENT:
         return got_nobody(x);
@@ -337,9 +336,6 @@ static bool step_queued(abl_exchange_t *x)
     }
     if (x->ready & ABL_READY_TIMEOUT) {
         abl_ledger_leave(x->balancer->ledger, &x->ticket);
-        if (x->wait.deadline < x->queue_until) {
-            return got_nobody(x); /* what has failed has failed too long ago to be tried elsewhere */
-        }
         abl_transfer_finish(x, ABL_END_QUEUE_TIMEOUT, "no member became free in time", APR_SUCCESS);
         return true;
     }

@@ -55,6 +55,7 @@ struct abl_exchange_t {
     abl_want_t want;      /* the request's, with what has been tried */
     abl_ticket_t *ticket; /* owned; NULL: it does not wait */
     int64_t queue_until;  /* 0: it has not waited yet */
+    int64_t queued_at;    /* when it began to wait last */
 
     /* the attempt */
     int member;            /* the one that is tried; -1: none */

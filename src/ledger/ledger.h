@@ -216,7 +216,7 @@ typedef struct abl_outcome_t {
 void abl_ledger_give(abl_ledger_t *ledger, int member, const abl_outcome_t *outcome);
 
 #define ABL_RETRY_PERCENT 20 /* the default */
-#define ABL_RETRY_BURST 10
+#define ABL_RETRY_BURST 100
 
 /* May a request that has perhaps reached a member be sent to another one? A share of the balancer's requests
  * may (retry_percent, saved up to ABL_RETRY_BURST), so that a pool that fails everything is not also

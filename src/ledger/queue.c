@@ -170,7 +170,8 @@ int64_t abl_queue_head_age(const abl_segment_t *segment, uint32_t balancer)
             oldest = first;
         }
     }
-    return oldest != 0 ? abl_clock_now() - segment->tickets[oldest].since : 0;
+    /* It waits, even in the microsecond in which it began to. */
+    return oldest != 0 ? abl_clock_now() - segment->tickets[oldest].since + 1 : 0;
 }
 
 /* ---- mail ------------------------------------------------------------------------------------------- */

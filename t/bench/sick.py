@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""A member for t/bench/resilience that falls ill when it is told to.
+
+  sick.py PORT
+
+  /-/be?mode=MODE&ms=N   from now on; MODE: ok (answers after N ms), 500 (at once), hang (never), reset (reads the request,
+                         then resets), reuse (the first request of a connection is answered, the second one closes it)
+  /-/seen?since=T        how many requests have come since T (Unix time); &ids=1: their targets
+  anything else          as the mode says
+SPDX-License-Identifier: Apache-2.0
+"""
+import asyncio
+import json
+import socket
+import sys
+import time
+from urllib.parse import parse_qs, urlsplit
+
+mode, delay = "ok", 0.0
+seen = []  # (when, target)
+
+
+class Member(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport = transport
+        self.buffer = b""
+        self.answered = 0
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def data_received(self, data):
+        self.buffer += data
+        while True:
+            end = self.buffer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = self.buffer[:end].decode("latin-1")
+            lower = head.lower()
+            at = lower.find("\r\ncontent-length:")
+            length = int(lower[at + 17:].split("\r\n", 1)[0]) if at >= 0 else 0
+            if len(self.buffer) < end + 4 + length:
+                return
+            self.buffer = self.buffer[end + 4 + length:]
+            self.request(head.split(" ", 2)[1], "connection: close" in lower)
+
+    def request(self, target, close):
+        if target.startswith("/-/"):
+            return self.reply(200, control(urlsplit(target)), close)
+        seen.append((time.time(), target))
+        if mode == "hang":
+            return None
+        if mode == "reset":
+            return self.transport.abort()
+        if mode == "reuse" and self.answered:
+            return self.transport.close()
+        if mode == "500":
+            return self.reply(500, b"ill\n", close)
+        if delay:
+            asyncio.get_running_loop().call_later(delay, self.reply, 200, b"well\n", close)
+            return None
+        return self.reply(200, b"well\n", close)
+
+    def reply(self, status, body, close):
+        if self.transport.is_closing():
+            return
+        self.answered += 1
+        self.transport.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n%s\r\n%s" % (status, len(body), b"Connection: close\r\n" if close else b"", body))
+        if close:
+            self.transport.close()
+
+
+def control(target):
+    global mode, delay
+    query = {name: values[0] for name, values in parse_qs(target.query).items()}
+    if target.path == "/-/be":
+        mode, delay = query["mode"], int(query.get("ms", "0")) / 1000
+        return b"{}"
+    since = float(query.get("since", "0"))
+    which = [name for at, name in seen if at >= since]
+    return json.dumps({"n": len(which), "ids": which if "ids" in query else []}).encode()
+
+
+async def main():
+    server = await asyncio.get_running_loop().create_server(Member, "127.0.0.1", int(sys.argv[1]), backlog=1024)
+    await server.serve_forever()
+
+
+asyncio.run(main())
