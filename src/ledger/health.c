@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define ALL_IN_A_ROW 8
-#define UNANSWERED_COUNTS 2 /* as two failures: no answer at all is worse than one that says 500 */
+#define UNANSWERED_COUNTS 2 /* as two failures */
 #define RATE_AT_LEAST 20    /* requests, before a rate means something */
 #define DURATIONS_MAX 10    /* a member that fails again and again is ejected for up to so many times for= */
 #define DOUBT_LASTS (30 * ABL_SECOND)
@@ -47,8 +47,15 @@ static void count_doubts(abl_balancer_row_t *b, int64_t now)
     atomic_store(&b->ndoubts, n);
 }
 
+/* A failure counts so much: no answer at all is worse than one that says 500. */
+static uint8_t weight_of(const abl_outcome_t *outcome)
+{
+    return outcome->unanswered ? UNANSWERED_COUNTS : 1;
+}
+
 /* In the place of the oldest. */
-static void begin_doubt(abl_balancer_row_t *b, uint64_t what, uint32_t row, int64_t now)
+static void begin_doubt(abl_balancer_row_t *b, const abl_outcome_t *outcome, uint32_t row, bool has_counted,
+                        int64_t now)
 {
     abl_doubt_t *oldest = &b->doubts[0];
     int i;
@@ -56,19 +63,29 @@ static void begin_doubt(abl_balancer_row_t *b, uint64_t what, uint32_t row, int6
     for (i = 1; i < ABL_DOUBTS; i++) {
         oldest = b->doubts[i].at < oldest->at ? &b->doubts[i] : oldest;
     }
-    *oldest = (abl_doubt_t){.what = what, .row = row, .at = now};
+    *oldest = (abl_doubt_t){
+        .what = outcome->what, .row = row, .pending = has_counted ? 0 : weight_of(outcome), .at = now};
     count_doubts(b, now);
 }
 
-static void answered_doubt(abl_balancer_row_t *b, uint64_t what, uint32_t row, int64_t now)
+/* What has just gone well at this member may have failed at another one, whose fault it was then: returns
+ * that one, and what counts against it. 0: none. */
+static uint32_t find_culprit(abl_balancer_row_t *b, uint64_t what, uint32_t row, int64_t now,
+                             abl_doubt_t *proven)
 {
     abl_doubt_t *doubt = find_doubt(b, what, now);
 
     if (doubt == NULL) {
         count_doubts(b, now);
-    } else if (doubt->row != row) {
-        doubt->elsewhere = 1;
+        return 0;
     }
+    if (doubt->row == row) {
+        return 0;
+    }
+    *proven = *doubt;
+    doubt->elsewhere = 1;
+    doubt->pending = 0;
+    return proven->pending > 0 ? proven->row : 0;
 }
 
 static bool is_new_client(abl_ailment_t *a, uint64_t client)
@@ -95,14 +112,16 @@ static weight_t weigh(abl_balancer_row_t *b, abl_ailment_t *a, uint32_t row, con
         return COUNTS;
     }
     if (doubt == NULL) {
-        begin_doubt(b, outcome->what, row, now);
-        return is_new_client(a, outcome->client) ? COUNTS : COUNTS_AS_ONE_OF_MANY;
+        bool is_new = is_new_client(a, outcome->client);
+        begin_doubt(b, outcome, row, is_new, now);
+        return is_new ? COUNTS : COUNTS_AS_ONE_OF_MANY;
     }
     doubt->at = now;
     if (doubt->elsewhere) {
         return COUNTS;
     }
     doubt->everywhere |= doubt->row != row;
+    doubt->pending = doubt->everywhere ? 0 : doubt->pending;
     return doubt->everywhere ? COUNTS_NOT : COUNTS_AS_ONE_OF_MANY;
 }
 
@@ -202,13 +221,29 @@ static bool let_rest(abl_segment_t *segment, uint32_t row, int64_t rest, int64_t
     return true;
 }
 
+/* Ejects it if it has failed too often. `now_proven`: and that was its fault, which is enough for one on
+ * trial. */
+static bool judge(abl_segment_t *segment, abl_row_t *r, bool now_proven, int64_t now)
+{
+    const abl_balancer_row_t *b = &segment->balancers[r->balancer];
+    const abl_ailment_t *a = &r->ailment;
+    bool by_row = a->run >= b->eject.failures || a->raw >= ALL_IN_A_ROW * b->eject.failures ||
+                  (a->on_trial && now_proven);
+    bool by_rate = rate_of(a) >= b->eject.rate;
+
+    if ((!by_row && !by_rate) || a->ejected || !may_eject_one(segment, b)) {
+        return false;
+    }
+    eject(segment, r, !by_row, by_row ? (a->raw > a->run ? a->raw : a->run) : rate_of(a), now);
+    return true;
+}
+
 /* True: it has been ejected for it. */
 static bool count_failure(abl_segment_t *segment, uint32_t row, const abl_outcome_t *outcome, int64_t now)
 {
     abl_row_t *r = &segment->rows[row];
     abl_balancer_row_t *b = &segment->balancers[r->balancer];
     abl_ailment_t *a = &r->ailment;
-    bool by_row, by_rate;
     weight_t weight;
 
     if (is_same_event(a, outcome)) {
@@ -222,26 +257,38 @@ static bool count_failure(abl_segment_t *segment, uint32_t row, const abl_outcom
     }
     a->raw++;
     if (weight == COUNTS) {
-        a->run += outcome->unanswered ? UNANSWERED_COUNTS : 1;
+        a->run += weight_of(outcome);
         count_in_window(a, b->eject.over, true, now);
     }
-    by_row = a->run >= b->eject.failures || a->raw >= ALL_IN_A_ROW * b->eject.failures ||
-             (a->on_trial && weight == COUNTS);
-    by_rate = rate_of(a) >= b->eject.rate;
-    if ((!by_row && !by_rate) || a->ejected || !may_eject_one(segment, b)) {
-        return false;
-    }
-    eject(segment, r, !by_row, by_row ? (a->raw > a->run ? a->raw : a->run) : rate_of(a), now);
-    return true;
+    return judge(segment, r, weight == COUNTS, now);
 }
 
-static void count_success(abl_segment_t *segment, uint32_t row, const abl_outcome_t *outcome, int64_t now)
+/* A failure of which there was some doubt was its fault. */
+static bool count_proof(abl_segment_t *segment, uint32_t balancer, const abl_doubt_t *proven, int64_t now)
+{
+    const abl_balancer_row_t *b = &segment->balancers[balancer];
+    abl_row_t *r = &segment->rows[proven->row];
+    abl_ailment_t *a = &r->ailment;
+
+    if (b->eject.off || r->balancer != balancer || !r->listed || a->well_at > proven->at ||
+        a->back_at > proven->at) {
+        return false; /* it has answered others since, or is another one */
+    }
+    a->run += proven->pending;
+    count_in_window(a, b->eject.over, true, now);
+    return judge(segment, r, true, now);
+}
+
+/* True: a member has been ejected. */
+static bool count_success(abl_segment_t *segment, uint32_t row, const abl_outcome_t *outcome, int64_t now)
 {
     abl_row_t *r = &segment->rows[row];
     abl_balancer_row_t *b = &segment->balancers[r->balancer];
     abl_ailment_t *a = &r->ailment;
+    abl_doubt_t proven;
 
     a->met = 1;
+    a->well_at = now;
     a->run = a->raw = a->nclients = 0;
     if (a->now.bad + a->before.bad > 0) {
         count_in_window(a, b->eject.over, false, now);
@@ -251,9 +298,9 @@ static void count_success(abl_segment_t *segment, uint32_t row, const abl_outcom
     if (a->on_trial && ++a->good_run >= b->eject.failures) {
         a->on_trial = 0;
     }
-    if (outcome->what != 0 && atomic_load(&b->ndoubts) > 0) {
-        answered_doubt(b, outcome->what, row, now);
-    }
+    return outcome->what != 0 && atomic_load(&b->ndoubts) > 0 &&
+           find_culprit(b, outcome->what, row, now, &proven) != 0 &&
+           count_proof(segment, r->balancer, &proven, now);
 }
 
 bool abl_ailment_learn(abl_segment_t *segment, uint32_t row, const abl_outcome_t *outcome, int64_t now)
@@ -267,8 +314,7 @@ bool abl_ailment_learn(abl_segment_t *segment, uint32_t row, const abl_outcome_t
         return true;
     }
     if (!outcome->failed) {
-        count_success(segment, row, outcome, now);
-        return false;
+        return count_success(segment, row, outcome, now);
     }
     return !b->eject.off && segment->rows[row].listed && count_failure(segment, row, outcome, now);
 }

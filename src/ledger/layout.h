@@ -57,6 +57,7 @@ typedef struct abl_ailment_t {
     uint8_t nclients;  /* in `clients` */
     int error;         /* why it is away */
     int64_t until;     /* it is ejected */
+    int64_t well_at;   /* a request went well, last */
     int64_t broke_at;  /* a connection, last, with a failure that counted */
     int64_t back_at;   /* when it came back last; 0: never away or ejected */
     uint32_t times;    /* it was ejected, lately */
@@ -74,6 +75,7 @@ typedef struct abl_doubt_t {
     uint32_t row;       /* where it failed first */
     uint8_t everywhere; /* it has failed at another member, too */
     uint8_t elsewhere;  /* it has gone well at another member */
+    uint8_t pending;    /* what will count against `row` then */
     int64_t at;
 } abl_doubt_t;
 

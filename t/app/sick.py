@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A member for t/bench/resilience that falls ill when it is told to.
+"""A member for t/bench/resilience and t/106-resilience.t that falls ill when it is told to.
 
-  sick.py PORT
+  sick.py PORT MS         answers after MS milliseconds, at first
 
   /-/be?mode=MODE&ms=N   from now on; MODE: ok (answers after N ms), 500 (at once), hang (never), reset (reads the request,
                          then resets), reuse (the first request of a connection is answered, the second one closes it)
@@ -16,7 +16,7 @@ import sys
 import time
 from urllib.parse import parse_qs, urlsplit
 
-mode, delay = "ok", 0.0
+mode, delay = "ok", int(sys.argv[2]) / 1000
 seen = []  # (when, target)
 
 
