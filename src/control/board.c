@@ -125,12 +125,32 @@ static void copy_app(copy_t *copy, const abl_app_conf_t *app, abl_app_conf_t *to
     to->log = copy_text(copy, app->log);
 }
 
+static void copy_url(copy_t *copy, abl_member_url_t *url)
+{
+    url->text = copy_text(copy, url->text);
+    url->scheme = copy_text(copy, url->scheme);
+    url->host = copy_text(copy, url->host);
+    url->authority = copy_text(copy, url->authority);
+    url->path = copy_text(copy, url->path);
+    url->socket_path = copy_text(copy, url->socket_path);
+}
+
+static void copy_tls(copy_t *copy, abl_tls_conf_t *tls)
+{
+    tls->ca = copy_text(copy, tls->ca);
+    tls->name = copy_text(copy, tls->name);
+    tls->cert = copy_text(copy, tls->cert);
+    tls->key = copy_text(copy, tls->key);
+}
+
 static void copy_target(copy_t *copy, const abl_target_t *target, abl_target_t *to)
 {
     *to = *target;
     to->balancer = copy_text(copy, target->balancer);
     to->address = copy_text(copy, target->address);
     to->addresses = copy_bytes(copy, target->addresses, (size_t)target->naddresses * sizeof(*to->addresses));
+    copy_url(copy, &to->url);
+    copy_tls(copy, &to->tls_conf);
 }
 
 /* A list of `n`, to be filled in; never of no bytes. */

@@ -21,7 +21,7 @@
 
 /* Changes whenever anything in this file does, or in the structures that lie on the board (fleet, instance,
  * recycle, what a BalancerApp line says): the control process may be of the build before. */
-#define ABL_BOARD_LAYOUT "4"
+#define ABL_BOARD_LAYOUT "5"
 
 #define ABL_MARK_MAX 64
 

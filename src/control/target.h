@@ -12,6 +12,10 @@ typedef struct abl_target_t {
     const char *address; /* the member's name in the ledger */
     const abl_address_t *addresses;
     int naddresses; /* at least 1 */
+    abl_member_url_t url;
+    abl_proxy_t proxy;       /* what each connection begins with */
+    abl_tls_conf_t tls_conf; /* where url.tls */
+    bool limited;            /* it has concurrency= */
 } abl_target_t;
 
 #endif

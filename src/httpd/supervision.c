@@ -268,7 +268,14 @@ static abl_app_conf_t *collect(apr_pool_t *p, int *n)
 
 static abl_target_t target_of(const abl_balancer_t *balancer, const abl_member_t *member)
 {
-    return (abl_target_t){balancer->name, member->url.text, member->addresses, member->naddresses};
+    return (abl_target_t){.balancer = balancer->name,
+                          .address = member->url.text,
+                          .addresses = member->addresses,
+                          .naddresses = member->naddresses,
+                          .url = member->url,
+                          .proxy = member->proxy,
+                          .tls_conf = member->tls_conf,
+                          .limited = member->concurrency > 0};
 }
 
 /* The members that are no instances. */

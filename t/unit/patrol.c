@@ -16,7 +16,7 @@
 static ledger_world_t w;
 static abl_patrol_t patrol;
 static abl_address_t addresses[2];
-static abl_target_t target = {"TEST", "a", addresses, 1};
+static abl_target_t target = {.balancer = "TEST", .address = "a", .addresses = addresses, .naddresses = 1};
 static char said[4096];
 
 static void say(abl_say_t level, int error, const char *text)
