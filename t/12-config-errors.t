@@ -170,7 +170,7 @@ subtest 'keys of a member' => sub {
         (map { [ "status=$_", qr/status=\Q$_\E: leave it out: a member is on unless/ ] } '-D', '-', '-on'),
         (map { [ "status=$_", qr/status=\Q$_\E: write status=disabled/ ] } '+S', 's'),
         (map { [ "status=$_", qr/status=\Q$_\E: leave it out: a member that fails is left out, and used again, by itself/ ] } '+I', 'E'),
-        [ 'status=+C',                         qr/status=\+C: leave it out: there are no active health checks/ ],
+        [ 'status=+C',                         qr/status=\+C: leave it out: checks are set by BalancerHealthCheck/ ],
         [ 'status=on status=on',               qr/status= sets what another key of this line has set/ ],
         (map { [ "set=$_", qr/set=$_: expected a whole number from 0 to 99/ ] } -1, 100, 'x', ''),
         [ 'lbset=100',                         qr/lbset=100: expected a whole number from 0 to 99/ ],
@@ -243,6 +243,39 @@ subtest 'the queue' => sub {
     wrong_inside("BalancerQueue $_->[0]", $_->[1]) for @lines;
     wrong("<Balancer app>\nBalancerMember http://a:1\nBalancerQueue timeout=1s\n!BalancerQueue length=5 timeout=1s\n</Balancer>",
         qr/BalancerQueue: timeout= is given twice/);
+};
+
+subtest 'checks' => sub {
+    my $one = qr/one of uri=PATH \(what is asked for\) and tcp/;
+    wrong_inside('BalancerHealthCheck', qr/BalancerHealthCheck takes at least one of uri= or tcp/);
+    wrong("!<Balancer app>\nBalancerMember http://a:80\nBalancerHealthCheck $_->[0]\n</Balancer>", { name => $_->[0] }, $_->[1]) for (
+        [ 'interval=5s',              $one ],
+        [ 'tcp uri=/',                $one ],
+        [ 'tcp host=a',               qr/with tcp nothing is asked, so host=, expect= and body~ mean nothing/ ],
+        [ 'tcp expect=200',           qr/with tcp nothing is asked/ ],
+        [ 'tcp body~x',               qr/with tcp nothing is asked/ ],
+    );
+    wrong_inside("BalancerHealthCheck $_->[0]", $_->[1]) for (
+        [ 'url=/',                    qr/'url' is not one of uri= or tcp, interval=/ ],
+        [ 'http',                     qr/'http' is not one of uri= or tcp/ ],
+        [ 'uri=/ uri=/x',             qr/uri= is given twice/ ],
+        [ 'tcp TCP',                  qr/TCP is given twice/ ],
+        [ 'uri=/ body~a body~b',      qr/body~ is given twice/ ],
+        [ 'uri=/ mandatory mandatory', qr/mandatory is given twice/ ],
+        [ 'uri=/ "body~a(b"',         qr/body~a\(b: .*expected an extended regular expression/ ],
+        [ 'uri=/ body~',              qr/body~: .*expected an extended regular expression/ ],
+        [ 'uri=/ body~' . 'x' x 1025, qr/of at most 1024 characters/ ],
+        (map { [ "uri=$_", qr/uri=\Q$_\E: expected a path, perhaps with a query, such as \/health/ ] } '', 'health', '/a#b', '/' . 'x' x 2048),
+        [ '"uri=/a b"',               qr/uri=\/a b: expected a path/ ],
+        (map { [ "uri=/ host=$_", qr/host=\Q$_\E: expected a host name, such as app\.example\.org/ ] } '', 'a/b', 'a,b', 'x' x 256),
+        (map { [ "uri=/ expect=$_", qr/expect=\Q$_\E: expected statuses from 200 to 599/ ] } '', '199', '600', '200-600', '300-200', '200,', ',200', '200-', 'ok', '2xx', '200 - 300' =~ s/ //gr . ';'),
+        (map { [ "uri=/ interval=$_", qr/interval=$_: expected a time from 100ms to 1h/ ] } '99ms', '61min', '0'),
+        [ 'uri=/ interval=5',         qr/interval=5: / ],
+        (map { [ "uri=/ timeout=$_", qr/timeout=$_: expected a time from 10ms to 60s/ ] } '9ms', '61s', '0'),
+        (map { ([ "uri=/ rise=$_", qr/rise=$_: expected a whole number from 1 to 100/ ], [ "uri=/ fall=$_", qr/fall=$_: expected a whole number from 1 to 100/ ]) } 0, 101, 'x', ''),
+        (map { [ "uri=/ jitter=$_", qr/jitter=$_: expected a percentage from 0% to 50%/ ] } '51%', '10', '-1%', ''),
+    );
+    wrong("!<Balancer app>\nBalancerApp a \"/bin/true %{socket}\"\nBalancerHealthCheck tcp\n</Balancer>", qr/there is no BalancerMember to check; instances of a BalancerApp are asked by its ready-uri=/);
 };
 
 subtest 'buffers' => sub {

@@ -143,6 +143,18 @@ static void copy_tls(copy_t *copy, abl_tls_conf_t *tls)
     tls->key = copy_text(copy, tls->key);
 }
 
+static const abl_check_conf_t *copy_check(copy_t *copy, const abl_check_conf_t *check)
+{
+    abl_check_conf_t *to = copy_bytes(copy, check, sizeof(*to));
+
+    if (to != NULL) {
+        to->uri = copy_text(copy, check->uri);
+        to->host = copy_text(copy, check->host);
+        to->body = copy_text(copy, check->body);
+    }
+    return to;
+}
+
 static void copy_target(copy_t *copy, const abl_target_t *target, abl_target_t *to)
 {
     *to = *target;
@@ -151,6 +163,7 @@ static void copy_target(copy_t *copy, const abl_target_t *target, abl_target_t *
     to->addresses = copy_bytes(copy, target->addresses, (size_t)target->naddresses * sizeof(*to->addresses));
     copy_url(copy, &to->url);
     copy_tls(copy, &to->tls_conf);
+    to->check = copy_check(copy, target->check);
 }
 
 /* A list of `n`, to be filled in; never of no bytes. */

@@ -37,7 +37,8 @@ typedef enum about_t {
     ABOUT_PARENT,
     ABOUT_OUTPUT,
     ABOUT_PIDFD,
-    ABOUT_HEALTH
+    ABOUT_HEALTH,
+    ABOUT_CHECK
 } about_t;
 
 typedef struct control_t {
@@ -51,6 +52,7 @@ typedef struct control_t {
     abl_record_t record;
     bool recording;
     abl_patrol_t patrol;
+    abl_checkup_t checkup;
 } control_t;
 
 /* ---- descriptors ------------------------------------------------------------------------------------ */
@@ -80,6 +82,11 @@ static void watch_output(void *ctx, int fd, int app, int slot)
 static void watch_pidfd(void *ctx, int fd, int app, int slot)
 {
     (void)add(ctx, fd, mark_of(ABOUT_PIDFD, app, slot));
+}
+
+static void watch_check(void *ctx, int fd, uint32_t row)
+{
+    (void)add_for(ctx, EPOLLIN | EPOLLOUT | EPOLLET, fd, (uint64_t)ABOUT_CHECK << 32 | row);
 }
 
 /* ---- events ----------------------------------------------------------------------------------------- */
@@ -183,8 +190,7 @@ static void configure(control_t *control)
         begin_record(control);
     }
     abl_apps_configure(&control->all);
-    control->patrol.conf = control->all.conf;
-    abl_patrol_look(&control->patrol);
+    abl_patrol_configure(&control->patrol, &control->all.conf);
 }
 
 static void on_bell(control_t *control)
@@ -237,6 +243,9 @@ static void on_event(control_t *control, uint64_t mark)
     case ABOUT_HEALTH:
         on_health(control);
         break;
+    case ABOUT_CHECK:
+        abl_checkup_ready(&control->checkup, (uint32_t)mark, abl_clock_now());
+        break;
     case ABOUT_PIDFD:
         if (app != NULL) {
             abl_supervise_pidfd(app, slot);
@@ -250,8 +259,14 @@ static void on_event(control_t *control, uint64_t mark)
 /* Returns when somebody wants to be called again. */
 static int64_t work(control_t *control)
 {
-    int64_t again = control->ends ? control->end_at : abl_patrol_work(&control->patrol, abl_clock_now());
+    int64_t again = control->end_at;
     int i;
+
+    if (!control->ends) {
+        int64_t checks = abl_checkup_work(&control->checkup, abl_clock_now());
+        again = abl_patrol_work(&control->patrol, abl_clock_now());
+        again = checks < again ? checks : again;
+    }
 
     for (i = 0; i < ABL_APPS_MAX; i++) {
         if (control->all.apps[i] != NULL) {
@@ -445,8 +460,11 @@ bool abl_control_run(const abl_control_t *given)
         return false;
     }
     atomic_store(abl_board_control(given->board), getpid());
-    control.patrol = (abl_patrol_t){.segment = given->segment, .child = control.all.child};
-    if (!abl_patrol_begin(&control.patrol) ||
+    control.checkup = (abl_checkup_t){
+        .segment = given->segment, .child = control.all.child, .watch = watch_check, .ctx = &control};
+    control.patrol =
+        (abl_patrol_t){.segment = given->segment, .child = control.all.child, .checkup = &control.checkup};
+    if (!abl_patrol_begin(&control.patrol) || !abl_checkup_begin(&control.checkup) ||
         !add(&control, abl_health_bell(given->segment), mark_of(ABOUT_HEALTH, 0, 0))) {
         abl_say(ABL_SAY_ERROR, errno, "ABL0075: the control process cannot watch members");
         return false;

@@ -72,17 +72,6 @@ static bool begin(abl_round_t *round, const abl_target_t *target, int64_t now)
     return true;
 }
 
-/* A port of this machine that the kernel also gives to clients: an attempt may have met itself. */
-static bool is_itself(int fd)
-{
-    struct sockaddr_storage us, them;
-    socklen_t us_len = sizeof(us), them_len = sizeof(them);
-
-    return getsockname(fd, (struct sockaddr *)&us, &us_len) == 0 && us.ss_family != AF_UNIX &&
-           getpeername(fd, (struct sockaddr *)&them, &them_len) == 0 && us_len == them_len &&
-           memcmp(&us, &them, us_len) == 0;
-}
-
 /* What has come of the attempt: an errno, 0: somebody accepts, EINPROGRESS: nothing yet. */
 static int result_of(const abl_round_t *round)
 {
@@ -96,7 +85,7 @@ static int result_of(const abl_round_t *round)
     if (getsockopt(pfd.fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) {
         return errno;
     }
-    return error == 0 && is_itself(pfd.fd) ? ECONNREFUSED : error;
+    return error == 0 && abl_check_is_itself(pfd.fd) ? ECONNREFUSED : error;
 }
 
 /* Begins, or goes on. As result_of(). */
@@ -122,14 +111,17 @@ static int try_it(abl_round_t *round, const abl_target_t *target, bool away, int
     return result;
 }
 
-static const abl_target_t *target_of(const abl_patrol_t *patrol, const abl_health_view_t *view)
+/* Rows come mostly in the order of the targets: `hint` says where the last one was. */
+static const abl_target_t *target_of(const abl_patrol_t *patrol, const abl_health_view_t *view, int *hint)
 {
     int i;
 
     for (i = 0; i < patrol->conf.ntargets; i++) {
-        const abl_target_t *target = &patrol->conf.targets[i];
+        int at = (*hint + i) % patrol->conf.ntargets;
+        const abl_target_t *target = &patrol->conf.targets[at];
         if (strcmp(target->address, view->address) == 0 &&
             strcasecmp(target->balancer, view->balancer) == 0) {
+            *hint = at + 1;
             return target;
         }
     }
@@ -194,12 +186,26 @@ static void look_at(abl_round_t *round, const abl_health_view_t *view, int64_t n
     say_ejected(round, view, now);
 }
 
-static void forget(abl_round_t *round)
+static void forget(const abl_patrol_t *patrol, uint32_t row)
 {
+    abl_round_t *round = &patrol->rounds[row];
+
+    if (patrol->checkup != NULL) {
+        abl_checkup_forget(patrol->checkup, row);
+    }
     if (round->who != 0) { /* else its memory has never been touched */
         give_up(round);
         *round = (abl_round_t){.who = 0};
     }
+}
+
+void abl_patrol_configure(abl_patrol_t *patrol, const abl_board_conf_t *conf)
+{
+    patrol->conf = *conf;
+    if (patrol->checkup != NULL) {
+        abl_checkup_reset(patrol->checkup);
+    }
+    abl_patrol_look(patrol);
 }
 
 void abl_patrol_look(abl_patrol_t *patrol)
@@ -207,17 +213,21 @@ void abl_patrol_look(abl_patrol_t *patrol)
     abl_health_view_t view;
     int64_t now = abl_clock_now();
     uint32_t row = 0, seen = 0;
+    int hint = 0;
 
     patrol->busy = false;
     while (abl_health_next(patrol->segment, patrol->child, &row, &view)) {
         while (++seen < row) {
-            forget(&patrol->rounds[seen]);
+            forget(patrol, seen);
         }
         look_at(&patrol->rounds[row], &view, now);
+        if (patrol->checkup != NULL) {
+            abl_checkup_look(patrol->checkup, row, &view, target_of(patrol, &view, &hint), now);
+        }
         patrol->busy = patrol->busy || view.away || view.ejected;
     }
     while (++seen <= ABL_LEDGER_MEMBERS) {
-        forget(&patrol->rounds[seen]);
+        forget(patrol, seen);
     }
 }
 
@@ -237,21 +247,29 @@ static bool settle(const abl_patrol_t *patrol, const abl_target_t *target, abl_r
     return false;
 }
 
+/* Who answers checks has to pass one: accepting connections is not enough. */
+static bool is_asked(const abl_target_t *target)
+{
+    return target->check != NULL && target->check->uri != NULL;
+}
+
 /* Those that are out, and due. */
 static int64_t try_all(abl_patrol_t *patrol, int64_t now)
 {
     int64_t next = INT64_MAX;
     abl_health_view_t view;
     uint32_t row = 0;
+    int hint = 0;
 
     while (abl_health_next(patrol->segment, patrol->child, &row, &view)) {
         abl_round_t *round = &patrol->rounds[row];
         const abl_target_t *target = NULL;
         if (view.away || view.ejected) {
-            target = round->at <= now ? target_of(patrol, &view) : NULL;
+            target = round->at <= now ? target_of(patrol, &view, &hint) : NULL;
             next = round->at > now && round->at < next ? round->at : next;
         }
-        if (target == NULL) {
+        if (target == NULL || (view.away && is_asked(target))) {
+            round->at = target != NULL ? INT64_MAX : round->at;
             continue;
         }
         if (settle(patrol, target, round, &view, try_it(round, target, view.away, now))) {

@@ -7,15 +7,31 @@
 
 #include "engine/member.h"
 
+#define ABL_CHECK_STATUS_MIN 200
+#define ABL_CHECK_STATUS_MAX 599
+
+/* How members are checked; a balancer's. */
+typedef struct abl_check_conf_t {
+    const char *uri;  /* it is asked for this; NULL: who accepts connections is well */
+    const char *host; /* for Host; NULL: the member's own */
+    const char *body; /* a POSIX extended regular expression that the body matches; NULL: whatever it is */
+    uint64_t expect[(ABL_CHECK_STATUS_MAX + 1 + 63) / 64]; /* bits: these statuses are good */
+    int64_t interval, timeout;                             /* µs */
+    unsigned rise, fall; /* so many in a row until it is used again; is left out */
+    unsigned jitter;     /* percent of `interval`, more or less by chance */
+    bool mandatory;      /* a new member gets no request before a check has passed */
+} abl_check_conf_t;
+
 typedef struct abl_target_t {
     const char *balancer;
     const char *address; /* the member's name in the ledger */
     const abl_address_t *addresses;
     int naddresses; /* at least 1 */
     abl_member_url_t url;
-    abl_proxy_t proxy;       /* what each connection begins with */
-    abl_tls_conf_t tls_conf; /* where url.tls */
-    bool limited;            /* it has concurrency= */
+    abl_proxy_t proxy;             /* what each connection begins with */
+    abl_tls_conf_t tls_conf;       /* where url.tls */
+    bool limited;                  /* it has concurrency= */
+    const abl_check_conf_t *check; /* NULL: it is not checked */
 } abl_target_t;
 
 #endif

@@ -50,6 +50,8 @@ static abl_ledger_conf_t conf_of(const abl_balancer_t *balancer, apr_pool_t *poo
                                .per_client = balancer->queue.per_client,
                                .outage_wait = balancer->queue.timeout,
                                .eject = balancer->eject,
+                               .checked = balancer->checked,
+                               .mandatory = balancer->mandatory,
                                .members = members,
                                .nmembers = balancer->nmembers,
                                .retry_percent = balancer->retry.percent,

@@ -72,7 +72,8 @@ typedef struct abl_balancer_t {
     abl_eject_conf_t eject;
     abl_retry_conf_t retry;
     abl_hedge_conf_t hedge;
-    bool limited; /* some member has a limit of requests at once */
+    bool checked, mandatory; /* BalancerHealthCheck; see abl_ledger_conf_t */
+    bool limited;            /* some member has a limit of requests at once */
     /* from abl_balancers_configure() on: */
     abl_ledger_t *ledger;
     /* from abl_balancer_start() on: */

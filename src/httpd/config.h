@@ -7,6 +7,7 @@
 #define ABL_HTTPD_CONFIG_H
 
 #include "control/app.h"
+#include "control/target.h"
 #include "engine/balancer.h"
 
 #include "ap_expr.h"
@@ -83,10 +84,11 @@ typedef struct abl_section_t {
     abl_key_t method_key;
     abl_affinity_t affinity;
     abl_buffer_conf_t buffer;
-    abl_app_conf_t *apps; /* BalancerApp; their instances are among the balancer's members */
+    abl_check_conf_t check; /* where balancer.checked */
+    abl_app_conf_t *apps;   /* BalancerApp; their instances are among the balancer's members */
     int napps;
     unsigned queue_seen; /* keys of BalancerQueue read so far */
-    unsigned buffer_seen, eject_seen, retry_seen, hedge_seen;
+    unsigned buffer_seen, eject_seen, retry_seen, hedge_seen, check_seen;
     const char *handler; /* "balancer:NAME" */
     abl_place_t place;
     struct abl_section_t *next;

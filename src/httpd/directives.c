@@ -326,6 +326,10 @@ const command_rec abl_directives[] = {
     AP_INIT_RAW_ARGS("BalancerRetry", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: off, or attempts=, on=, time=, budget= and methods= of requests that "
                      "another member may get"),
+    AP_INIT_RAW_ARGS(
+        "BalancerHealthCheck", abl_section_outside, NULL, RSRC_CONF,
+        "inside <Balancer>: uri= or tcp, interval=, timeout=, rise=, fall=, expect=, body~, host=, "
+        "jitter=, mandatory: members are asked from time to time whether they are well"),
     AP_INIT_RAW_ARGS("BalancerHedge", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: off, or after= (p95, or a time) and budget= of a second try beside the "
                      "first, and limited="),

@@ -148,7 +148,7 @@ static const char *foreign_status(const char *value, char letter)
         return "leave it out: a member that fails is left out, and used again, by itself (BalancerEject)";
     }
     if (letter == 'c') {
-        return "leave it out: there are no active health checks yet";
+        return "leave it out: checks are set by BalancerHealthCheck, and a member that fails them is left out by itself";
     }
     return *value == '+'
                ? "expected one of on, spare, backup, drain, disabled; or one of mod_proxy's +R (spare), "
@@ -259,13 +259,13 @@ static const struct {
     {"failonstatus", "statuses from 500 on count in BalancerEject; leave it out"},
     {"growth", "leave it out"},
     {"flusher", "what the member sends is always passed on as it comes; leave it out"},
-    {"hcmethod", "there are no active health checks yet; leave it out"},
-    {"hcuri", "there are no active health checks yet; leave it out"},
-    {"hcinterval", "there are no active health checks yet; leave it out"},
-    {"hcpasses", "there are no active health checks yet; leave it out"},
-    {"hcfails", "there are no active health checks yet; leave it out"},
-    {"hcexpr", "there are no active health checks yet; leave it out"},
-    {"hctemplate", "there are no active health checks yet; leave it out"},
+    {"hcmethod", "members are checked by BalancerHealthCheck, with uri= (GET) or tcp"},
+    {"hcuri", "write BalancerHealthCheck uri= in the section"},
+    {"hcinterval", "write BalancerHealthCheck interval= in the section"},
+    {"hcpasses", "write BalancerHealthCheck rise= in the section"},
+    {"hcfails", "write BalancerHealthCheck fall= in the section"},
+    {"hcexpr", "write BalancerHealthCheck expect= or body~ in the section"},
+    {"hctemplate", "write BalancerHealthCheck in the section"},
     {"secret", "it belongs to AJP, which is not spoken here"},
 };
 

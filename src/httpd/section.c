@@ -5,6 +5,7 @@
 #include "httpd/affinity.h"
 #include "httpd/app_line.h"
 #include "httpd/buffer_keys.h"
+#include "httpd/check_keys.h"
 #include "httpd/directives.h"
 #include "httpd/eject_keys.h"
 #include "httpd/hedge_keys.h"
@@ -122,6 +123,12 @@ static const char *set_buffer(cmd_parms *cmd, abl_section_t *section, const char
     return abl_buffer_keys_parse(cmd->pool, args, &section->buffer, &section->buffer_seen);
 }
 
+static const char *set_check(cmd_parms *cmd, abl_section_t *section, const char *args)
+{
+    section->balancer.checked = true;
+    return abl_check_keys_parse(cmd->pool, args, &section->check, &section->check_seen);
+}
+
 static const char *set_hedge(cmd_parms *cmd, abl_section_t *section, const char *args)
 {
     return abl_hedge_keys_parse(cmd->pool, args, &section->balancer.hedge, &section->hedge_seen);
@@ -149,7 +156,7 @@ static const struct {
     {"BalancerMember", add_member},     {"BalancerMethod", set_method},      {"BalancerQueue", set_queue},
     {"BalancerAffinity", set_affinity}, {"BalancerTimeout", set_timeouts},   {"BalancerBuffer", set_buffer},
     {"BalancerRetry", set_retry},       {"BalancerApp", abl_app_line_parse}, {"BalancerEject", set_eject},
-    {"BalancerHedge", set_hedge},
+    {"BalancerHedge", set_hedge},       {"BalancerHealthCheck", set_check},
 };
 
 static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_directive_t *line)
@@ -165,8 +172,7 @@ static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_dir
         cmd->pool, "ABL0140",
         "%s does not belong inside <Balancer %s>; what does: BalancerMember, BalancerMethod, "
         "BalancerQueue, BalancerAffinity, BalancerTimeout, BalancerBuffer, BalancerEject, BalancerRetry, "
-        "BalancerHedge, "
-        "BalancerApp",
+        "BalancerHealthCheck, BalancerHedge, BalancerApp",
         line->directive, section->balancer.name);
 }
 
@@ -248,12 +254,16 @@ const char *abl_section_open(cmd_parms *cmd, void *dir, const char *args)
         }
     }
     error = check_section(cmd, section);
+    if (error == NULL && section->balancer.checked) {
+        error = abl_check_keys_finish(cmd->pool, section);
+    }
     if (error != NULL) {
         return error;
     }
     if (section->balancer.method == NULL) {
         section->balancer.method = ap_lookup_provider(ABL_METHOD_GROUP, "roundrobin", ABL_METHOD_VERSION);
     }
+    section->balancer.mandatory = section->check.mandatory;
     abl_affinity_prepare(cmd->pool, section);
     abl_config_add_section(section);
     return NULL;

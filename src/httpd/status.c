@@ -77,6 +77,8 @@ static void write_member(abl_json_t *json, const abl_member_view_t *member)
         abl_json_millis(json, (int64_t)member->latency);
     }
     flag(json, "away", member->away);
+    flag(json, "unfit", member->unfit);
+    flag(json, "unproven", member->unproven);
     flag(json, "ejected", member->ejected);
     abl_json_key(json, "ejected_for_ms");
     abl_json_millis(json, member->ejected_for > 0 ? member->ejected_for : 0);

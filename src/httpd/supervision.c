@@ -266,16 +266,17 @@ static abl_app_conf_t *collect(apr_pool_t *p, int *n)
     return apps;
 }
 
-static abl_target_t target_of(const abl_balancer_t *balancer, const abl_member_t *member)
+static abl_target_t target_of(const abl_section_t *section, const abl_member_t *member)
 {
-    return (abl_target_t){.balancer = balancer->name,
+    return (abl_target_t){.balancer = section->balancer.name,
                           .address = member->url.text,
                           .addresses = member->addresses,
                           .naddresses = member->naddresses,
                           .url = member->url,
                           .proxy = member->proxy,
                           .tls_conf = member->tls_conf,
-                          .limited = member->concurrency > 0};
+                          .limited = member->concurrency > 0,
+                          .check = section->balancer.checked ? &section->check : NULL};
 }
 
 /* The members that are no instances. */
@@ -290,7 +291,7 @@ static abl_target_t *collect_targets(apr_pool_t *p, int *n)
         for (i = 0; i < section->balancer.nmembers && *n < ABL_LEDGER_MEMBERS; i++) {
             const abl_member_t *member = &section->balancer.members[i];
             if (!member->supervised && member->naddresses > 0) {
-                targets[(*n)++] = target_of(&section->balancer, member);
+                targets[(*n)++] = target_of(section, member);
             }
         }
     }

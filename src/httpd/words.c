@@ -6,7 +6,7 @@
 
 #include "apr_strings.h"
 
-static const char *set_word(apr_pool_t *p, const abl_words_t *words, char *word, void *conf, unsigned *seen)
+const char *abl_words_set(apr_pool_t *p, const abl_words_t *words, char *word, void *conf, unsigned *seen)
 {
     char *value = strchr(word, '=');
     const abl_word_t *w = words->words;
@@ -44,7 +44,7 @@ const char *abl_words_parse(apr_pool_t *p, const abl_words_t *words, const char 
                             words->keys);
     }
     while (error == NULL && *args != '\0') {
-        error = set_word(p, words, ap_getword_conf(p, &args), conf, seen);
+        error = abl_words_set(p, words, ap_getword_conf(p, &args), conf, seen);
     }
     return error;
 }

@@ -20,6 +20,9 @@ typedef struct abl_words_t {
     const abl_word_t *words; /* the last one's key is NULL */
 } abl_words_t;
 
+/* Reads one word, which is changed. Otherwise as the next one. */
+const char *abl_words_set(apr_pool_t *p, const abl_words_t *words, char *word, void *conf, unsigned *seen);
+
 /* Reads the words into `conf`, which holds the defaults; *seen keeps what was read before, 0 at first.
  * Returns NULL or a message. Parent. */
 const char *abl_words_parse(apr_pool_t *p, const abl_words_t *words, const char *args, void *conf,

@@ -22,12 +22,23 @@ bool abl_ailment_may_wait(abl_segment_t *segment, uint32_t balancer);
  * from next to nothing, if it has slow-start=. */
 void abl_ailment_start(abl_segment_t *segment, uint32_t row, bool now);
 
+/* The configuration says anew whether this member is checked. */
+void abl_ailment_check(abl_segment_t *segment, uint32_t row, bool is_new);
+
+/* It works again: what it has failed at before does not count any more, and it may start slowly. The caller
+ * takes the mark away that it was left out for, afterwards. */
+void abl_ailment_back(abl_segment_t *segment, uint32_t row, int64_t now);
+
+/* Somebody accepts connections there again: nothing if it was not away. */
+void abl_ailment_return(abl_segment_t *segment, const abl_child_t *child, uint32_t row);
+
 /* Somebody else sits at this address now: nothing is known of him. */
 static inline void abl_ailment_forget(abl_segment_t *segment, uint32_t row)
 {
-    abl_ailment_t *a = &segment->rows[row].ailment;
+    const abl_row_t *r = &segment->rows[row];
+    bool unproven = segment->balancers[r->balancer].mandatory && !r->supervised;
 
-    *a = (abl_ailment_t){.met = a->met};
+    segment->rows[row].ailment = (abl_ailment_t){.met = r->ailment.met, .unproven = unproven};
 }
 
 #endif

@@ -161,6 +161,7 @@ static void set_row(abl_segment_t *segment, uint32_t row, const abl_member_conf_
     r->slow_start = conf->slow_start;
     set_limit(r, conf->concurrency);
     abl_ailment_start(segment, row, is_new && segment->shared->generation > 1);
+    abl_ailment_check(segment, row, is_new);
     set_text(segment->names[row].route, sizeof(segment->names[row].route), conf->route);
     r->listed = 1;
 }
@@ -298,6 +299,8 @@ static int enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf,
         b->per_client = conf->per_client;
         b->outage_wait = conf->outage_wait;
         b->eject = conf->eject;
+        b->checked = conf->checked;
+        b->mandatory = conf->mandatory;
         b->retry_percent = conf->retry_percent;
         abl_lateness_configure(b, &conf->hedge);
         b->listed = 1;

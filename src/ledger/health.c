@@ -159,7 +159,7 @@ static bool may_eject_one(const abl_segment_t *segment, const abl_balancer_row_t
             continue;
         }
         all++;
-        out += r->ailment.ejected || r->ailment.away || r->shut;
+        out += r->ailment.ejected || r->ailment.away || r->ailment.unfit || r->ailment.unproven || r->shut;
     }
     return (out + 1) * 100 <= b->eject.max_share * all;
 }
@@ -358,7 +358,18 @@ void abl_ailment_start(abl_segment_t *segment, uint32_t row, bool now)
     }
 }
 
-static void come_back(abl_segment_t *segment, uint32_t row, int64_t now)
+void abl_ailment_check(abl_segment_t *segment, uint32_t row, bool is_new)
+{
+    abl_row_t *r = &segment->rows[row];
+    const abl_balancer_row_t *b = &segment->balancers[r->balancer];
+    bool checked = b->checked && !r->supervised;
+
+    r->ailment.unfit = r->ailment.unfit && checked;
+    r->ailment.unproven = checked && b->mandatory && (is_new || r->ailment.unproven);
+    r->ailment.checks = checked ? r->ailment.checks : 0;
+}
+
+void abl_ailment_back(abl_segment_t *segment, uint32_t row, int64_t now)
 {
     abl_row_t *r = &segment->rows[row];
 
@@ -380,7 +391,7 @@ static void look_again(abl_segment_t *segment, uint32_t row, int64_t now)
     if (r->ailment.ejected && r->ailment.until > now) {
         note_change_at(b, r->ailment.until);
     } else if (r->ailment.ejected) {
-        come_back(segment, row, now);
+        abl_ailment_back(segment, row, now);
     } else if (r->slow_start != 0) {
         grow(b, r, now);
     }
@@ -476,29 +487,35 @@ void abl_health_gone(const abl_gate_t *gate, int error)
     abl_leave(gate->segment);
 }
 
-bool abl_health_back(const abl_gate_t *gate)
+void abl_ailment_return(abl_segment_t *segment, const abl_child_t *child, uint32_t row)
 {
-    abl_segment_t *segment = gate->segment;
-    bool was_away = false;
-    uint32_t row;
-
-    if (!abl_enter(segment, gate->child)) {
-        return false;
-    }
-    row = abl_gate_find(gate);
-    if (row != 0 && segment->rows[row].ailment.away) {
-        was_away = true;
+    if (segment->rows[row].ailment.away) {
         abl_grant_forget_tries(segment, row);
         segment->balancers[segment->rows[row].balancer].outage_since = 0;
-        come_back(segment, row, abl_clock_now());
+        abl_ailment_back(segment, row, abl_clock_now());
         segment->rows[row].ailment.on_trial = 0; /* who is there now is another one */
         segment->rows[row].ailment.times = 0;
         segment->rows[row].ailment.met = 1;
         abl_in_order();
         segment->rows[row].ailment.away = 0;
-        abl_grant_balancer(segment, gate->child, segment->rows[row].balancer);
+        abl_grant_balancer(segment, child, segment->rows[row].balancer);
     }
-    abl_leave(segment);
+}
+
+bool abl_health_back(const abl_gate_t *gate)
+{
+    bool was_away;
+    uint32_t row;
+
+    if (!abl_enter(gate->segment, gate->child)) {
+        return false;
+    }
+    row = abl_gate_find(gate);
+    was_away = row != 0 && gate->segment->rows[row].ailment.away;
+    if (was_away) {
+        abl_ailment_return(gate->segment, gate->child, row);
+    }
+    abl_leave(gate->segment);
     return was_away;
 }
 
@@ -529,6 +546,10 @@ static void view_row(const abl_segment_t *segment, uint32_t row, abl_health_view
     view->away = r->ailment.away;
     view->error = r->ailment.error;
     view->ejected = r->ailment.ejected;
+    view->unfit = r->ailment.unfit;
+    view->unproven = r->ailment.unproven;
+    view->failing = r->ailment.checks < 0;
+    view->disabled = r->status == ABL_STATUS_DISABLED;
     view->until = r->ailment.until;
     view->by_rate = r->ailment.by_rate;
     view->by_wish = r->ailment.by_wish;

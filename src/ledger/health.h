@@ -6,6 +6,8 @@
  *   is back; requests that have nobody else wait for it, if it has worked before.
  * - **ejected**: too many requests that it has answered, or should have, have failed. It is left out for a
  *   time. It can be reached, so where nobody else is left it is used all the same (panic).
+ * - **unfit**, **unproven**: what checks say (checks.h). Who is unfit is used in panic, too; who is unproven
+ *   is waited for.
  *
  * What is busy, slow but answering, or left by its client has not failed.
  *
@@ -49,6 +51,10 @@ typedef struct abl_health_view_t {
     int error; /* why it is away, an errno */
     bool ejected;
     int64_t until;  /* it is ejected, abl_clock_now() */
+    bool unfit;     /* its checks have failed (checks.h) */
+    bool unproven;  /* no check has passed yet, and one has to */
+    bool failing;   /* its last check has failed */
+    bool disabled;  /* it gets no request anyway */
     bool by_rate;   /* ejected because of its rate of failures, not because of a row of them */
     bool by_wish;   /* or because it has asked for it (Retry-After) */
     unsigned fails; /* failures that it was ejected for: in a row, or percent */

@@ -52,8 +52,11 @@ typedef struct abl_ailment_t {
     uint8_t by_rate; /* that is why */
     uint8_t by_wish; /* or it has asked for it */
     uint8_t
-        on_trial; /* it was ejected: one failure more, before it has shown that it works, and it is again */
-    uint8_t met;  /* somebody was there once */
+        on_trial;  /* it was ejected: one failure more, before it has shown that it works, and it is again */
+    uint8_t met;   /* somebody was there once */
+    uint8_t unfit; /* its checks have failed (checks.h) */
+    uint8_t unproven;  /* none of its checks has passed yet, and it gets no request before */
+    int16_t checks;    /* passed in a row while it was unfit; below 0: failed in a row */
     uint8_t nclients;  /* in `clients` */
     int error;         /* why it is away */
     int64_t until;     /* it is ejected */
@@ -132,6 +135,8 @@ typedef struct abl_balancer_row_t {
     uint32_t hedge_savings; /* towards second tries, in hundredths of one */
     abl_latency_t latencies;
     _Atomic int64_t late_after; /* an answer is, µs; 0: not known */
+    uint8_t checked;            /* truth; its members are checked, */
+    uint8_t mandatory;          /* truth; and new ones get no request before a check has passed */
     int64_t outage_wait;        /* truth; how long members that are all away are waited for, µs */
     int64_t outage_since;       /* a request has found all of them away; 0: none has */
     int64_t change_at;          /* when time alone changes something about its members; 0: it does not */
@@ -242,7 +247,7 @@ static inline bool abl_row_is_of(const abl_row_t *row, uint32_t generation)
 static inline bool abl_row_has_room(const abl_row_t *row)
 {
     return (row->c.limit == 0 || row->c.busy < row->allowed) && row->requests < row->until && !row->shut &&
-           !row->ailment.away;
+           !row->ailment.away && !row->ailment.unproven;
 }
 
 /* Where a process can be made to die, by tests. */

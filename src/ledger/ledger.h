@@ -33,7 +33,7 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "9" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "10" /* changes whenever what lies in the segment does */
 
 #define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
@@ -90,6 +90,8 @@ typedef struct abl_ledger_conf_t {
     apr_uint32_t per_client;   /* of those, of one client; 0: no limit of its own */
     int64_t outage_wait; /* so long members that have worked before are waited for when all are away, µs */
     abl_eject_conf_t eject;
+    bool checked;   /* somebody checks its members (checks.h), those that are not supervised */
+    bool mandatory; /* and new ones get no request before a check has passed */
     const abl_member_conf_t *members;
     int nmembers;               /* 1..ABL_MEMBERS_MAX */
     apr_uint32_t retry_percent; /* of the requests that may be sent again; 100 and more: any number */

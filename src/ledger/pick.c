@@ -2,9 +2,10 @@
  *
  * Tiers: sets in ascending order, within a set those that are on and spares for those that cannot be used;
  * when no set has anybody, backups. Being busy is no reason to look further: a busy member is waited for.
- * When there is nobody, members that are ejected: a sick pool is better than none. And when there is nobody
- * at all, the instances of applications that are not there yet (gate.h), and members that have worked before
- * and may come back (health.h).
+ * When there is nobody, members that are ejected or fail their checks: a sick pool is better than none. And
+ * when there is nobody at all, the instances of applications that are not there yet (gate.h), members whose
+ * first check has not passed yet (checks.h), and members that have worked before and may come back
+ * (health.h).
  */
 #include "ledger/pick.h"
 
@@ -23,13 +24,19 @@ static bool may_if_listed(const abl_asker_t *asker, const abl_row_t *row)
 
 static bool may(const abl_asker_t *asker, const abl_row_t *row)
 {
-    return row->listed && !row->shut && !row->ailment.away && !row->ailment.ejected &&
-           may_if_listed(asker, row);
+    return row->listed && !row->shut && !row->ailment.away && !row->ailment.ejected && !row->ailment.unfit &&
+           !row->ailment.unproven && may_if_listed(asker, row);
+}
+
+/* It is not there yet, and will be. */
+static bool is_expected(const abl_row_t *row)
+{
+    return row->shut || row->ailment.unproven;
 }
 
 static bool may_in_panic(const abl_asker_t *asker, const abl_row_t *row)
 {
-    return row->listed && !row->shut && !row->ailment.away && may_if_listed(asker, row);
+    return row->listed && !is_expected(row) && !row->ailment.away && may_if_listed(asker, row);
 }
 
 /* It is out of the configuration, but in that of the asker's generation. */
@@ -106,7 +113,7 @@ static void add_in_panic(const abl_segment_t *segment, const abl_asker_t *asker,
 /* It may be waited for. Whoever has tried one that is away has sent it nothing. */
 static bool may_come_back(const abl_asker_t *asker, const abl_row_t *row)
 {
-    if (row->shut) {
+    if (is_expected(row)) {
         return row->status == ABL_STATUS_ON && may_if_listed(asker, row);
     }
     return row->ailment.away && row->ailment.met && row->balancer == asker->balancer &&
@@ -122,14 +129,14 @@ static void add_absent(const abl_segment_t *segment, const abl_asker_t *asker, a
 
     for (i = 0; i < b->nlisted && !reachable; i++) {
         const abl_row_t *row = &segment->rows[b->rows[i]];
-        reachable = is_used(row) && !row->shut && !row->ailment.away;
+        reachable = is_used(row) && !is_expected(row) && !row->ailment.away;
     }
     group->outage = true;
     for (i = 0; i < b->nlisted; i++) {
         const abl_row_t *row = &segment->rows[b->rows[i]];
-        if (is_used(row) && may_come_back(asker, row) && (row->shut || !reachable)) {
+        if (is_used(row) && may_come_back(asker, row) && (is_expected(row) || !reachable)) {
             add(segment, group, b->rows[i]);
-            group->outage = group->outage && !row->shut;
+            group->outage = group->outage && !is_expected(row);
         }
     }
     group->outage = group->outage && group->n > 0;

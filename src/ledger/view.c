@@ -29,6 +29,8 @@ static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_v
     view->bytes = r->bytes;
     view->latency = r->c.latency;
     view->away = r->ailment.away;
+    view->unfit = r->ailment.unfit;
+    view->unproven = r->ailment.unproven;
     view->ejected = r->ailment.ejected;
     view->ejected_for = r->ailment.ejected ? r->ailment.until - abl_clock_now() : 0;
 }

@@ -24,6 +24,7 @@ typedef struct abl_member_view_t {
     apr_uint64_t bytes;
     apr_uint64_t latency; /* µs; 0: none yet */
     bool away;            /* it cannot be reached, see health.h */
+    bool unfit, unproven; /* what its checks say, see checks.h */
     bool ejected;         /* too many of its requests have failed */
     int64_t ejected_for;  /* still so long, µs */
 } abl_member_view_t;

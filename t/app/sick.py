@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """A member for t/bench/resilience and t/106-resilience.t that falls ill when it is told to.
 
-  sick.py PORT MS         answers after MS milliseconds, at first
+  sick.py PORT MS HEALTH  answers after MS milliseconds, at first, and /health with this status; 0: as the mode says
 
   /-/be?mode=MODE&ms=N   from now on; MODE: ok (answers after N ms), 500 (at once), hang (never), reset (reads the request,
                          then resets), reuse (the first request of a connection is answered, the second one closes it)
-  /-/seen?since=T        how many requests have come since T (Unix time); &ids=1: their targets
+                         health=STATUS: what /health answers from now on, whatever the mode; 0: as the mode says
+  /-/seen?since=T        how many requests have come since T (Unix time); &ids=1: their targets; how many of /health
+                         (checks), and how many there were at once at most
   anything else          as the mode says
 SPDX-License-Identifier: Apache-2.0
 """
@@ -16,8 +18,9 @@ import sys
 import time
 from urllib.parse import parse_qs, urlsplit
 
-mode, delay = "ok", int(sys.argv[2]) / 1000
+mode, delay, health = "ok", int(sys.argv[2]) / 1000, int(sys.argv[3])
 seen = []  # (when, target)
+checks, now, most = 0, 0, 0
 
 
 class Member(asyncio.Protocol):
@@ -25,6 +28,7 @@ class Member(asyncio.Protocol):
         self.transport = transport
         self.buffer = b""
         self.answered = 0
+        self.busy = 0
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data):
@@ -45,7 +49,9 @@ class Member(asyncio.Protocol):
     def request(self, target, close):
         if target.startswith("/-/"):
             return self.reply(200, control(urlsplit(target)), close)
-        seen.append((time.time(), target))
+        self.count(target)
+        if target.startswith("/health") and health:
+            return self.reply(health, b"healthy\n" if health == 200 else b"ill\n", close)
         if mode == "hang":
             return None
         if mode == "reset":
@@ -59,7 +65,26 @@ class Member(asyncio.Protocol):
             return None
         return self.reply(200, b"well\n", close)
 
+    def count(self, target):
+        global checks, now, most
+        if target.startswith("/health"):
+            checks += 1
+        else:
+            seen.append((time.time(), target))
+        self.busy += 1
+        now += 1
+        most = max(most, now)
+
+    def connection_lost(self, exc):
+        global now
+        now -= self.busy
+        self.busy = 0
+
     def reply(self, status, body, close):
+        global now
+        if self.busy:
+            self.busy -= 1
+            now -= 1
         if self.transport.is_closing():
             return
         self.answered += 1
@@ -69,14 +94,15 @@ class Member(asyncio.Protocol):
 
 
 def control(target):
-    global mode, delay
+    global mode, delay, health
     query = {name: values[0] for name, values in parse_qs(target.query).items()}
     if target.path == "/-/be":
         mode, delay = query["mode"], int(query.get("ms", "0")) / 1000
+        health = int(query.get("health", health))
         return b"{}"
     since = float(query.get("since", "0"))
     which = [name for at, name in seen if at >= since]
-    return json.dumps({"n": len(which), "ids": which if "ids" in query else []}).encode()
+    return json.dumps({"n": len(which), "checks": checks, "most": most, "ids": which if "ids" in query else []}).encode()
 
 
 async def main():

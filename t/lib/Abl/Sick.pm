@@ -3,7 +3,8 @@
 #
 #   my $m = Abl::Sick->start;          BalancerMember @{[$m->url]}
 #   my $t = $m->be('hang');            ok (with milliseconds), 500, hang, reset, reuse; from this time on
-#   $m->seen($t);                      so many requests have come since
+#   $m->health(503);                   what /health answers from now on
+#   $m->seen($t);                      so many requests have come since; checks: of /health; most: at once
 #   $m->stop; $m->again;               killed; and back at the same port
 # SPDX-License-Identifier: Apache-2.0
 package Abl::Sick;
@@ -26,16 +27,16 @@ sub start {
     return $self->again;
 }
 
-# Without waiting until it listens.
+# Without waiting until it listens. health: as with health()
 sub begin {
-    my ($self) = @_;
-    $self->{proc} = Abl::Proc->start(cmd => [ tool('python3'), $script, $self->{port}, $self->{ms} ], out => '/dev/null');
+    my ($self, %o) = @_;
+    $self->{proc} = Abl::Proc->start(cmd => [ tool('python3'), $script, $self->{port}, $self->{ms}, $o{health} || 0 ], out => '/dev/null');
     return $self;
 }
 
 sub again {
-    my ($self) = @_;
-    $self->begin;
+    my ($self, %o) = @_;
+    $self->begin(%o);
     wait_until { accepts($self->{port}) || !$self->{proc}->alive } 10;
     die "a member did not start\n" unless accepts($self->{port});
     return $self;
@@ -51,6 +52,11 @@ sub be {
     $self->_ask("be?mode=$mode&ms=" . (defined $ms ? $ms : $self->{ms}));
     return $now;
 }
+
+sub health { my ($self, $status) = @_; $self->_ask("be?mode=ok&ms=$self->{ms}&health=$status"); return }
+
+sub checks { return $_[0]->_ask('seen')->{checks} }
+sub most   { return $_[0]->_ask('seen')->{most} }
 
 sub seen { my ($self, $since) = @_; return $self->_ask('seen?since=' . ($since || 0))->{n} }
 

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The round of checks.
+ */
+#include "control/checkup.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "control/say.h"
+#include "ledger/checks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PAUSE_MIN (10 * ABL_MS)
+#define PAUSE_MAX (200 * ABL_MS)  /* who is back is used after this, at the latest */
+#define PAUSE_ILL ABL_SECOND      /* between two checks of who is not well, at most */
+#define PAUSE_BUSY (100 * ABL_MS) /* until a place is tried for again */
+#define UNDER_WAY_MAX 256         /* checks at once; the others are late by a moment */
+
+struct abl_checkup_entry_t {
+    uint64_t who; /* hash of the member; another one may get the row */
+    const abl_target_t *target;
+    abl_check_t *check; /* NULL: not made yet */
+    bool away, ill;     /* as of the last look */
+    bool running;       /* a check is under way */
+    bool judged;        /* and its verdict is known: it took too long, but its place is still taken */
+    bool complained;    /* that no check can be made, or that it is not there yet */
+    uint32_t leased;    /* the row whose lease it holds; 0: none */
+    int64_t at;         /* the next one begins */
+    int64_t until;      /* the one under way must have ended */
+    int64_t pause;      /* between two while it is away */
+};
+
+bool abl_checkup_begin(abl_checkup_t *checkup)
+{
+    checkup->entries = calloc(ABL_LEDGER_MEMBERS + 1, sizeof(abl_checkup_entry_t *));
+    return checkup->entries != NULL;
+}
+
+/* ---- when ------------------------------------------------------------------------------------------- */
+
+/* From 0 to `span`. */
+static int64_t by_chance(int64_t span)
+{
+    return span > 0 ? (int64_t)((double)span * (double)random() / (double)RAND_MAX) : 0;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t jittered(const abl_check_conf_t *conf)
+{
+    int64_t span = conf->interval / 100 * conf->jitter;
+
+    return conf->interval - span + by_chance(2 * span);
+}
+
+static void plan_next(abl_checkup_entry_t *e, int64_t now)
+{
+    const abl_check_conf_t *conf = e->target->check;
+
+    if (e->away) {
+        e->pause = least(e->pause * 2, PAUSE_MAX);
+        e->at = now + e->pause;
+    } else if (e->ill) {
+        e->at = now + least(conf->interval, PAUSE_ILL);
+    } else {
+        e->at = now + jittered(conf);
+    }
+}
+
+/* ---- what follows ----------------------------------------------------------------------------------- */
+
+static abl_gate_t gate_of(const abl_checkup_t *checkup, const abl_checkup_entry_t *e)
+{
+    return (abl_gate_t){checkup->segment, checkup->child, e->target->balancer, e->target->address};
+}
+
+static void passed(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
+{
+    const abl_gate_t gate = gate_of(checkup, e);
+    bool was_away = e->away;
+
+    e->complained = false;
+    e->away = false;
+    if (abl_checks_pass(&gate, e->target->check->rise) == ABL_CHECKS_IN) {
+        e->ill = false;
+        if (!was_away) { /* else the patrol says so */
+            abl_say(ABL_SAY_NOTICE, 0, "ABL0078: balancer %s: %s gets requests: its checks pass",
+                    e->target->balancer, e->target->address);
+        }
+    }
+}
+
+static void failed(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
+{
+    const abl_gate_t gate = gate_of(checkup, e);
+    unsigned fall = e->target->check->fall;
+    int error;
+    const char *why = abl_check_why(e->check, &error);
+
+    e->ill = true;
+    if (abl_checks_fail(&gate, fall) == ABL_CHECKS_OUT) {
+        abl_say(ABL_SAY_WARNING, error,
+                "ABL0077: balancer %s: %s is left out: its check has failed %u times in a row: %s",
+                e->target->balancer, e->target->address, fall, why);
+    } else if (!e->complained) {
+        e->complained = true;
+        abl_say(ABL_SAY_INFO, error, "ABL0079: balancer %s: the check of %s has failed: %s",
+                e->target->balancer, e->target->address, why);
+    }
+}
+
+/* Where checks cannot be made, requests show how it is. */
+static void untried(abl_checkup_entry_t *e)
+{
+    int error;
+    const char *why = abl_check_why(e->check, &error);
+
+    if (!e->complained) {
+        e->complained = true;
+        abl_say(ABL_SAY_ERROR, error, "ABL0080: balancer %s: %s cannot be checked: %s", e->target->balancer,
+                e->target->address, why);
+    }
+}
+
+static void give_place(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
+{
+    if (e->leased != 0) {
+        abl_checks_give(checkup->segment, checkup->child, e->leased);
+        e->leased = 0;
+    }
+}
+
+static void stop(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
+{
+    if (e->check != NULL) {
+        abl_check_end(e->check);
+    }
+    give_place(checkup, e);
+    e->running = false;
+    e->judged = false;
+}
+
+static void judge(const abl_checkup_t *checkup, abl_checkup_entry_t *e, abl_check_verdict_t verdict)
+{
+    const abl_gate_t gate = gate_of(checkup, e);
+    int error;
+
+    switch (verdict) {
+    case ABL_CHECK_PASSED:
+        passed(checkup, e);
+        break;
+    case ABL_CHECK_NOBODY:
+        (void)abl_check_why(e->check, &error);
+        abl_health_gone(&gate, error);
+        failed(checkup, e);
+        break;
+    case ABL_CHECK_UNTRIED:
+        untried(e);
+        break;
+    default:
+        failed(checkup, e);
+    }
+}
+
+static void conclude(const abl_checkup_t *checkup, abl_checkup_entry_t *e, abl_check_verdict_t verdict,
+                     int64_t now)
+{
+    bool judged = e->judged;
+
+    stop(checkup, e);
+    if (!judged) {
+        judge(checkup, e, verdict);
+    }
+    plan_next(e, now);
+}
+
+/* Whoever answers one request at a time is still at work for the check: its place stays taken until it has
+ * answered or closed, as with requests. */
+static void take_too_long(const abl_checkup_t *checkup, abl_checkup_entry_t *e, int64_t now)
+{
+    if (e->leased == 0 || e->away) {
+        conclude(checkup, e, ABL_CHECK_FAILED, now);
+    } else if (!e->judged) {
+        e->judged = true;
+        failed(checkup, e);
+        e->until = INT64_MAX;
+    }
+}
+
+/* ---- a check ---------------------------------------------------------------------------------------- */
+
+static void watch(const abl_checkup_t *checkup, const abl_checkup_entry_t *e, uint32_t row, int before)
+{
+    int fd = abl_check_fd(e->check);
+
+    if (fd >= 0 && fd != before) {
+        checkup->watch(checkup->ctx, fd, row);
+    }
+}
+
+/* False: it has no place for a check at this moment. */
+static bool get_place(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
+{
+    const abl_gate_t gate = gate_of(checkup, e);
+
+    if (!e->target->limited || e->target->check->uri == NULL || e->away) {
+        return true;
+    }
+    e->leased = abl_checks_take(&gate);
+    return e->leased != 0;
+}
+
+static void begin(abl_checkup_t *checkup, uint32_t row, int64_t now)
+{
+    abl_checkup_entry_t *e = checkup->entries[row];
+    abl_check_verdict_t verdict;
+
+    if (e->check == NULL) {
+        e->check = abl_check_make(e->target);
+    }
+    if (e->check == NULL || !get_place(checkup, e)) {
+        e->at = now + PAUSE_BUSY;
+        return;
+    }
+    e->running = true;
+    e->until = now + e->target->check->timeout;
+    verdict = abl_check_begin(e->check, now);
+    if (verdict == ABL_CHECK_PENDING) {
+        watch(checkup, e, row, -1);
+    } else {
+        conclude(checkup, e, verdict, now);
+    }
+}
+
+void abl_checkup_ready(abl_checkup_t *checkup, uint32_t row, int64_t now)
+{
+    abl_checkup_entry_t *e = row <= ABL_LEDGER_MEMBERS ? checkup->entries[row] : NULL;
+    abl_check_verdict_t verdict;
+    int before;
+
+    if (e == NULL || !e->running) {
+        return; /* an event of a descriptor that is closed by now */
+    }
+    before = abl_check_fd(e->check);
+    verdict = abl_check_go(e->check, now);
+    if (verdict == ABL_CHECK_PENDING) {
+        watch(checkup, e, row, before);
+    } else {
+        conclude(checkup, e, verdict, now);
+    }
+}
+
+/* ---- the rows --------------------------------------------------------------------------------------- */
+
+void abl_checkup_forget(abl_checkup_t *checkup, uint32_t row)
+{
+    abl_checkup_entry_t *e = checkup->entries[row];
+
+    if (e != NULL) {
+        stop(checkup, e);
+        if (e->check != NULL) {
+            abl_check_free(e->check);
+        }
+        free(e);
+        checkup->entries[row] = NULL;
+    }
+}
+
+void abl_checkup_reset(abl_checkup_t *checkup)
+{
+    uint32_t row;
+
+    for (row = 1; row <= checkup->used; row++) {
+        abl_checkup_forget(checkup, row);
+    }
+    checkup->used = 0;
+}
+
+static abl_checkup_entry_t *make_entry(abl_checkup_t *checkup, uint32_t row, uint64_t who,
+                                       const abl_target_t *target, bool hurry, int64_t now)
+{
+    abl_checkup_entry_t *e = calloc(1, sizeof(*e));
+
+    if (e == NULL) {
+        return NULL;
+    }
+    e->who = who;
+    e->target = target;
+    e->pause = PAUSE_MIN / 2;
+    e->at = hurry ? now : now + by_chance(least(target->check->interval, ABL_SECOND));
+    checkup->entries[row] = e;
+    checkup->used = row > checkup->used ? row : checkup->used;
+    return e;
+}
+
+void abl_checkup_look(abl_checkup_t *checkup, uint32_t row, const abl_health_view_t *view,
+                      const abl_target_t *target, int64_t now)
+{
+    uint64_t who = abl_hash_text(view->address) ^ (abl_hash_text(view->balancer) << 1);
+    abl_checkup_entry_t *e = checkup->entries[row];
+
+    if (e != NULL && (e->who != who || e->target != target || target->check == NULL || view->disabled)) {
+        abl_checkup_forget(checkup, row);
+        e = NULL;
+    }
+    if (target == NULL || target->check == NULL || view->disabled) {
+        return;
+    }
+    if (e == NULL) {
+        e = make_entry(checkup, row, who, target, view->unproven || view->unfit, now);
+    }
+    if (e == NULL) {
+        return; /* no memory: the next look tries again */
+    }
+    if (view->away && !e->away) {
+        e->pause = PAUSE_MIN / 2;
+        e->at = now;
+    }
+    e->away = view->away;
+    e->ill = view->unfit || view->unproven || view->failing;
+}
+
+/* With `tcp` the patrol does the same, for all members that are away. */
+static bool is_due(const abl_checkup_entry_t *e, int64_t now)
+{
+    return e->at <= now && !(e->away && e->target->check->uri == NULL);
+}
+
+int64_t abl_checkup_work(abl_checkup_t *checkup, int64_t now)
+{
+    int64_t next = INT64_MAX;
+    int under_way = 0;
+    uint32_t row;
+
+    for (row = 1; row <= checkup->used; row++) {
+        abl_checkup_entry_t *e = checkup->entries[row];
+        if (e == NULL) {
+            continue;
+        }
+        if (e->running && e->until <= now) {
+            take_too_long(checkup, e, now);
+        } else if (!e->running && is_due(e, now) && under_way < UNDER_WAY_MAX) {
+            begin(checkup, row, now);
+        }
+        under_way += e->running;
+        if (e->running || !e->away || e->target->check->uri != NULL) {
+            int64_t due = e->running ? e->until : e->at > now ? e->at : now + PAUSE_MIN;
+            next = least(due, next);
+        }
+    }
+    return next;
+}
