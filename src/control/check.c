@@ -91,7 +91,7 @@ static abl_check_verdict_t wait_for(abl_check_t *check, const char *what)
 
 bool abl_check_is_itself(int fd)
 {
-    struct sockaddr_storage us, them;
+    struct sockaddr_storage us = {.ss_family = AF_UNSPEC}, them;
     socklen_t us_len = sizeof(us), them_len = sizeof(them);
 
     return getsockname(fd, (struct sockaddr *)&us, &us_len) == 0 && us.ss_family != AF_UNIX &&

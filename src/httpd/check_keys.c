@@ -162,12 +162,12 @@ static const abl_words_t check_words = {
 static const char *set_body(apr_pool_t *p, abl_check_conf_t *check, const char *value)
 {
     regex_t regex;
-    char why[128];
     int error = *value != '\0' && strlen(value) <= BODY_MAX
                     ? regcomp(&regex, value, REG_EXTENDED | REG_NEWLINE | REG_NOSUB)
                     : REG_BADPAT;
 
     if (error != 0) {
+        char why[128];
         (void)regerror(error, error == REG_BADPAT ? NULL : &regex, why, sizeof(why));
         return ABL_CONFIG_ERROR(p, "ABL0294",
                                 "BalancerHealthCheck body~%s: %s; expected an extended regular expression of "
