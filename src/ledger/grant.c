@@ -137,7 +137,7 @@ static bool settle_only(abl_segment_t *segment, const abl_child_t *child, uint32
     abl_place_row_t *t = &segment->tickets[ticket];
     abl_asker_t asker = abl_grant_asker(t);
 
-    if (abl_pick_may_only(segment, &asker, t->only)) {
+    if (abl_pick_may_only(segment, &asker, t->only, t->strict)) {
         return false;
     }
     if (t->strict) {

@@ -139,7 +139,7 @@ static apr_status_t find(abl_ledger_t *ledger, const abl_want_t *want, asked_t *
     if (ledger->balancer == 0) {
         return APR_ENOENT;
     }
-    if (abl_pick_may_only(segment, &asked->asker, asked->only)) {
+    if (abl_pick_may_only(segment, &asked->asker, asked->only, want->strict)) {
         *row = asked->only;
         return abl_row_has_room(&segment->rows[*row]) ? APR_SUCCESS : APR_EAGAIN;
     }

@@ -45,9 +45,11 @@ static bool may_at_last(const abl_asker_t *asker, const abl_row_t *row)
     return !row->listed && !row->shut && !row->ailment.away && may_if_listed(asker, row);
 }
 
-bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)
+bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row, bool strict)
 {
-    return row != 0 && (may(asker, &segment->rows[row]) || may_at_last(asker, &segment->rows[row]));
+    const abl_row_t *r = &segment->rows[row];
+
+    return row != 0 && (may(asker, r) || may_at_last(asker, r) || (strict && may_in_panic(asker, r)));
 }
 
 static void add(const abl_segment_t *segment, abl_group_t *group, uint32_t row)

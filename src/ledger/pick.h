@@ -28,8 +28,9 @@ typedef struct abl_group_t {
  * nobody. */
 void abl_pick_group(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group);
 
-/* May the asker use this one because affinity names it? */
-bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row);
+/* May the asker use this one because affinity names it? `strict`: for him there is no other one, so that one
+ * that is ejected or unfit is used as in panic. */
+bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row, bool strict);
 
 /* Is this row in the asker's group? */
 bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row);

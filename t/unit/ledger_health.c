@@ -109,6 +109,35 @@ START_TEST(whose_fault)
 }
 END_TEST
 
+/* Failures of one client, of which nobody knows whose fault they were, count when another member has answered
+ * the same; unless the member has answered something itself since. */
+START_TEST(proven_later)
+{
+    world_of("ab", EJECT(3));
+    for (uint64_t i = 1; i <= 3; i++) {
+        bad(0, i, 1);
+    }
+    ck_assert(!look(0).ejected);
+    good(1, 2);
+    ck_assert(!look(0).ejected);
+    good(1, 2); /* once for each */
+    ck_assert(!look(0).ejected);
+    good(1, 3);
+    ck_assert(look(0).ejected);
+    sound(&w);
+
+    world_of("ab", EJECT(3));
+    for (uint64_t i = 1; i <= 3; i++) {
+        bad(0, i, 1);
+    }
+    usleep(10);
+    good(0, 4);
+    good(1, 2);
+    good(1, 3);
+    ck_assert(!look(0).ejected);
+}
+END_TEST
+
 START_TEST(fails_everywhere)
 {
     world_of("abc", EJECT(2));
@@ -235,6 +264,21 @@ START_TEST(panic)
     ck_assert_int_eq(abl_ledger_take(w.ledger, &want, &got, &ticket), APR_SUCCESS);
     abl_ledger_give(w.ledger, got, NULL);
     sound(&w);
+}
+END_TEST
+
+/* Whoever may go to one member only has nobody else: for him that is panic. */
+START_TEST(panic_of_one)
+{
+    abl_want_t soft = {.only = 0}, strict = {.only = 0, .strict = true};
+
+    world_of("ab", EJECT(1));
+    bad(0, 1, 1);
+    ck_assert(look(0).ejected);
+    ck_assert_str_eq(used(w.ledger, &soft), "b");
+    ck_assert_str_eq(used(w.ledger, &strict), "a");
+    abl_health_away(w.ledger, 0, 111, abl_clock_now());
+    ck_assert_str_eq(used(w.ledger, &strict), "nobody");
 }
 END_TEST
 
@@ -410,6 +454,6 @@ START_TEST(old_news)
 }
 END_TEST
 
-UNIT_MAIN("ledger_health", in_a_row, whose_fault, fails_everywhere, one_event, unanswered_counts_twice,
-          by_rate, comes_back, not_too_many, panic, away, outage, long_outage, slow_start, killed_between,
-          no_outage, old_news)
+UNIT_MAIN("ledger_health", in_a_row, whose_fault, proven_later, fails_everywhere, one_event,
+          unanswered_counts_twice, by_rate, comes_back, not_too_many, panic, panic_of_one, away, outage,
+          long_outage, slow_start, killed_between, no_outage, old_news)
