@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "control/apps.h"
+#include "control/names.h"
 #include "control/patrol.h"
 #include "control/proc.h"
 #include "control/relay.h"
@@ -37,7 +38,8 @@ typedef enum about_t {
     ABOUT_PARENT,
     ABOUT_OUTPUT,
     ABOUT_PIDFD,
-    ABOUT_HEALTH
+    ABOUT_HEALTH,
+    ABOUT_NAMES
 } about_t;
 
 typedef struct control_t {
@@ -51,6 +53,7 @@ typedef struct control_t {
     abl_record_t record;
     bool recording;
     abl_patrol_t patrol;
+    abl_names_t *names;
 } control_t;
 
 /* ---- descriptors ------------------------------------------------------------------------------------ */
@@ -80,6 +83,20 @@ static void watch_output(void *ctx, int fd, int app, int slot)
 static void watch_pidfd(void *ctx, int fd, int app, int slot)
 {
     (void)add(ctx, fd, mark_of(ABOUT_PIDFD, app, slot));
+}
+
+/* A descriptor that names are looked up with. It may be watched already, for something else. */
+static void watch_name(void *ctx, int fd, bool for_read, bool for_write)
+{
+    const control_t *control = ctx;
+    struct epoll_event event = {.events = (for_read ? EPOLLIN : 0) | (for_write ? EPOLLOUT : 0),
+                                .data.u64 = (uint64_t)ABOUT_NAMES << 32 | (uint32_t)fd};
+
+    if (!for_read && !for_write) {
+        (void)epoll_ctl(control->epoll, EPOLL_CTL_DEL, fd, NULL);
+    } else if (epoll_ctl(control->epoll, EPOLL_CTL_MOD, fd, &event) != 0) {
+        (void)epoll_ctl(control->epoll, EPOLL_CTL_ADD, fd, &event);
+    }
 }
 
 /* ---- events ----------------------------------------------------------------------------------------- */
@@ -184,6 +201,7 @@ static void configure(control_t *control)
     }
     abl_apps_configure(&control->all);
     control->patrol.conf = control->all.conf;
+    abl_names_configure(control->names, &control->all.conf);
     abl_patrol_look(&control->patrol);
 }
 
@@ -213,7 +231,7 @@ static void on_health(control_t *control)
     }
 }
 
-static void on_event(control_t *control, uint64_t mark)
+static void on_event(control_t *control, uint64_t mark, uint32_t ready)
 {
     about_t about = (about_t)(mark >> 32);
     abl_supervised_t *app = control->all.apps[(mark >> 8) % ABL_APPS_MAX];
@@ -237,6 +255,10 @@ static void on_event(control_t *control, uint64_t mark)
     case ABOUT_HEALTH:
         on_health(control);
         break;
+    case ABOUT_NAMES:
+        abl_names_ready(control->names, (int)(mark & UINT32_MAX), (ready & ~(uint32_t)EPOLLOUT) != 0,
+                        (ready & ~(uint32_t)EPOLLIN) != 0);
+        break;
     case ABOUT_PIDFD:
         if (app != NULL) {
             abl_supervise_pidfd(app, slot);
@@ -247,10 +269,19 @@ static void on_event(control_t *control, uint64_t mark)
 
 /* ---- its life --------------------------------------------------------------------------------------- */
 
+/* What there is to do for members that are no instances. */
+static int64_t look_after_members(control_t *control)
+{
+    int64_t patrol = abl_patrol_work(&control->patrol, abl_clock_now());
+    int64_t names = abl_names_work(control->names, abl_clock_now());
+
+    return patrol < names ? patrol : names;
+}
+
 /* Returns when somebody wants to be called again. */
 static int64_t work(control_t *control)
 {
-    int64_t again = control->ends ? control->end_at : abl_patrol_work(&control->patrol, abl_clock_now());
+    int64_t again = control->ends ? control->end_at : look_after_members(control);
     int i;
 
     for (i = 0; i < ABL_APPS_MAX; i++) {
@@ -292,7 +323,7 @@ static void live(control_t *control)
         int64_t again = work(control);
         int i, n = is_over(control) ? 0 : epoll_wait(control->epoll, events, EVENTS, millis_until(again));
         for (i = 0; i < n; i++) {
-            on_event(control, events[i].data.u64);
+            on_event(control, events[i].data.u64, events[i].events);
         }
     }
 }
@@ -446,7 +477,9 @@ bool abl_control_run(const abl_control_t *given)
     }
     atomic_store(abl_board_control(given->board), getpid());
     control.patrol = (abl_patrol_t){.segment = given->segment, .child = control.all.child};
-    if (!abl_patrol_begin(&control.patrol) ||
+    control.names =
+        abl_names_begin(given->segment, control.all.child, &(abl_resolver_watch_t){watch_name, &control});
+    if (control.names == NULL || !abl_patrol_begin(&control.patrol) ||
         !add(&control, abl_health_bell(given->segment), mark_of(ABOUT_HEALTH, 0, 0))) {
         abl_say(ABL_SAY_ERROR, errno, "ABL0075: the control process cannot watch members");
         return false;

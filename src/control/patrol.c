@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "control/say.h"
 #include "ledger/health.h"
+#include "ledger/site.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -145,10 +146,10 @@ static void say_away(abl_round_t *round, const abl_health_view_t *view, int64_t 
         abl_say(ABL_SAY_WARNING, view->error,
                 "ABL0070: balancer %s: %s cannot be reached; nothing is sent there until it accepts "
                 "connections again",
-                view->balancer, view->address);
+                view->balancer, view->name);
     } else if (!view->away && round->away) {
         abl_say(ABL_SAY_NOTICE, 0, "ABL0071: balancer %s: %s accepts connections again, after %.1f s",
-                view->balancer, view->address, (double)(now - round->since) / (double)ABL_SECOND);
+                view->balancer, view->name, (double)(now - round->since) / (double)ABL_SECOND);
     }
     round->away = view->away;
 }
@@ -160,16 +161,16 @@ static void say_ejected(abl_round_t *round, const abl_health_view_t *view, int64
     if (view->ejected && !round->ejected && view->by_wish) {
         abl_say(ABL_SAY_WARNING, 0,
                 "ABL0076: balancer %s: %s is left out for %.1f s: it has asked for it (Retry-After)",
-                view->balancer, view->address, seconds);
+                view->balancer, view->name, seconds);
     } else if (view->ejected && !round->ejected) {
         abl_say(ABL_SAY_WARNING, 0,
                 view->by_rate
                     ? "ABL0072: balancer %s: %s is left out for %.1f s: %u %% of its requests have failed"
                     : "ABL0073: balancer %s: %s is left out for %.1f s: its requests fail, %u in a row",
-                view->balancer, view->address, seconds, view->fails);
+                view->balancer, view->name, seconds, view->fails);
     } else if (!view->ejected && round->ejected) {
         abl_say(ABL_SAY_NOTICE, 0, "ABL0074: balancer %s: %s gets requests again", view->balancer,
-                view->address);
+                view->name);
     }
     round->ejected = view->ejected;
 }
@@ -178,7 +179,7 @@ static void say_ejected(abl_round_t *round, const abl_health_view_t *view, int64
 
 static void look_at(abl_round_t *round, const abl_health_view_t *view, int64_t now)
 {
-    uint64_t who = abl_hash_text(view->address) ^ (abl_hash_text(view->balancer) << 1);
+    uint64_t who = abl_hash_text(view->address) ^ (abl_hash_text(view->balancer) << 1) ^ view->id;
 
     if (round->who != who) {
         give_up(round);
@@ -237,11 +238,33 @@ static bool settle(const abl_patrol_t *patrol, const abl_target_t *target, abl_r
     return false;
 }
 
+/* The same target with the addresses that its name stands for now, in `at` and `addresses`. NULL: none. */
+static const abl_target_t *where_is(const abl_patrol_t *patrol, uint32_t row, const abl_target_t *target,
+                                    abl_target_t *at, abl_address_t addresses[ABL_ADDRESSES_MAX])
+{
+    abl_site_t site;
+    int i;
+
+    if (target == NULL || !target->named) {
+        return target;
+    }
+    abl_site_of_row(patrol->segment, row, &site);
+    for (i = 0; i < site.n; i++) {
+        addresses[i].len = abl_ip_to(&site.ips[i], &addresses[i].sa);
+    }
+    *at = *target;
+    at->addresses = addresses;
+    at->naddresses = site.n;
+    return site.n > 0 ? at : NULL;
+}
+
 /* Those that are out, and due. */
 static int64_t try_all(abl_patrol_t *patrol, int64_t now)
 {
     int64_t next = INT64_MAX;
+    abl_address_t addresses[ABL_ADDRESSES_MAX];
     abl_health_view_t view;
+    abl_target_t at;
     uint32_t row = 0;
 
     while (abl_health_next(patrol->segment, patrol->child, &row, &view)) {
@@ -249,6 +272,7 @@ static int64_t try_all(abl_patrol_t *patrol, int64_t now)
         const abl_target_t *target = NULL;
         if (view.away || view.ejected) {
             target = round->at <= now ? target_of(patrol, &view) : NULL;
+            target = where_is(patrol, row, target, &at, addresses);
             next = round->at > now && round->at < next ? round->at : next;
         }
         if (target == NULL) {

@@ -11,7 +11,8 @@ typedef struct abl_target_t {
     const char *balancer;
     const char *address; /* the member's name in the ledger */
     const abl_address_t *addresses;
-    int naddresses; /* at least 1 */
+    int naddresses; /* at least 1, unless */
+    bool named;     /* it has a name: where it is says the ledger (patrol.c: where_is()) */
     abl_member_url_t url;
     abl_proxy_t proxy;       /* what each connection begins with */
     abl_tls_conf_t tls_conf; /* where url.tls */

@@ -164,8 +164,12 @@ bool abl_site_look(const abl_gate_t *gate, abl_site_view_t *view)
     row = find(gate);
     r = &gate->segment->rows[row];
     if (row != 0) {
-        *view =
-            (abl_site_view_t){.pending = r->shut, .vacant = is_vacant(r), .id = r->c.id, .busy = r->c.busy};
+        *view = (abl_site_view_t){.pending = r->shut,
+                                  .vacant = is_vacant(r),
+                                  .id = r->c.id,
+                                  .busy = r->c.busy,
+                                  .weight = r->weight,
+                                  .set = r->set};
         abl_site_of_row(gate->segment, row, &view->site);
     }
     abl_leave(gate->segment);

@@ -28,6 +28,8 @@ typedef struct abl_site_view_t {
     bool pending, vacant;
     apr_uint64_t id;   /* of who is there */
     apr_uint32_t busy; /* requests there now, the former occupant's included */
+    apr_uint32_t weight;
+    int set;
     abl_site_t site;
 } abl_site_view_t;
 
