@@ -22,6 +22,6 @@ endif
 .libs/mod_appbalance.so: $(SOURCES) $(HEADERS) apxs.mk Makefile
 	@echo '$(APXS) $(APXS_CC) -c $(strip $(MODULE_CFLAGS)) -o $@'
 	@$(APXS) $(APXS_CC) -c -I. -Isrc $(call apxs_words,c,$(MODULE_CFLAGS)) $(call apxs_words,l,$(LDFLAGS)) \
-		-o mod_appbalance.la $(SOURCES) -lssl -lcrypto -ldl -lpthread -lm >build.log 2>&1 || \
+		-o mod_appbalance.la $(SOURCES) -lssl -lcrypto -lcares -lresolv -ldl -lpthread -lm >build.log 2>&1 || \
 		{ grep -v 'libtool[ :]' build.log; exit 1; }
 	@rm -f build.log

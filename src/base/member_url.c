@@ -15,7 +15,12 @@
 #include "base/units.h"
 
 #define UNIX_PREFIX "unix:"
-#define FORMS "http://host[:port][/path], https://... or unix:/path/of/socket|http://name[/path]"
+#define SRV_PREFIX "srv:"
+#define FORMS                                                                                                \
+    "http://host[:port][/path], https://..., unix:/path/of/socket|http://name[/path] or "                    \
+    "srv:_http._tcp.domain[/path]"
+#define SRV_FORM "srv:_http._tcp.domain[/path]"
+#define NAME_MAX_BYTES 253 /* of a name in the DNS */
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 
 static const char *lower(apr_pool_t *pool, const char *text)
@@ -66,7 +71,7 @@ static const char *split_socket(apr_pool_t *pool, const char *text, abl_member_u
 static const char *check_parts(apr_pool_t *pool, const apr_uri_t *uri)
 {
     if (!uri->scheme) {
-        return "the address begins with neither http:// nor https:// nor unix:; write " FORMS;
+        return "the address begins with neither http:// nor https:// nor unix: nor srv:; write " FORMS;
     }
     if (strcasecmp(uri->scheme, "http") != 0 && strcasecmp(uri->scheme, "https") != 0) {
         return apr_psprintf(pool, "the scheme \"%s\" is not supported; write " FORMS, uri->scheme);
@@ -98,6 +103,21 @@ static const char *read_ipv6(apr_pool_t *pool, const char *literal, abl_member_u
     return NULL;
 }
 
+static const char *check_name(apr_pool_t *p, const char *name)
+{
+    const char *c;
+
+    for (c = name; *c; c++) {
+        if (!apr_isascii(*c) || (!apr_isalnum(*c) && !strchr("-._", *c))) {
+            return apr_psprintf(p, "\"%s\" is not a host name: letters, digits, '-', '.' and '_' only", name);
+        }
+    }
+    return c - name > NAME_MAX_BYTES
+               ? apr_psprintf(p, "the host name has %d characters; a name in the DNS has at most %d",
+                              (int)(c - name), NAME_MAX_BYTES)
+               : NULL;
+}
+
 static int is_ipv4(const char *text)
 {
     struct in_addr address;
@@ -108,6 +128,7 @@ static int is_ipv4(const char *text)
 static const char *read_host(apr_pool_t *pool, const apr_uri_t *uri, abl_member_url_t *url)
 {
     const char *written = uri->hostinfo ? uri->hostinfo : "";
+    const char *why;
 
     if (written[0] == '[') {
         return read_ipv6(pool, uri->hostname ? uri->hostname : written + 1, url);
@@ -119,16 +140,15 @@ static const char *read_host(apr_pool_t *pool, const apr_uri_t *uri, abl_member_
     if (!uri->hostname || !uri->hostname[0]) {
         return "the address has no host; write " FORMS;
     }
-    for (const char *p = uri->hostname; *p; p++) {
-        if (!apr_isascii(*p) || (!apr_isalnum(*p) && !strchr("-._", *p))) {
-            return apr_psprintf(pool, "\"%s\" is not a host name: letters, digits, '-', '.' and '_' only",
-                                uri->hostname);
-        }
+    why = check_name(pool, uri->hostname);
+    if (why) {
+        return why;
     }
     if (strspn(uri->hostname, "0123456789.") == strlen(uri->hostname) && !is_ipv4(uri->hostname)) {
         return apr_psprintf(pool, "\"%s\" is not an IPv4 address", uri->hostname);
     }
     url->host = lower(pool, uri->hostname);
+    url->named = !is_ipv4(uri->hostname) && !url->socket_path;
     return NULL;
 }
 
@@ -194,6 +214,45 @@ static const char *read_http(apr_pool_t *pool, const char *text, abl_member_url_
     return why ? why : check_path(pool, url->path);
 }
 
+/* The domain is what the service belongs to: behind "_http._tcp.". */
+static const char *domain_of(const char *name)
+{
+    while (name[0] == '_' && strchr(name, '.')) {
+        name = strchr(name, '.') + 1;
+    }
+    return name;
+}
+
+static const char *read_srv(apr_pool_t *pool, const char *text, abl_member_url_t *url)
+{
+    const char *slash = strchr(text, '/');
+    const char *name = slash ? apr_pstrmemdup(pool, text, (apr_size_t)(slash - text)) : text;
+    const char *why;
+
+    if (strchr(name, ':')) {
+        return apr_psprintf(pool, "\"%s\" has a ':'; the records say the ports: write " SRV_FORM, name);
+    }
+    why = check_name(pool, name);
+    if (!why && (!*name || !*domain_of(name))) {
+        why = "the name whose records are meant is missing; write " SRV_FORM;
+    }
+    if (!why && slash && strpbrk(slash, "?#")) {
+        why = "the address has a query or a fragment; only a path may follow the name";
+    }
+    url->srv = url->named = true;
+    url->host = lower(pool, name);
+    url->tls = strncmp(url->host, "_https._tcp.", 12) == 0;
+    url->path = trimmed_path(pool, slash);
+    return why ? why : check_path(pool, url->path);
+}
+
+static void compose_srv(apr_pool_t *pool, abl_member_url_t *url)
+{
+    url->scheme = url->tls ? "https" : "http";
+    url->authority = domain_of(url->host);
+    url->text = apr_pstrcat(pool, SRV_PREFIX, url->host, url->path, NULL);
+}
+
 /* Sets what follows from host, port and path. */
 static void compose(apr_pool_t *pool, abl_member_url_t *url)
 {
@@ -213,6 +272,13 @@ const char *abl_member_url_parse(apr_pool_t *pool, const char *text, abl_member_
     const char *why = check_bytes(pool, text);
 
     memset(url, 0, sizeof(*url));
+    if (!why && strncasecmp(text, SRV_PREFIX, strlen(SRV_PREFIX)) == 0) {
+        why = read_srv(pool, text + strlen(SRV_PREFIX), url);
+        if (!why) {
+            compose_srv(pool, url);
+        }
+        return why;
+    }
     if (!why && strncasecmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0) {
         why = split_socket(pool, text + strlen(UNIX_PREFIX), url, &rest);
     }

@@ -166,6 +166,16 @@ static void copy_target(copy_t *copy, const abl_target_t *target, abl_target_t *
     to->check = copy_check(copy, target->check);
 }
 
+static void copy_name(copy_t *copy, const abl_name_conf_t *name, abl_name_conf_t *to)
+{
+    *to = *name;
+    to->balancer = copy_text(copy, name->balancer);
+    to->text = copy_text(copy, name->text);
+    to->host = copy_text(copy, name->host);
+    to->scheme = copy_text(copy, name->scheme);
+    to->path = copy_text(copy, name->path);
+}
+
 /* A list of `n`, to be filled in; never of no bytes. */
 static void *take_list(copy_t *copy, int n, size_t size)
 {
@@ -192,21 +202,28 @@ bool abl_board_publish(abl_board_t *board, const abl_board_conf_t *conf)
     copy_t *copy = &board->copies[index];
     abl_app_conf_t *apps;
     abl_target_t *targets;
+    abl_name_conf_t *names;
+    abl_resolver_conf_t resolver = conf->resolver;
     int i;
 
     copy->used = 0;
     apps = take_list(copy, conf->n, sizeof(*apps));
     targets = take_list(copy, conf->ntargets, sizeof(*targets));
+    names = take_list(copy, conf->nnames, sizeof(*names));
+    resolver.servers = copy_text(copy, conf->resolver.servers);
     for (i = 0; apps != NULL && i < conf->n; i++) {
         copy_app(copy, &conf->apps[i], &apps[i]);
     }
     for (i = 0; targets != NULL && i < conf->ntargets; i++) {
         copy_target(copy, &conf->targets[i], &targets[i]);
     }
-    if (apps == NULL || targets == NULL || copy->used == ROOM) {
+    for (i = 0; names != NULL && i < conf->nnames; i++) {
+        copy_name(copy, &conf->names[i], &names[i]);
+    }
+    if (apps == NULL || targets == NULL || names == NULL || copy->used == ROOM) {
         return false;
     }
-    copy->conf = (abl_board_conf_t){apps, conf->n, targets, conf->ntargets};
+    copy->conf = (abl_board_conf_t){apps, conf->n, targets, conf->ntargets, names, conf->nnames, resolver};
     atomic_store(&board->published, index);
     return true;
 }

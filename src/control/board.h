@@ -13,6 +13,7 @@
 #define ABL_CONTROL_BOARD_H
 
 #include "control/app.h"
+#include "control/name.h"
 #include "control/output.h"
 #include "control/target.h"
 #include "ledger/ledger.h"
@@ -21,7 +22,7 @@
 
 /* Changes whenever anything in this file does, or in the structures that lie on the board (fleet, instance,
  * recycle, what a BalancerApp line says): the control process may be of the build before. */
-#define ABL_BOARD_LAYOUT "5"
+#define ABL_BOARD_LAYOUT "7"
 
 #define ABL_MARK_MAX 64
 
@@ -69,6 +70,9 @@ typedef struct abl_board_conf_t {
     int n;
     const abl_target_t *targets;
     int ntargets;
+    const abl_name_conf_t *names;
+    int nnames;
+    abl_resolver_conf_t resolver;
 } abl_board_conf_t;
 
 typedef struct abl_board_t abl_board_t;

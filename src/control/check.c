@@ -109,7 +109,7 @@ static bool is_nobody(apr_status_t rv)
 static abl_check_verdict_t open_next(abl_check_t *check, int64_t now, apr_status_t rv)
 {
     while (check->address < check->member.naddresses) {
-        rv = abl_conn_open(&check->member, check->address++, now, &check->conn);
+        rv = abl_conn_open(&check->member, &check->member.addresses[check->address++], now, &check->conn);
         if (rv == APR_SUCCESS || rv == EINPROGRESS) {
             check->step = step_connecting;
             return wait_for(check, "nobody has accepted the connection");
@@ -382,13 +382,12 @@ static bool compile(abl_check_t *check, const char *body)
     return body == NULL || (check->has_regex && check->body != NULL);
 }
 
-static void use_addresses(abl_check_t *check)
+static void use_addresses(abl_check_t *check, const abl_target_t *where)
 {
     abl_member_t *member = &check->member;
 
-    member->naddresses = check->target->naddresses;
-    memcpy(member->addresses, check->target->addresses,
-           (size_t)member->naddresses * sizeof(*member->addresses));
+    member->naddresses = where->naddresses;
+    memcpy(member->addresses, where->addresses, (size_t)member->naddresses * sizeof(*member->addresses));
 }
 
 abl_check_t *abl_check_make(const abl_target_t *target)
@@ -422,7 +421,7 @@ static const char *get_tls(abl_check_t *check)
     return abl_tls_make(check->pool, &check->member.tls_conf, &check->member.tls);
 }
 
-abl_check_verdict_t abl_check_begin(abl_check_t *check, int64_t now)
+abl_check_verdict_t abl_check_begin(abl_check_t *check, const abl_target_t *where, int64_t now)
 {
     const char *error = get_tls(check);
 
@@ -433,7 +432,7 @@ abl_check_verdict_t abl_check_begin(abl_check_t *check, int64_t now)
         check->pool = NULL;
         return ABL_CHECK_UNTRIED;
     }
-    use_addresses(check);
+    use_addresses(check, where);
     check->address = 0;
     return open_next(check, now, EHOSTUNREACH);
 }

@@ -26,8 +26,8 @@ typedef struct abl_check_t abl_check_t;
 /* For checks of this target, which must stay as long as the check does. NULL: no memory. */
 abl_check_t *abl_check_make(const abl_target_t *target);
 
-/* Begins a new one; the one before has ended. */
-abl_check_verdict_t abl_check_begin(abl_check_t *check, int64_t now);
+/* Begins a new one; the one before has ended. `where`: the target, with the addresses that it has now. */
+abl_check_verdict_t abl_check_begin(abl_check_t *check, const abl_target_t *where, int64_t now);
 
 /* Goes on as far as that is possible. `now` as abl_clock_now(). */
 abl_check_verdict_t abl_check_go(abl_check_t *check, int64_t now);

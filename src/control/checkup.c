@@ -21,15 +21,16 @@
 struct abl_checkup_entry_t {
     uint64_t who; /* hash of the member; another one may get the row */
     const abl_target_t *target;
-    abl_check_t *check; /* NULL: not made yet */
-    bool away, ill;     /* as of the last look */
-    bool running;       /* a check is under way */
-    bool judged;        /* and its verdict is known: it took too long, but its place is still taken */
-    bool complained;    /* that no check can be made, or that it is not there yet */
-    uint32_t leased;    /* the row whose lease it holds; 0: none */
-    int64_t at;         /* the next one begins */
-    int64_t until;      /* the one under way must have ended */
-    int64_t pause;      /* between two while it is away */
+    char name[ABL_ADDRESS_MAX + 80]; /* for messages */
+    abl_check_t *check;              /* NULL: not made yet */
+    bool away, ill;                  /* as of the last look */
+    bool running;                    /* a check is under way */
+    bool judged;     /* and its verdict is known: it took too long, but its place is still taken */
+    bool complained; /* that no check can be made, or that it is not there yet */
+    uint32_t leased; /* the row whose lease it holds; 0: none */
+    int64_t at;      /* the next one begins */
+    int64_t until;   /* the one under way must have ended */
+    int64_t pause;   /* between two while it is away */
 };
 
 bool abl_checkup_begin(abl_checkup_t *checkup)
@@ -90,7 +91,7 @@ static void passed(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
         e->ill = false;
         if (!was_away) { /* else the patrol says so */
             abl_say(ABL_SAY_NOTICE, 0, "ABL0078: balancer %s: %s gets requests: its checks pass",
-                    e->target->balancer, e->target->address);
+                    e->target->balancer, e->name);
         }
     }
 }
@@ -106,11 +107,11 @@ static void failed(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
     if (abl_checks_fail(&gate, fall) == ABL_CHECKS_OUT) {
         abl_say(ABL_SAY_WARNING, error,
                 "ABL0077: balancer %s: %s is left out: its check has failed %u times in a row: %s",
-                e->target->balancer, e->target->address, fall, why);
+                e->target->balancer, e->name, fall, why);
     } else if (!e->complained) {
         e->complained = true;
         abl_say(ABL_SAY_INFO, error, "ABL0079: balancer %s: the check of %s has failed: %s",
-                e->target->balancer, e->target->address, why);
+                e->target->balancer, e->name, why);
     }
 }
 
@@ -123,7 +124,7 @@ static void untried(abl_checkup_entry_t *e)
     if (!e->complained) {
         e->complained = true;
         abl_say(ABL_SAY_ERROR, error, "ABL0080: balancer %s: %s cannot be checked: %s", e->target->balancer,
-                e->target->address, why);
+                e->name, why);
     }
 }
 
@@ -218,18 +219,21 @@ static bool get_place(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
 static void begin(abl_checkup_t *checkup, uint32_t row, int64_t now)
 {
     abl_checkup_entry_t *e = checkup->entries[row];
+    const abl_target_t *where;
+    abl_target_at_t at;
     abl_check_verdict_t verdict;
 
     if (e->check == NULL) {
         e->check = abl_check_make(e->target);
     }
-    if (e->check == NULL || !get_place(checkup, e)) {
+    where = abl_target_where(checkup->segment, row, e->target, &at);
+    if (e->check == NULL || where == NULL || !get_place(checkup, e)) {
         e->at = now + PAUSE_BUSY;
         return;
     }
     e->running = true;
     e->until = now + e->target->check->timeout;
-    verdict = abl_check_begin(e->check, now);
+    verdict = abl_check_begin(e->check, where, now);
     if (verdict == ABL_CHECK_PENDING) {
         watch(checkup, e, row, -1);
     } else {
@@ -301,7 +305,7 @@ static abl_checkup_entry_t *make_entry(abl_checkup_t *checkup, uint32_t row, uin
 void abl_checkup_look(abl_checkup_t *checkup, uint32_t row, const abl_health_view_t *view,
                       const abl_target_t *target, int64_t now)
 {
-    uint64_t who = abl_hash_text(view->address) ^ (abl_hash_text(view->balancer) << 1);
+    uint64_t who = abl_hash_text(view->address) ^ (abl_hash_text(view->balancer) << 1) ^ view->id;
     abl_checkup_entry_t *e = checkup->entries[row];
 
     if (e != NULL && (e->who != who || e->target != target || target->check == NULL || view->disabled)) {
@@ -321,6 +325,7 @@ void abl_checkup_look(abl_checkup_t *checkup, uint32_t row, const abl_health_vie
         e->pause = PAUSE_MIN / 2;
         e->at = now;
     }
+    memcpy(e->name, view->name, sizeof(e->name));
     e->away = view->away;
     e->ill = view->unfit || view->unproven || view->failing;
 }

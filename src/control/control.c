@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "control/apps.h"
+#include "control/names.h"
 #include "control/patrol.h"
 #include "control/proc.h"
 #include "control/relay.h"
@@ -38,7 +39,8 @@ typedef enum about_t {
     ABOUT_OUTPUT,
     ABOUT_PIDFD,
     ABOUT_HEALTH,
-    ABOUT_CHECK
+    ABOUT_CHECK,
+    ABOUT_NAMES
 } about_t;
 
 typedef struct control_t {
@@ -53,6 +55,7 @@ typedef struct control_t {
     bool recording;
     abl_patrol_t patrol;
     abl_checkup_t checkup;
+    abl_names_t *names;
 } control_t;
 
 /* ---- descriptors ------------------------------------------------------------------------------------ */
@@ -87,6 +90,20 @@ static void watch_pidfd(void *ctx, int fd, int app, int slot)
 static void watch_check(void *ctx, int fd, uint32_t row)
 {
     (void)add_for(ctx, EPOLLIN | EPOLLOUT | EPOLLET, fd, (uint64_t)ABOUT_CHECK << 32 | row);
+}
+
+/* A descriptor that names are looked up with. It may be watched already, for something else. */
+static void watch_name(void *ctx, int fd, bool for_read, bool for_write)
+{
+    const control_t *control = ctx;
+    struct epoll_event event = {.events = (for_read ? EPOLLIN : 0) | (for_write ? EPOLLOUT : 0),
+                                .data.u64 = (uint64_t)ABOUT_NAMES << 32 | (uint32_t)fd};
+
+    if (!for_read && !for_write) {
+        (void)epoll_ctl(control->epoll, EPOLL_CTL_DEL, fd, NULL);
+    } else if (epoll_ctl(control->epoll, EPOLL_CTL_MOD, fd, &event) != 0) {
+        (void)epoll_ctl(control->epoll, EPOLL_CTL_ADD, fd, &event);
+    }
 }
 
 /* ---- events ----------------------------------------------------------------------------------------- */
@@ -190,6 +207,7 @@ static void configure(control_t *control)
         begin_record(control);
     }
     abl_apps_configure(&control->all);
+    abl_names_configure(control->names, &control->all.conf);
     abl_patrol_configure(&control->patrol, &control->all.conf);
 }
 
@@ -219,7 +237,7 @@ static void on_health(control_t *control)
     }
 }
 
-static void on_event(control_t *control, uint64_t mark)
+static void on_event(control_t *control, uint64_t mark, uint32_t ready)
 {
     about_t about = (about_t)(mark >> 32);
     abl_supervised_t *app = control->all.apps[(mark >> 8) % ABL_APPS_MAX];
@@ -246,6 +264,10 @@ static void on_event(control_t *control, uint64_t mark)
     case ABOUT_CHECK:
         abl_checkup_ready(&control->checkup, (uint32_t)mark, abl_clock_now());
         break;
+    case ABOUT_NAMES:
+        abl_names_ready(control->names, (int)(mark & UINT32_MAX), (ready & ~(uint32_t)EPOLLOUT) != 0,
+                        (ready & ~(uint32_t)EPOLLIN) != 0);
+        break;
     case ABOUT_PIDFD:
         if (app != NULL) {
             abl_supervise_pidfd(app, slot);
@@ -256,17 +278,22 @@ static void on_event(control_t *control, uint64_t mark)
 
 /* ---- its life --------------------------------------------------------------------------------------- */
 
+/* What there is to do for members that are no instances. */
+static int64_t look_after_members(control_t *control)
+{
+    int64_t names = abl_names_work(control->names, abl_clock_now());
+    int64_t checkup = abl_checkup_work(&control->checkup, abl_clock_now());
+    int64_t next = abl_patrol_work(&control->patrol, abl_clock_now());
+
+    next = names < next ? names : next;
+    return checkup < next ? checkup : next;
+}
+
 /* Returns when somebody wants to be called again. */
 static int64_t work(control_t *control)
 {
-    int64_t again = control->end_at;
+    int64_t again = control->ends ? control->end_at : look_after_members(control);
     int i;
-
-    if (!control->ends) {
-        int64_t checks = abl_checkup_work(&control->checkup, abl_clock_now());
-        again = abl_patrol_work(&control->patrol, abl_clock_now());
-        again = checks < again ? checks : again;
-    }
 
     for (i = 0; i < ABL_APPS_MAX; i++) {
         if (control->all.apps[i] != NULL) {
@@ -307,7 +334,7 @@ static void live(control_t *control)
         int64_t again = work(control);
         int i, n = is_over(control) ? 0 : epoll_wait(control->epoll, events, EVENTS, millis_until(again));
         for (i = 0; i < n; i++) {
-            on_event(control, events[i].data.u64);
+            on_event(control, events[i].data.u64, events[i].events);
         }
     }
 }
@@ -464,7 +491,9 @@ bool abl_control_run(const abl_control_t *given)
         .segment = given->segment, .child = control.all.child, .watch = watch_check, .ctx = &control};
     control.patrol =
         (abl_patrol_t){.segment = given->segment, .child = control.all.child, .checkup = &control.checkup};
-    if (!abl_patrol_begin(&control.patrol) || !abl_checkup_begin(&control.checkup) ||
+    control.names =
+        abl_names_begin(given->segment, control.all.child, &(abl_resolver_watch_t){watch_name, &control});
+    if (control.names == NULL || !abl_patrol_begin(&control.patrol) || !abl_checkup_begin(&control.checkup) ||
         !add(&control, abl_health_bell(given->segment), mark_of(ABOUT_HEALTH, 0, 0))) {
         abl_say(ABL_SAY_ERROR, errno, "ABL0075: the control process cannot watch members");
         return false;

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "control/say.h"
 #include "ledger/health.h"
+#include "ledger/site.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -137,10 +138,10 @@ static void say_away(abl_round_t *round, const abl_health_view_t *view, int64_t 
         abl_say(ABL_SAY_WARNING, view->error,
                 "ABL0070: balancer %s: %s cannot be reached; nothing is sent there until it accepts "
                 "connections again",
-                view->balancer, view->address);
+                view->balancer, view->name);
     } else if (!view->away && round->away) {
         abl_say(ABL_SAY_NOTICE, 0, "ABL0071: balancer %s: %s accepts connections again, after %.1f s",
-                view->balancer, view->address, (double)(now - round->since) / (double)ABL_SECOND);
+                view->balancer, view->name, (double)(now - round->since) / (double)ABL_SECOND);
     }
     round->away = view->away;
 }
@@ -152,16 +153,16 @@ static void say_ejected(abl_round_t *round, const abl_health_view_t *view, int64
     if (view->ejected && !round->ejected && view->by_wish) {
         abl_say(ABL_SAY_WARNING, 0,
                 "ABL0076: balancer %s: %s is left out for %.1f s: it has asked for it (Retry-After)",
-                view->balancer, view->address, seconds);
+                view->balancer, view->name, seconds);
     } else if (view->ejected && !round->ejected) {
         abl_say(ABL_SAY_WARNING, 0,
                 view->by_rate
                     ? "ABL0072: balancer %s: %s is left out for %.1f s: %u %% of its requests have failed"
                     : "ABL0073: balancer %s: %s is left out for %.1f s: its requests fail, %u in a row",
-                view->balancer, view->address, seconds, view->fails);
+                view->balancer, view->name, seconds, view->fails);
     } else if (!view->ejected && round->ejected) {
         abl_say(ABL_SAY_NOTICE, 0, "ABL0074: balancer %s: %s gets requests again", view->balancer,
-                view->address);
+                view->name);
     }
     round->ejected = view->ejected;
 }
@@ -170,7 +171,7 @@ static void say_ejected(abl_round_t *round, const abl_health_view_t *view, int64
 
 static void look_at(abl_round_t *round, const abl_health_view_t *view, int64_t now)
 {
-    uint64_t who = abl_hash_text(view->address) ^ (abl_hash_text(view->balancer) << 1);
+    uint64_t who = abl_hash_text(view->address) ^ (abl_hash_text(view->balancer) << 1) ^ view->id;
 
     if (round->who != who) {
         give_up(round);
@@ -258,6 +259,7 @@ static int64_t try_all(abl_patrol_t *patrol, int64_t now)
 {
     int64_t next = INT64_MAX;
     abl_health_view_t view;
+    abl_target_at_t at;
     uint32_t row = 0;
     int hint = 0;
 
@@ -266,6 +268,7 @@ static int64_t try_all(abl_patrol_t *patrol, int64_t now)
         const abl_target_t *target = NULL;
         if (view.away || view.ejected) {
             target = round->at <= now ? target_of(patrol, &view, &hint) : NULL;
+            target = abl_target_where(patrol->segment, row, target, &at);
             next = round->at > now && round->at < next ? round->at : next;
         }
         if (target == NULL || (view.away && is_asked(target))) {

@@ -26,12 +26,24 @@ typedef struct abl_target_t {
     const char *balancer;
     const char *address; /* the member's name in the ledger */
     const abl_address_t *addresses;
-    int naddresses; /* at least 1 */
+    int naddresses; /* at least 1, unless */
+    bool named;     /* it has a name: abl_target_where() says where it is */
     abl_member_url_t url;
     abl_proxy_t proxy;             /* what each connection begins with */
     abl_tls_conf_t tls_conf;       /* where url.tls */
     bool limited;                  /* it has concurrency= */
     const abl_check_conf_t *check; /* NULL: it is not checked */
 } abl_target_t;
+
+/* Room for where a target is. */
+typedef struct abl_target_at_t {
+    abl_target_t target;
+    abl_address_t addresses[ABL_ADDRESSES_MAX];
+} abl_target_at_t;
+
+/* The target in this row of the ledger, with the addresses that its name stands for now: `target` itself
+ * where it has none. NULL: it is nowhere, or `target` is NULL. The control process. */
+const abl_target_t *abl_target_where(const abl_segment_t *segment, uint32_t row, const abl_target_t *target,
+                                     abl_target_at_t *at);
 
 #endif

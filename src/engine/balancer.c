@@ -42,7 +42,8 @@ static abl_ledger_conf_t conf_of(const abl_balancer_t *balancer, apr_pool_t *poo
                                          .status = m->status,
                                          .set = m->set,
                                          .supervised = m->supervised,
-                                         .slow_start = m->slow_start};
+                                         .slow_start = m->slow_start,
+                                         .naming = m->naming};
     }
     return (abl_ledger_conf_t){.name = balancer->name,
                                .method = balancer->method,

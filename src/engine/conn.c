@@ -81,9 +81,9 @@ static abl_conn_t *make_for(const abl_member_t *member, int fd, int64_t now)
     return conn;
 }
 
-apr_status_t abl_conn_open(const abl_member_t *member, int address, int64_t now, abl_conn_t **conn)
+apr_status_t abl_conn_open(const abl_member_t *member, const abl_address_t *to, int64_t now,
+                           abl_conn_t **conn)
 {
-    const abl_address_t *to = &member->addresses[address];
     const struct sockaddr *sa = (const struct sockaddr *)&to->sa;
     apr_status_t rv = APR_SUCCESS;
     int one = 1;

@@ -22,6 +22,8 @@ typedef struct abl_conn_t {
     struct abl_conn_t *next; /* the pool's, while idle */
     int64_t born;            /* abl_clock_now() when it was opened */
     int64_t idle_since;      /* when it was last given to the pool */
+    uint32_t epoch;          /* reach.c's: of the addresses among which it was chosen, */
+    abl_ip_t ip;             /* and which it was, where the member has a name */
     bool reused;             /* it has carried an answer before */
     bool drained;            /* the last read found less than there was room for */
     bool read_wants_write;   /* TLS: reading goes on when the socket is writable, */
@@ -36,7 +38,8 @@ typedef struct abl_conn_t {
 /* Starts to connect to one of the member's addresses. APR_SUCCESS: connected already. APR_EINPROGRESS: wait
  * until the descriptor is writable, then ask abl_conn_connected(). Both set *conn, which the caller owns.
  * Anything else: errno's reason, *conn is NULL. `now`: abl_clock_now(). */
-apr_status_t abl_conn_open(const abl_member_t *member, int address, int64_t now, abl_conn_t **conn);
+apr_status_t abl_conn_open(const abl_member_t *member, const abl_address_t *to, int64_t now,
+                           abl_conn_t **conn);
 
 /* How the connect went: APR_SUCCESS or the reason. */
 apr_status_t abl_conn_connected(abl_conn_t *conn);

@@ -16,6 +16,7 @@
 #include "engine/exchange.h"
 #include "engine/hedge.h"
 #include "engine/orphans.h"
+#include "engine/reach.h"
 #include "engine/transfer.h"
 #include "ledger/gate.h"
 #include "ledger/health.h"
@@ -98,7 +99,7 @@ static void tell_ledger(const abl_exchange_t *x, apr_status_t rv)
 
     if (member->supervised && (rv == ECONNREFUSED || rv == ENOENT)) {
         abl_gate_suspect(x->balancer->ledger, x->member);
-    } else if (!member->supervised && member->naddresses > 0 && is_away(rv)) {
+    } else if (!member->supervised && is_away(rv) && abl_reach_count(x->balancer, x->member) > 0) {
         abl_health_away(x->balancer->ledger, x->member, rv == APR_TIMEUP ? ETIMEDOUT : rv, x->taken_at);
     }
 }
@@ -125,7 +126,7 @@ static void connect_failed(abl_exchange_t *x, apr_status_t rv)
         why = abl_transfer_why(x, x->step == step_greeting && x->conn->tls != NULL ? CANNOT_GREET : why, &rv);
         abl_conn_close(&x->conn);
     }
-    if (++x->address < x->balancer->members[x->member].naddresses) {
+    if (++x->address < abl_reach_count(x->balancer, x->member)) {
         x->connect_until = 0;
         x->step = step_open;
         return;
@@ -508,8 +509,13 @@ static bool may_use_idle(const abl_exchange_t *x)
 static abl_conn_t *take_idle(abl_exchange_t *x)
 {
     abl_pool_t *pool = x->balancer->pools[x->member];
+    abl_conn_t *conn = pool != NULL && may_use_idle(x) ? abl_pool_take(pool, x->now) : NULL;
 
-    return pool != NULL && may_use_idle(x) ? abl_pool_take(pool, x->now) : NULL;
+    while (conn != NULL && !abl_reach_holds(x->balancer, x->member, conn)) {
+        abl_conn_close(&conn);
+        conn = abl_pool_take(pool, x->now);
+    }
+    return conn;
 }
 
 static void wait_for_connect(abl_exchange_t *x, unsigned what, int64_t deadline)
@@ -595,8 +601,7 @@ static bool step_greeting(abl_exchange_t *x)
 
 static bool step_open(abl_exchange_t *x)
 {
-    const abl_member_t *member = &x->balancer->members[x->member];
-    apr_status_t rv = APR_EHOSTUNREACH;
+    apr_status_t rv;
 
     if (x->connect_until == 0) {
         x->conn = x->address == 0 ? take_idle(x) : NULL;
@@ -621,9 +626,7 @@ static bool step_open(abl_exchange_t *x)
         x->waits_for_slot = false;
         x->connect_until = x->now + x->timeouts->connect; /* its own time begins now */
     }
-    if (x->address < member->naddresses) {
-        rv = abl_conn_open(member, x->address, x->now, &x->conn);
-    }
+    rv = abl_reach_open(x->balancer, x->member, x->address, x->now, &x->conn);
     if (rv == APR_SUCCESS) {
         abl_release_connecting(x);
         return connected(x);

@@ -4,7 +4,6 @@
  */
 #include "engine/member.h"
 
-#include <apr_network_io.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -24,20 +23,17 @@ static apr_status_t use_socket_path(abl_member_t *member)
     return APR_SUCCESS;
 }
 
-apr_status_t abl_member_resolve(abl_member_t *member, apr_pool_t *pool)
+apr_status_t abl_member_locate(abl_member_t *member)
 {
-    apr_sockaddr_t *sa = NULL;
-    apr_status_t rv;
+    abl_ip_t ip;
 
     member->naddresses = 0;
     if (member->url.socket_path != NULL) {
         return use_socket_path(member);
     }
-    rv = apr_sockaddr_info_get(&sa, member->url.host, APR_UNSPEC, member->url.port, 0, pool);
-    for (; rv == APR_SUCCESS && sa != NULL && member->naddresses < ABL_ADDRESSES_MAX; sa = sa->next) {
-        abl_address_t *address = &member->addresses[member->naddresses++];
-        memcpy(&address->sa, &sa->sa, sa->salen);
-        address->len = sa->salen;
+    if (abl_ip_read(member->url.host, member->url.port, &ip)) {
+        member->addresses[0].len = abl_ip_to(&ip, &member->addresses[0].sa);
+        member->naddresses = 1;
     }
-    return rv;
+    return APR_SUCCESS;
 }

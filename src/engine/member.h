@@ -6,6 +6,7 @@
 #ifndef ABL_ENGINE_MEMBER_H
 #define ABL_ENGINE_MEMBER_H
 
+#include "base/ip.h"
 #include "base/member_url.h"
 #include "engine/tls.h"
 #include "ledger/ledger.h"
@@ -13,8 +14,6 @@
 
 #include <stdbool.h>
 #include <sys/socket.h>
-
-#define ABL_ADDRESSES_MAX 16 /* of one member's host name; more are ignored */
 
 typedef struct abl_address_t {
     struct sockaddr_storage sa;
@@ -37,13 +36,16 @@ typedef struct abl_member_t {
     int64_t max_age;      /* so long after it was made a connection is not used again, µs */
     abl_proxy_t proxy;    /* what each connection begins with */
     abl_tls_conf_t tls_conf;
-    abl_tls_t *tls; /* the configuration's; NULL: http:// */
-    int naddresses; /* 0: the name could not be resolved, nothing can be sent */
+    abl_tls_t *tls;      /* the configuration's; NULL: http:// */
+    int slots;           /* of its name; 0: it has none */
+    int64_t resolve;     /* how often its name is looked up, see abl_name_conf_t */
+    abl_naming_t naming; /* where it is is known to the ledger (site.h); else here: */
+    int naddresses;      /* 1; 0: it has a name */
     abl_address_t addresses[ABL_ADDRESSES_MAX];
 } abl_member_t;
 
-/* Fills in `addresses` from the URL: asks the resolver (which may block) for a host name. Parent, before the
- * children are forked. Temporary memory comes from `pool`. */
-apr_status_t abl_member_resolve(abl_member_t *member, apr_pool_t *pool);
+/* Fills in `addresses` from the URL, where that is an address and not a name. APR_ENAMETOOLONG is the only
+ * error. Parent, before the children are forked. */
+apr_status_t abl_member_locate(abl_member_t *member);
 
 #endif

@@ -13,6 +13,7 @@
 #include "httpd/cookie.h"
 #include "httpd/forwarded.h"
 #include "httpd/key.h"
+#include "ledger/site.h"
 
 #include "apr_strings.h"
 
@@ -113,11 +114,44 @@ void abl_affinity_prepare(apr_pool_t *p, abl_section_t *section)
 
 /* ---- which member a value names --------------------------------------------------------------------- */
 
+static bool is_slot(const abl_section_t *section, int member)
+{
+    return section->balancer.members[member].naming >= ABL_NAMING_SLOT;
+}
+
+/* What a slot is called follows from who is there. NULL: nobody is. */
+static const char *name_slot(const abl_section_t *section, int member, char route[ID_LEN + 1],
+                             char id[ID_LEN + 1])
+{
+    apr_uint64_t who = abl_site_id(section->balancer.ledger, member);
+
+    if (who == 0) {
+        return NULL;
+    }
+    apr_snprintf(route, ID_LEN + 1, "%016" APR_UINT64_T_HEX_FMT, who);
+    apr_snprintf(id, ID_LEN + 1, "%016" APR_UINT64_T_HEX_FMT, abl_hash_text(route));
+    return id;
+}
+
+static bool is_slot_called(const abl_section_t *section, int member, const char *text)
+{
+    char route[ID_LEN + 1], id[ID_LEN + 1];
+
+    return strlen(text) == ID_LEN && name_slot(section, member, route, id) != NULL &&
+           (strcmp(id, text) == 0 || strcmp(route, text) == 0);
+}
+
 static int find_member(const abl_section_t *section, const char *text)
 {
     int i;
 
     for (i = 0; i < section->balancer.nmembers; i++) {
+        if (is_slot(section, i)) {
+            if (is_slot_called(section, i, text)) {
+                return i;
+            }
+            continue;
+        }
         if (strcmp(section->affinity.ids[i], text) == 0 ||
             strcmp(section->balancer.members[i].route, text) == 0) {
             return i;
@@ -263,6 +297,8 @@ static bool sets_cookie(const apr_table_t *fields, const char *name)
 void abl_affinity_respond(request_rec *r, const abl_section_t *section, int member, apr_table_t *fields)
 {
     const abl_affinity_t *a = &section->affinity;
+    char route[ID_LEN + 1], slot[ID_LEN + 1];
+    const char *id;
     bool secure;
 
     /* A part of another answer (r->main) has no head of its own. */
@@ -270,9 +306,13 @@ void abl_affinity_respond(request_rec *r, const abl_section_t *section, int memb
         has_foreign_cookie(r, a->name) || sets_cookie(fields, a->name)) {
         return;
     }
+    id = is_slot(section, member) ? name_slot(section, member, route, slot) : a->ids[member];
+    if (id == NULL) {
+        return; /* it has just gone */
+    }
     secure = ap_cstr_casecmp(abl_forwarded_scheme(r), "https") == 0;
     apr_table_addn(fields, "Set-Cookie",
-                   apr_pstrcat(r->pool, a->name, "=", a->ids[member], "; Path=/; HttpOnly; SameSite=Lax",
+                   apr_pstrcat(r->pool, a->name, "=", id, "; Path=/; HttpOnly; SameSite=Lax",
                                secure ? "; Secure" : "", NULL));
     /* A cache that kept this cookie would send all its clients to one member. */
     apr_table_mergen(fields, "Cache-Control", "no-cache=\"set-cookie\"");

@@ -7,6 +7,7 @@
 #define ABL_HTTPD_CONFIG_H
 
 #include "control/app.h"
+#include "control/name.h"
 #include "control/target.h"
 #include "engine/balancer.h"
 
@@ -87,6 +88,8 @@ typedef struct abl_section_t {
     abl_check_conf_t check; /* where balancer.checked */
     abl_app_conf_t *apps;   /* BalancerApp; their instances are among the balancer's members */
     int napps;
+    abl_name_conf_t *names; /* of those BalancerMember lines that have one */
+    int nnames;
     unsigned queue_seen; /* keys of BalancerQueue read so far */
     unsigned buffer_seen, eject_seen, retry_seen, hedge_seen, check_seen;
     const char *handler; /* "balancer:NAME" */

@@ -8,6 +8,7 @@
 #include "httpd/check.h"
 #include "httpd/drive.h"
 #include "httpd/linger.h"
+#include "httpd/resolver_keys.h"
 #include "httpd/timeouts.h"
 
 #include "apr_fnmatch.h"
@@ -356,6 +357,9 @@ const command_rec abl_directives[] = {
     AP_INIT_TAKE1(
         "BalancerLinger", set_linger, NULL, RSRC_CONF,
         "off, or how long a worker waits for the next request on a connection (event MPM; default 2ms)"),
+    AP_INIT_RAW_ARGS(
+        "BalancerResolver", abl_resolver_keys_parse, NULL, RSRC_CONF,
+        "addresses of DNS servers for members by name, instead of the system's; timeout=, tries="),
     AP_INIT_FLAG("BalancerLane", set_lane, NULL, RSRC_CONF,
                  "on or off: requests of kept connections are handled where connections are waited for"),
     AP_INIT_TAKE1("BalancerInline", set_inline, NULL, RSRC_CONF,

@@ -37,18 +37,14 @@ abl_segment_t *abl_lifecycle_segment(void)
 
 /* ---- the parent ------------------------------------------------------------------------------------- */
 
-static void resolve_members(const abl_balancer_t *balancer, apr_pool_t *ptemp, server_rec *s)
+/* No name is looked up here: a DNS server that does not answer must not keep httpd from starting. */
+static void locate_members(const abl_balancer_t *balancer)
 {
     int i;
 
     for (i = 0; i < balancer->nmembers; i++) {
-        apr_status_t rv = abl_member_resolve(&balancer->members[i], ptemp);
-        if (rv != APR_SUCCESS) {
-            ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s,
-                         "ABL0013: balancer %s: %s: the host's address cannot be found; the member is left "
-                         "out until httpd is restarted",
-                         balancer->name, balancer->members[i].url.text);
-        }
+        (void)abl_member_locate(
+            &balancer->members[i]); /* its path is not too long: member_url.c has looked */
     }
 }
 
@@ -131,7 +127,7 @@ int abl_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         return OK; /* httpd reads everything twice when it starts; once is enough */
     }
     for (section = abl_config_sections(); section != NULL; section = section->next) {
-        resolve_members(&section->balancer, ptemp, s);
+        locate_members(&section->balancer);
         APR_ARRAY_PUSH(balancers, abl_balancer_t *) = &section->balancer;
     }
     if (balancers->nelts > 0 || ap_retained_data_get("mod_appbalance") != NULL) {

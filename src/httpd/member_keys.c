@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/units.h"
+#include "httpd/name_keys.h"
 #include "httpd/tls_keys.h"
 
 #include "apr_lib.h"
@@ -30,7 +31,9 @@ enum {
     KEY_TLS_KEY = 8192,
     KEY_TLS_PROTOCOLS = 16384,
     KEY_PROXY = 32768,
-    KEY_SLOW_START = 65536
+    KEY_SLOW_START = 65536,
+    KEY_EXPAND = 131072,
+    KEY_RESOLVE = 262144
 };
 
 #define KEYS_TLS (KEY_TLS_VERIFY | KEY_TLS_CA | KEY_TLS_NAME | KEY_TLS_CERT | KEY_TLS_KEY | KEY_TLS_PROTOCOLS)
@@ -148,7 +151,8 @@ static const char *foreign_status(const char *value, char letter)
         return "leave it out: a member that fails is left out, and used again, by itself (BalancerEject)";
     }
     if (letter == 'c') {
-        return "leave it out: checks are set by BalancerHealthCheck, and a member that fails them is left out by itself";
+        return "leave it out: checks are set by BalancerHealthCheck, and a member that fails them is left "
+               "out by itself";
     }
     return *value == '+'
                ? "expected one of on, spare, backup, drain, disabled; or one of mod_proxy's +R (spare), "
@@ -220,6 +224,8 @@ static const struct {
     {"lbset", set_set, KEY_SET},
     {"route", set_route, KEY_ROUTE},
     {"slow-start", set_slow_start, KEY_SLOW_START},
+    {"expand", abl_name_set_expand, KEY_EXPAND},
+    {"resolve", abl_name_set_resolve, KEY_RESOLVE},
     {"tls-verify", abl_tls_set_verify, KEY_TLS_VERIFY},
     {"tls-ca", abl_tls_set_ca, KEY_TLS_CA},
     {"tls-name", abl_tls_set_name, KEY_TLS_NAME},
@@ -254,7 +260,7 @@ static const struct {
     {"iobuffersize", "the buffer's size is fixed; leave it out"},
     {"receivebuffersize", "the socket's buffer is left to the kernel; leave it out"},
     {"responsefieldsize", "the limit is on the whole head; leave it out"},
-    {"addressttl", "names are resolved when httpd starts; leave it out"},
+    {"addressttl", "write resolve=TIME, or leave it out: names are looked up again when the DNS says so"},
     {"failontimeout", "timeouts count in BalancerEject; leave it out"},
     {"failonstatus", "statuses from 500 on count in BalancerEject; leave it out"},
     {"growth", "leave it out"},
@@ -373,6 +379,11 @@ const char *abl_member_keys_parse(apr_pool_t *p, const char *args, abl_member_t 
     set_late_defaults(p, member, seen);
     if (error == NULL) {
         error = check_member_keys(p, member, seen);
+    }
+    if (error == NULL) {
+        error = abl_name_check(
+            p, member,
+            &(abl_name_seen_t){seen & KEY_EXPAND, seen & KEY_RESOLVE, seen & KEY_ROUTE, seen & KEY_WEIGHT});
     }
     return error != NULL ? error : abl_tls_finish(p, member, (seen & KEYS_TLS) != 0);
 }

@@ -12,6 +12,7 @@
 #include "httpd/key.h"
 #include "httpd/member_keys.h"
 #include "httpd/members.h"
+#include "httpd/name_line.h"
 #include "httpd/queue_keys.h"
 #include "httpd/retry_keys.h"
 #include "httpd/timeouts.h"
@@ -51,7 +52,8 @@ static const char *add_member(cmd_parms *cmd, abl_section_t *section, const char
     if (error != NULL) {
         return apr_pstrcat(cmd->pool, "BalancerMember ", url, ": ", error, NULL);
     }
-    return abl_members_add(cmd->pool, &section->balancer, "BalancerMember", &member);
+    return member.url.named ? abl_name_line_add(cmd->pool, section, &member)
+                            : abl_members_add(cmd->pool, &section->balancer, "BalancerMember", &member);
 }
 
 static const char *method_names(apr_pool_t *p)

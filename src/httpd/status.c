@@ -54,11 +54,28 @@ static const char *status_name(abl_status_t status)
     return names[status];
 }
 
+/* Where a name is. */
+static void write_site(abl_json_t *json, const abl_site_t *site)
+{
+    char address[ABL_IP_TEXT];
+    int i;
+
+    abl_json_key(json, "at");
+    abl_json_open(json, '[');
+    for (i = 0; i < site->n; i++) {
+        abl_json_text(json, abl_ip_text(&site->ips[i], address));
+    }
+    abl_json_close(json, ']');
+}
+
 static void write_member(abl_json_t *json, const abl_member_view_t *member)
 {
     abl_json_open(json, '{');
     text(json, "address", member->address);
     text(json, "route", member->route);
+    if (member->named) {
+        write_site(json, &member->site);
+    }
     text(json, "status", status_name(member->status));
     number(json, "set", (apr_uint64_t)member->set);
     abl_json_key(json, "weight");

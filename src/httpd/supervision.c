@@ -8,6 +8,8 @@
 #include "control/control.h"
 #include "control/record.h"
 #include "control/title.h"
+#include "httpd/name_line.h"
+#include "httpd/resolver_keys.h"
 
 #include "ap_listen.h"
 #include "ap_mpm.h"
@@ -272,6 +274,7 @@ static abl_target_t target_of(const abl_section_t *section, const abl_member_t *
                           .address = member->url.text,
                           .addresses = member->addresses,
                           .naddresses = member->naddresses,
+                          .named = member->naming != ABL_NAMING_NONE,
                           .url = member->url,
                           .proxy = member->proxy,
                           .tls_conf = member->tls_conf,
@@ -290,7 +293,7 @@ static abl_target_t *collect_targets(apr_pool_t *p, int *n)
     for (section = abl_config_sections(); section != NULL; section = section->next) {
         for (i = 0; i < section->balancer.nmembers && *n < ABL_LEDGER_MEMBERS; i++) {
             const abl_member_t *member = &section->balancer.members[i];
-            if (!member->supervised && member->naddresses > 0) {
+            if (!member->supervised && (member->naddresses > 0 || member->naming != ABL_NAMING_NONE)) {
                 targets[(*n)++] = target_of(section, member);
             }
         }
@@ -391,8 +394,9 @@ static void ring(server_rec *s)
 
 static bool publish(apr_pool_t *p, const abl_app_conf_t *apps)
 {
-    abl_board_conf_t conf = {.apps = apps, .n = n_apps};
+    abl_board_conf_t conf = {.apps = apps, .n = n_apps, .resolver = abl_resolver_keys_conf()};
 
+    conf.names = abl_name_line_collect(p, &conf.nnames);
     conf.targets = collect_targets(p, &conf.ntargets);
     n_kept = conf.n + conf.ntargets;
     return abl_board_publish(kept->board, &conf);

@@ -142,7 +142,7 @@ const char *abl_tls_finish(apr_pool_t *p, abl_member_t *m, bool any)
         return error;
     }
     if (m->tls_conf.name == NULL) {
-        m->tls_conf.name = m->url.host;
+        m->tls_conf.name = m->url.srv ? m->url.authority : m->url.host;
     }
     error = abl_tls_make(p, &m->tls_conf, &m->tls);
     return error != NULL ? ABL_CONFIG_ERROR(p, "ABL0274", "%s", error) : NULL;

@@ -4,6 +4,7 @@
  * list that is longer than what it can hold is a circle.
  */
 #include "ledger/rebuild.h"
+#include "ledger/site_row.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -121,6 +122,43 @@ static void check_row(proof_t *proof, uint32_t row)
     }
     if (!abl_grant_is_known(s, row) && r->c.busy == 0 && r->queue.length == 0) {
         fault(proof, "member %s is in no configuration, has no request, and is still here", address);
+    }
+}
+
+/* Those that are listed are all that are in the configuration and somewhere, by set and order. */
+static void check_listing(proof_t *proof, uint32_t balancer)
+{
+    const abl_segment_t *s = proof->segment;
+    const abl_balancer_row_t *b = &s->balancers[balancer];
+    uint32_t row, i, n = 0;
+
+    for (row = 1; row <= s->shared->rows_used; row++) {
+        n += s->rows[row].balancer == balancer && s->rows[row].listed && !s->rows[row].vacant;
+    }
+    if (n != b->nlisted) {
+        fault(proof, "balancer %s: %u members are to be listed, %u are", b->name, n, b->nlisted);
+    }
+    for (i = 0; i < b->nlisted; i++) {
+        const abl_row_t *r = &s->rows[b->rows[i]];
+        if (r->balancer != balancer || !r->listed || r->vacant ||
+            (i > 0 && s->rows[b->rows[i - 1]].set > r->set)) {
+            fault(proof, "balancer %s lists %s, which does not belong there", b->name,
+                  s->names[b->rows[i]].address);
+        }
+    }
+}
+
+static void check_site(proof_t *proof, uint32_t row)
+{
+    const abl_row_t *r = &proof->segment->rows[row];
+    abl_site_t site;
+
+    if (r->balancer == 0 || r->naming == ABL_NAMING_NONE) {
+        return;
+    }
+    abl_site_of_row(proof->segment, row, &site);
+    if (site.n < 0 || site.n > ABL_ADDRESSES_MAX || (site.n == 0 && !r->vacant && !r->shut)) {
+        fault(proof, "member %s is in use and has %d addresses", proof->segment->names[row].address, site.n);
     }
 }
 
@@ -281,10 +319,12 @@ bool abl_ledger_check(abl_segment_t *segment, char verdict[ABL_CHECK_MAX])
     check_tickets(&proof);
     for (i = 1; i <= segment->shared->rows_used; i++) {
         check_row(&proof, i);
+        check_site(&proof, i);
         check_nobody_waits_in_vain(&proof, i);
     }
     for (i = 1; i <= segment->shared->balancers_used; i++) {
         check_balancer(&proof, i);
+        check_listing(&proof, i);
     }
     abl_leave(segment);
     return proof.sound;

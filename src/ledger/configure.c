@@ -7,6 +7,7 @@
 #include "ledger/ailment.h"
 #include "ledger/lateness.h"
 #include "ledger/rebuild.h"
+#include "ledger/site_row.h"
 
 #include <string.h>
 #include <strings.h>
@@ -138,6 +139,24 @@ static void set_limit(abl_row_t *row, uint32_t limit)
     row->ceiling = limit != 0 && row->c.busy > limit ? row->c.busy : 0;
 }
 
+/* Where it is has to be found out; a slot's occupant says what it is called, a record what it weighs. */
+static void set_naming(abl_segment_t *segment, uint32_t row, const abl_member_conf_t *conf, bool is_new)
+{
+    abl_row_t *r = &segment->rows[row];
+
+    if (conf->naming != ABL_NAMING_NONE && (is_new || conf->naming != r->naming)) {
+        abl_site_begin(segment, row);
+    }
+    r->naming = (uint8_t)conf->naming;
+    if (conf->naming != ABL_NAMING_RECORD || r->shut) {
+        r->set = (uint8_t)conf->set;
+        r->weight = r->c.weight = conf->weight;
+    }
+    if (conf->naming < ABL_NAMING_SLOT || r->shut) {
+        set_text(segment->names[row].route, sizeof(segment->names[row].route), conf->route);
+    }
+}
+
 static void set_row(abl_segment_t *segment, uint32_t row, const abl_member_conf_t *conf, uint32_t order)
 {
     abl_row_t *r = &segment->rows[row];
@@ -154,15 +173,14 @@ static void set_row(abl_segment_t *segment, uint32_t row, const abl_member_conf_
         r->shut = conf->supervised; /* whoever answers at the address is not yet one of ours */
         r->supervised = conf->supervised;
     }
+    set_naming(segment, row, conf, is_new);
     r->order = order;
     r->status = (uint8_t)conf->status;
-    r->set = (uint8_t)conf->set;
-    r->weight = r->c.weight = conf->weight;
     r->slow_start = conf->slow_start;
     set_limit(r, conf->concurrency);
-    abl_ailment_start(segment, row, is_new && segment->shared->generation > 1);
+    abl_ailment_start(segment, row,
+                      is_new && segment->shared->generation > 1 && conf->naming == ABL_NAMING_NONE);
     abl_ailment_check(segment, row, is_new);
-    set_text(segment->names[row].route, sizeof(segment->names[row].route), conf->route);
     r->listed = 1;
 }
 
@@ -225,6 +243,7 @@ static void make_homes(abl_ledger_t *ledger, const abl_ledger_conf_t *conf)
 
     for (i = 0; i < conf->nmembers; i++) {
         const abl_member_conf_t *member = &conf->members[i];
+        ledger->roams = ledger->roams || member->naming >= ABL_NAMING_SLOT;
         if (member->status == ABL_STATUS_ON && member->set == set) {
             ledger->homes[ledger->nhomes] = (int16_t)i;
             ledger->home_ids[ledger->nhomes] = abl_hash_text(member->address);

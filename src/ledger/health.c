@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "ledger/ailment.h"
 #include "ledger/rebuild.h"
+#include "ledger/site_row.h"
 
 #include <string.h>
 
@@ -454,7 +455,8 @@ static void leave_out(abl_segment_t *segment, const abl_child_t *child, uint32_t
 {
     abl_row_t *r = &segment->rows[row];
 
-    if (!r->supervised && !r->ailment.away && r->listed && began >= r->ailment.back_at) {
+    if (!r->supervised && !r->shut && !r->vacant && !r->ailment.away && r->listed &&
+        began >= r->ailment.back_at && began >= r->moved_at) {
         r->ailment.error = error;
         abl_in_order();
         r->ailment.away = 1;
@@ -543,6 +545,8 @@ static void view_row(const abl_segment_t *segment, uint32_t row, abl_health_view
 
     memcpy(view->balancer, segment->balancers[r->balancer].name, sizeof(view->balancer));
     memcpy(view->address, segment->names[row].address, sizeof(view->address));
+    abl_site_name(segment, row, view->name, sizeof(view->name));
+    view->id = r->c.id;
     view->away = r->ailment.away;
     view->error = r->ailment.error;
     view->ejected = r->ailment.ejected;
@@ -564,7 +568,8 @@ bool abl_health_next(abl_segment_t *segment, const abl_child_t *child, uint32_t 
         return false;
     }
     while (!found && ++*row <= segment->shared->rows_used) {
-        found = segment->rows[*row].balancer != 0 && segment->rows[*row].listed;
+        found =
+            segment->rows[*row].balancer != 0 && segment->rows[*row].listed && !segment->rows[*row].vacant;
     }
     if (found) {
         view_row(segment, *row, view);

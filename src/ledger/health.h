@@ -47,6 +47,8 @@ bool abl_health_back(const abl_gate_t *gate);
 typedef struct abl_health_view_t {
     char balancer[ABL_NAME_MAX + 1];
     char address[ABL_ADDRESS_MAX + 1];
+    char name[ABL_ADDRESS_MAX + 80]; /* for messages: where it is, too, if the address is a name (site.h) */
+    apr_uint64_t id;                 /* of who is there */
     bool away;
     int error; /* why it is away, an errno */
     bool ejected;

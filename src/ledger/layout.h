@@ -2,12 +2,12 @@
  *
  * What lies in the segment. Shared by the files of this folder, and nobody else.
  *
- *     ┌────────┬────────────┬─────────┬─────────┬───────┬───────────┬──────────────────────────┐
- *     │ shared │ balancers  │ rows    │ names   │ seats │ tickets   │ held                     │
- *     │ lock   │ queue ─────┼─────────┼─────────┼───────┼─► ticket  │ seat 1: leases of row 1… │
- *     │ dirty  │ listed ────┼─► row   │ address │ mail ─┼─► ticket  │ seat 2: leases of row 1… │
- *     │ free ──┼────────────┼─────────┼─────────┼───────┼─► ticket  │ …                        │
- *     └────────┴────────────┴─────────┴─────────┴───────┴───────────┴──────────────────────────┘
+ *     ┌────────┬────────────┬─────────┬─────────┬─────────┬───────┬───────────┬──────────────────────────┐
+ *     │ shared │ balancers  │ rows    │ names   │ sites   │ seats │ tickets   │ held                     │
+ *     │ lock   │ queue ─────┼─────────┼─────────┼─────────┼───────┼─► ticket  │ seat 1: leases of row 1… │
+ *     │ dirty  │ listed ────┼─► row   │ address │ epoch   │ mail ─┼─► ticket  │ seat 2: leases of row 1… │
+ *     │ free ──┼────────────┼─────────┼─────────┼─────────┼───────┼─► ticket  │ …                        │
+ *     └────────┴────────────┴─────────┴─────────┴─────────┴───────┴───────────┴──────────────────────────┘
  *
  * A **row** is one member. Everything is named by its index, from 1; 0 is nobody. Everything is read and
  * written inside the lock, except what is said to be otherwise.
@@ -20,6 +20,7 @@
 #ifndef ABL_LEDGER_LAYOUT_H
 #define ABL_LEDGER_LAYOUT_H
 
+#include "base/ip.h"
 #include "ledger/latency.h"
 #include "ledger/ledger.h"
 
@@ -97,9 +98,12 @@ typedef struct abl_row_t {
     uint8_t shut;                 /* truth; and there is nobody at its address now */
     uint8_t suspected;            /* truth; shut by a child, which has found nobody there */
     uint8_t accused;              /* truth; a request has been there for too long */
+    uint8_t naming;               /* truth; abl_naming_t (site.h): until it is known where it is it is shut */
+    uint8_t vacant;               /* truth; nobody is there: as if it were not listed */
     uint32_t weight;              /* truth; c.weight is less while it starts slowly */
     uint32_t allowed;             /* leases at once, while it starts slowly less than c.limit */
     int64_t slow_start;           /* truth; µs */
+    int64_t moved_at;             /* truth; its addresses are what they are since; 0: for ever */
     uint32_t ceiling;  /* while more than `limit` are busy because the limit was lowered: how many at most */
     abl_list_t queue;  /* tickets that wait for this member only */
     uint64_t requests; /* leases taken so far */
@@ -115,6 +119,20 @@ typedef struct abl_name_t {
     char address[ABL_ADDRESS_MAX + 1];
     char route[ABL_NAME_MAX + 1];
 } abl_name_t;
+
+/* Addresses of a row. */
+typedef struct abl_site_set_t {
+    uint32_t n;
+    abl_ip_t ips[ABL_ADDRESSES_MAX];
+} abl_site_set_t;
+
+#define ABL_SITE_WORDS (sizeof(abl_site_set_t) / sizeof(uint32_t))
+
+/* Truth. Read without the lock. */
+typedef struct abl_site_row_t {
+    _Atomic uint32_t epoch;                   /* its lowest bit says which of the two it is */
+    _Atomic uint32_t sets[2][ABL_SITE_WORDS]; /* abl_site_set_t, word by word */
+} abl_site_row_t;
 
 typedef struct abl_balancer_row_t {
     char name[ABL_NAME_MAX + 1]; /* truth; empty: the row is free */
@@ -189,6 +207,7 @@ struct abl_segment_t {
     abl_balancer_row_t *balancers; /* [1..ABL_LEDGER_BALANCERS] */
     abl_row_t *rows;               /* [1..ABL_LEDGER_MEMBERS] */
     abl_name_t *names;             /* of the row with the same index */
+    abl_site_row_t *sites;         /* likewise */
     abl_seat_row_t *seats;         /* [1..nseats] */
     abl_place_row_t *tickets;      /* [1..ABL_LEDGER_TICKETS] */
     uint32_t *held;                /* truth; see abl_held() */
@@ -224,7 +243,8 @@ struct abl_ledger_t {
     int n;
     uint32_t row_of[ABL_MEMBERS_MAX]; /* by index; 0: it was left out */
     int16_t member_of[ABL_SLOTS_MAX]; /* by slot; -1: unknown to this generation */
-    int nhomes;                       /* members that affinity by a key chooses among */
+    bool roams; /* who some members are may change: homes are looked for each time (site.c) */
+    int nhomes; /* members that affinity by a key chooses among */
     int16_t homes[ABL_MEMBERS_MAX];
     uint64_t home_ids[ABL_MEMBERS_MAX];
     apr_uint32_t home_weights[ABL_MEMBERS_MAX];
@@ -247,7 +267,7 @@ static inline bool abl_row_is_of(const abl_row_t *row, uint32_t generation)
 static inline bool abl_row_has_room(const abl_row_t *row)
 {
     return (row->c.limit == 0 || row->c.busy < row->allowed) && row->requests < row->until && !row->shut &&
-           !row->ailment.away && !row->ailment.unproven;
+           !row->vacant && !row->ailment.away && !row->ailment.unproven;
 }
 
 /* Where a process can be made to die, by tests. */
@@ -259,6 +279,8 @@ typedef enum abl_probe_t {
     ABL_PROBE_GRANTED, /* a lease was handed on, and nobody knows */
     ABL_PROBE_REAPING, /* in the middle of a dead child's leases */
     ABL_PROBE_REBUILDING,
+    ABL_PROBE_SITE, /* addresses are written, and nobody is pointed at them; or all but that somebody is there
+                     */
     ABL_PROBE_LEAVING, /* the lock */
     ABL_PROBE_AFTER
 } abl_probe_t;

@@ -8,6 +8,7 @@
 #include "ledger/ailment.h"
 #include "ledger/lateness.h"
 #include "ledger/rebuild.h"
+#include "ledger/site.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -350,6 +351,9 @@ static bool learn(abl_segment_t *segment, uint32_t index, const abl_outcome_t *o
     abl_row_t *row = &segment->rows[index];
     int64_t now = abl_clock_now();
 
+    if (outcome->began < row->moved_at) {
+        return false; /* that was at another address */
+    }
     row->bytes += outcome->bytes;
     row->failures += outcome->failed;
     row->c.traffic = abl_traffic_learn(row->c.traffic, row->c.traffic_at, now, outcome->bytes);
@@ -416,6 +420,9 @@ void abl_ledger_return_retry(abl_ledger_t *ledger)
 
 int abl_ledger_home(abl_ledger_t *ledger, apr_uint64_t key)
 {
+    if (ledger->roams) {
+        return abl_site_home(ledger, key);
+    }
     int home = abl_rendezvous(ledger->home_ids, ledger->home_weights, ledger->nhomes, key);
 
     return home >= 0 ? ledger->homes[home] : -1;

@@ -33,7 +33,7 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "10" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "11" /* changes whenever what lies in the segment does */
 
 #define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
@@ -53,6 +53,14 @@ typedef enum abl_status_t {
     ABL_STATUS_DISABLED /* gets no request */
 } abl_status_t;
 
+/* What a member's address names; see site.h. */
+typedef enum abl_naming_t {
+    ABL_NAMING_NONE = 0, /* the member itself */
+    ABL_NAMING_HOST,     /* a host: its addresses are tried in turn */
+    ABL_NAMING_SLOT,     /* one of a host's addresses: who it is may change */
+    ABL_NAMING_RECORD    /* one of a name's SRV records: and its weight and set may, too */
+} abl_naming_t;
+
 typedef struct abl_member_conf_t {
     const char *address;      /* its identity within the balancer, at most ABL_ADDRESS_MAX bytes */
     const char *route;        /* at most ABL_NAME_MAX bytes */
@@ -62,6 +70,7 @@ typedef struct abl_member_conf_t {
     int set;            /* 0..ABL_SETS_MAX: a set is used when none before it has a usable member */
     bool supervised;    /* nobody is there until abl_gate_open() says so (gate.h) */
     int64_t slow_start; /* for so long after it came (back) its weight and concurrency grow, µs; 0: at once */
+    abl_naming_t naming; /* unless it is none nobody knows where it is until abl_site_settle() says so */
 } abl_member_conf_t;
 
 /* When a member is ejected; see health.h. */

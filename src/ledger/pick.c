@@ -19,7 +19,7 @@ static bool was_tried(const abl_asker_t *asker, const abl_row_t *row)
 static bool may_if_listed(const abl_asker_t *asker, const abl_row_t *row)
 {
     return row->balancer == asker->balancer && abl_row_is_of(row, asker->generation) &&
-           row->status != ABL_STATUS_DISABLED && !was_tried(asker, row);
+           row->status != ABL_STATUS_DISABLED && !row->vacant && !was_tried(asker, row);
 }
 
 static bool may(const abl_asker_t *asker, const abl_row_t *row)
@@ -118,7 +118,7 @@ static bool may_come_back(const abl_asker_t *asker, const abl_row_t *row)
     if (is_expected(row)) {
         return row->status == ABL_STATUS_ON && may_if_listed(asker, row);
     }
-    return row->ailment.away && row->ailment.met && row->balancer == asker->balancer &&
+    return row->ailment.away && row->ailment.met && row->balancer == asker->balancer && !row->vacant &&
            abl_row_is_of(row, asker->generation);
 }
 

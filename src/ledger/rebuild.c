@@ -36,7 +36,7 @@ void abl_rebuild_listing(abl_segment_t *segment, uint32_t balancer)
     b->simple = 1;
     for (row = 1; row <= segment->shared->rows_used; row++) {
         const abl_row_t *r = &segment->rows[row];
-        if (r->balancer == balancer && r->listed && b->nlisted < ABL_MEMBERS_MAX) {
+        if (r->balancer == balancer && r->listed && !r->vacant && b->nlisted < ABL_MEMBERS_MAX) {
             insert_sorted(segment, b, row);
             b->simple = b->simple && r->status == ABL_STATUS_ON && !r->drain;
         }

@@ -32,6 +32,10 @@ static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_v
     view->unfit = r->ailment.unfit;
     view->unproven = r->ailment.unproven;
     view->ejected = r->ailment.ejected;
+    if (r->naming != ABL_NAMING_NONE) {
+        abl_site_of_row(segment, row, &view->site);
+    }
+    view->named = r->naming != ABL_NAMING_NONE;
     view->ejected_for = r->ailment.ejected ? r->ailment.until - abl_clock_now() : 0;
 }
 
@@ -45,7 +49,8 @@ static void view_members(const abl_segment_t *segment, uint32_t balancer, abl_ba
         view_member(segment, b->rows[i], &view->members[view->nmembers++]);
     }
     for (i = 1; i <= segment->shared->rows_used; i++) {
-        if (segment->rows[i].balancer == balancer && !segment->rows[i].listed) {
+        const abl_row_t *r = &segment->rows[i];
+        if (r->balancer == balancer && !r->listed && (!r->vacant || r->c.busy > 0)) {
             view_member(segment, i, &view->members[view->nmembers++]);
         }
     }

@@ -5,7 +5,7 @@
 #ifndef ABL_LEDGER_VIEW_H
 #define ABL_LEDGER_VIEW_H
 
-#include "ledger/ledger.h"
+#include "ledger/site.h"
 
 typedef struct abl_member_view_t {
     char address[ABL_ADDRESS_MAX + 1];
@@ -27,6 +27,8 @@ typedef struct abl_member_view_t {
     bool unfit, unproven; /* what its checks say, see checks.h */
     bool ejected;         /* too many of its requests have failed */
     int64_t ejected_for;  /* still so long, µs */
+    bool named;           /* its address is a name, */
+    abl_site_t site;      /* and there it is */
 } abl_member_view_t;
 
 typedef struct abl_balancer_view_t {

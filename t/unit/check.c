@@ -98,7 +98,7 @@ static void listen_with(const char *answer, size_t len)
 /* Goes on until there is a verdict, 5 s at most. */
 static abl_check_verdict_t run(abl_check_t *check)
 {
-    abl_check_verdict_t verdict = abl_check_begin(check, abl_clock_now());
+    abl_check_verdict_t verdict = abl_check_begin(check, &target, abl_clock_now());
     int64_t until = abl_clock_now() + 5 * ABL_SECOND;
 
     while (verdict == ABL_CHECK_PENDING && abl_clock_now() < until) {

@@ -11,7 +11,7 @@
 static abl_conn_t *connect_to(listener_t *l, int64_t now, int *other)
 {
     abl_conn_t *conn;
-    apr_status_t rv = abl_conn_open(&l->member, 0, now, &conn);
+    apr_status_t rv = abl_conn_open(&l->member, &l->member.addresses[0], now, &conn);
 
     ck_assert(rv == APR_SUCCESS || APR_STATUS_IS_EINPROGRESS(rv));
     *other = listener_accept(l);
