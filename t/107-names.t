@@ -276,7 +276,7 @@ subtest 'a graceful restart brings other names' => sub {
         my $want = $member =~ /app/ ? '2 3' : '2';
         ok((wait_until { join(' ', sort map { map {/\.(\d):/} @{ $_->{at} } } grep { !$_->{removed} } @{ $s->status_balancer->{members} }) eq $want } 5), "is at $want");
     }
-    unharmed($load);
+    unharmed($load, 30); # one child: while it is replaced nobody listens
     is($s->unrest, '', 'the ledger is sound');
     $s->log_ok;
 };
