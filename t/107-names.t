@@ -291,10 +291,36 @@ subtest 'resolve=' => sub {
     my $since = time;
     used_in_time(await_at($s{'resolve=1s'}, '3', $since), 'resolve=1s, whatever the TTL:');
     is(at($s{"resolve=$_"}), '2', "resolve=$_") for 'off', 'ttl';
-    my $local = Abl::Server->start(status => 1, conf => balancer('app', 'BalancerMember http://localhost:' . Abl::Member->start(name => 'here')->port) . "BalancerPass / app\n");
-    is_deeply([ keys %{ answers($local, 1) } ], ['here'], 'localhost is in /etc/hosts') if 0;
-    $_->log_ok for values(%s);
-    $local->log_ok(allow => [ trouble ]);
+    $_->log_ok for values %s;
+};
+
+subtest 'concurrency= holds for each address' => sub {
+    my @m    = members(2);
+    my $port = $m[0]->port;
+    my $dns  = Abl::Dns->start('app A 127.0.0.2', 'app A 127.0.0.3');
+    my $s    = server($dns, balancer('app', "BalancerMember http://app.internal:$port expand=3 concurrency=1", 'BalancerAffinity cookie=at'));
+    my $cookie = '';
+    ok((wait_until { my $r = $s->client->ask('GET', '/echo'); ($cookie) = ($r->field('Set-Cookie') || '') =~ /\A(at=\w+);/; $r->field('X-Member') eq 'at2' } 5), 'a session at 127.0.0.2');
+    my @c = map { $s->client } 0 .. 3;
+    $c[$_]->request('GET', '/gate', $_ == 3 ? [ Cookie => $cookie ] : []) for 0 .. 3;
+    ok($s->await_queue(2), 'two are served, two wait: one for anybody, one for the address of its session');
+    $dns->set('app A 127.0.0.3', 'app A 127.0.0.4');
+    await_at($s, '3 4', time);
+    $m[$_]->release for 0, 1;
+    ok($m[1]->await_requests(2), 'the address is gone: who waited for it goes to another') or diag(explain $s->status_balancer);
+    wait_until { $m[1]->release; !$s->status_balancer->{queue}{length} } 10;
+    $m[1]->release;
+    is(join(' ', map { $_->response->status } @c), '200 200 200 200', 'all are served, the one at the old address, too');
+    is(scalar(grep { $_->target eq '/gate' } $m[0]->requests), 1, 'which has got no other');
+    is($s->unrest, '', 'the ledger is sound');
+    $s->log_ok(allow => [ 'ABL0070' ]);
+};
+
+subtest 'localhost is found without any DNS' => sub {
+    my $m = Abl::Member->start(name => 'here');
+    my $s = Abl::Server->start(status => 1, conf => balancer('app', 'BalancerMember http://localhost:' . $m->port) . "BalancerPass / app\n");
+    is_deeply(answers($s, 3), { here => 3 }, 'in /etc/hosts');
+    $s->log_ok;
 };
 
 subtest 'mistakes' => sub {
