@@ -20,12 +20,12 @@ all: .libs/mod_appbalance.so
 
 # ---- Debian packages, by what needs them
 
-PACKAGES_build    := gcc libc6-dev apache2-dev libssl-dev
+PACKAGES_build    := gcc libc6-dev apache2-dev libssl-dev libc-ares-dev
 PACKAGES_demo     := $(PACKAGES_build) apache2-bin perl curl
 PACKAGES_catalyst := libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-configloader-perl libconfig-general-perl \
 	libcatalyst-plugin-static-simple-perl libcatalyst-action-renderview-perl media-types
 PACKAGES_check    := $(PACKAGES_demo) $(PACKAGES_catalyst) check pkg-config binutils clang libclang-rt-dev \
-	libplack-perl starman nodejs node-ws python3 openssl
+	libplack-perl starman nodejs node-ws python3 openssl knot
 PACKAGES_lint     := $(PACKAGES_check) clang-format clang-tidy cppcheck
 PACKAGES_bench    := $(PACKAGES_demo) wrk nginx-light haproxy libplack-perl gnuplot-nox python3 curl iproute2 util-linux
 

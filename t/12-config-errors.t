@@ -100,11 +100,11 @@ subtest 'lines of the section outside it' => sub {
 
 # A member's address: what is wrong with it, and how it is written.
 subtest 'addresses' => sub {
-    my $forms = qr{write http://host\[:port\]\[/path\], https://\.\.\. or unix:/path/of/socket\|http://name\[/path\]};
+    my $forms = qr{write http://host\[:port\]\[/path\], https://\.\.\., unix:/path/of/socket\|http://name\[/path\] or srv:_http\._tcp\.domain\[/path\]};
     my @addresses = (
         [ '""',                         qr/the address is empty/, $forms ],
-        [ '127.0.0.1:80',               qr/neither http:\/\/ nor https:\/\/ nor unix:/, $forms ],
-        [ '/var/run/app.sock',          qr/neither http:\/\/ nor https:\/\/ nor unix:/, $forms ],
+        [ '127.0.0.1:80',               qr/neither http:\/\/ nor https:\/\/ nor unix: nor srv:/, $forms ],
+        [ '/var/run/app.sock',          qr/neither http:\/\/ nor https:\/\/ nor unix: nor srv:/, $forms ],
         [ 'http://',                    qr/has no host/, $forms ],
         [ 'http:///path',               qr/has no host/, $forms ],
         [ 'wss://a:1',                  qr/the scheme "wss" is not supported/, $forms ],

@@ -224,8 +224,9 @@ static int choose(abl_settling_t *s, const abl_occupant_t *found, int n, crowd_t
 
     n = n < 256 ? n : 256;
     for (i = 0; i < s->conf.slots; i++) {
-        bool there = look(s, i, &view) && !view.vacant && !view.pending;
-        seen[i] = (abl_slot_seen_t){there ? view.id : 0, there && view.busy > 0};
+        bool known = look(s, i, &view);
+        bool there = known && !view.vacant && !view.pending;
+        seen[i] = (abl_slot_seen_t){there ? view.id : 0, known && view.busy > 0};
         add_to(before, view.site.ips, there ? view.site.n : 0);
     }
     for (i = 0; i < n; i++) {

@@ -182,6 +182,9 @@ static const char *place_of(apr_pool_t *p, const abl_member_t *member)
 {
     const abl_member_url_t *url = &member->url;
 
+    if (member->naming >= ABL_NAMING_SLOT) {
+        return url->text; /* each slot is another server */
+    }
     return url->socket_path != NULL ? url->socket_path
                                     : apr_psprintf(p, "%s port %d", url->host, (int)url->port);
 }

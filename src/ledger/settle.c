@@ -75,6 +75,7 @@ static void weigh(abl_segment_t *segment, uint32_t row, const abl_occupant_t *wh
 static void occupy(abl_segment_t *segment, uint32_t row, const abl_occupant_t *who)
 {
     abl_row_t *r = &segment->rows[row];
+    bool added = r->shut && r->born > 1; /* by a graceful restart */
 
     r->vacant = 1;
     abl_in_order();
@@ -83,7 +84,7 @@ static void occupy(abl_segment_t *segment, uint32_t row, const abl_occupant_t *w
     name_it(segment, row, who->id);
     weigh(segment, row, who);
     abl_site_publish(segment, row, who->ips, who->n);
-    abl_ailment_start(segment, row, who->late);
+    abl_ailment_start(segment, row, who->late || added);
     r->shut = 0;
     abl_in_order();
     abl_probe(ABL_PROBE_SITE);

@@ -55,10 +55,22 @@ static const good_t good[] = {
     {"https://[::1]", "https://[::1]:443", "::1", "[::1]", "", NULL, 443},
     {"unix:/a|https://app", "unix:/a|https://app", "app", "app", "", "/a", 443},
     {"unix:/a|https://app:80", "unix:/a|https://app:80", "app", "app:80", "", "/a", 80},
+    {"SRV:_HTTP._tcp.App.internal", "srv:_http._tcp.app.internal", "_http._tcp.app.internal", "app.internal",
+     "", NULL, 0},
+    {"srv:app.service.consul", "srv:app.service.consul", "app.service.consul", "app.service.consul", "", NULL,
+     0},
 };
 
 static const bad_t bad[] = {
     {"", "empty", "http://host"},
+    {"srv:", "missing", "srv:_http._tcp.domain"},
+    {"srv:/base", "missing", "srv:_http._tcp.domain"},
+    {"srv:_http._tcp.", "missing", "srv:_http._tcp.domain"},
+    {"srv:_http._tcp.app:80", "has a ':'", "srv:_http._tcp.domain"},
+    {"srv:http://app", "has a ':'", "srv:_http._tcp.domain"},
+    {"srv:app#1", "host name", "letters"},
+    {"srv:app/a#1", "fragment", "only a path"},
+    {"srv:app/a/../b", "'..'", "without"},
     {"localhost", "neither", "http://host"},
     {"/path", "neither", "unix:"},
     {"//host", "neither", "http://host"},
@@ -180,6 +192,33 @@ START_TEST(reads_good_addresses)
 }
 END_TEST
 
+START_TEST(knows_names)
+{
+    static const struct {
+        const char *text;
+        bool named, srv, tls;
+    } cases[] = {{"http://app.internal", true, false, false}, {"https://app", true, false, true},
+                 {"http://10.0.0.3:80", false, false, false}, {"http://[::1]", false, false, false},
+                 {"unix:/a|http://app", false, false, false}, {"srv:_http._tcp.app", true, true, false},
+                 {"srv:_https._tcp.app", true, true, true},   {"srv:_httpsx._tcp.app", true, true, false}};
+    apr_pool_t *pool = open_pool();
+    char longest[300] = "http://";
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        abl_member_url_t url;
+        ck_assert_ptr_null(abl_member_url_parse(pool, cases[i].text, &url));
+        ck_assert_msg(url.named == cases[i].named && url.srv == cases[i].srv && url.tls == cases[i].tls, "%s",
+                      cases[i].text);
+        ck_assert_str_eq(url.scheme, url.tls ? "https" : "http");
+    }
+    memset(longest + 7, 'a', 254);
+    ck_assert_ptr_nonnull(abl_member_url_parse(pool, longest, &(abl_member_url_t){.port = 0}));
+    longest[7 + 253] = '\0';
+    ck_assert_ptr_null(abl_member_url_parse(pool, longest, &(abl_member_url_t){.port = 0}));
+    apr_pool_destroy(pool);
+}
+END_TEST
+
 START_TEST(keeps_nothing_of_the_text)
 {
     apr_pool_t *pool = open_pool();
@@ -235,5 +274,5 @@ START_TEST(limits_the_socket_path)
 }
 END_TEST
 
-UNIT_MAIN("member_url", reads_good_addresses, keeps_nothing_of_the_text, refuses_bad_addresses,
+UNIT_MAIN("member_url", reads_good_addresses, knows_names, keeps_nothing_of_the_text, refuses_bad_addresses,
           limits_the_socket_path)

@@ -27,14 +27,14 @@ use Abl::Util qw(patience free_port);
 
 my $json = JSON::PP->new->ascii;
 
-# name; on => 'ip4' (default), 'ip6', 'unix'; port => given one; always => '/path': the behaviour of
+# name; on => 'ip4' (default), 'ip6', 'unix'; port => given one; host => another address than 127.0.0.1; always => '/path': the behaviour of
 # every request, whatever its path; serial => 1: one connection at a time, as a Perl development server
 sub start {
     my ($class, %o) = @_;
     my $dir = File::Temp::tempdir('abl-member-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     chmod 0755, $dir;
     my $self = bless {
-        dir   => $dir, owner => $$, name => $o{name} || 'member', on => $o{on} || 'ip4',
+        dir   => $dir, owner => $$, name => $o{name} || 'member', on => $o{on} || 'ip4', host => $o{host},
         journal => "$dir/journal", read => 0, rest => '', events => [],
     }, $class;
     my $listener = $self->_listen($o{port});
@@ -67,7 +67,7 @@ sub _listen {
     }
     else {
         $sock = IO::Socket::IP->new(
-            LocalHost => $on eq 'ip6' ? '::1' : '127.0.0.1',
+            LocalHost => $on eq 'ip6' ? '::1' : $self->{host} || '127.0.0.1',
             LocalPort => $port || 0, Listen => SOMAXCONN, ReuseAddr => 1,
         );
         $self->{port} = $sock->sockport if $sock;
@@ -87,7 +87,7 @@ sub url {
     return 'http://' . $self->authority;
 }
 
-sub authority { my ($self) = @_; return ($self->{on} eq 'ip6' ? '[::1]' : '127.0.0.1') . ":$self->{port}" }
+sub authority { my ($self) = @_; return ($self->{on} eq 'ip6' ? '[::1]' : $self->{host} || '127.0.0.1') . ":$self->{port}" }
 
 sub alive { my ($self) = @_; return $self->{proc} && $self->{proc}->alive }
 
