@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 use Abl::Test bound => 150;
 use Abl::App;
+use Abl::Dns;
 use Abl::Sick;
 use Abl::Util qw(tool);
 use File::Temp ();
@@ -229,6 +230,28 @@ subtest 'TLS' => sub {
         ok($t->await_log(qr/ABL0077: .*certificate/), 'the log says why');
         over($t);
     }
+};
+
+subtest 'members by name: each address is asked, and new ones have to pass' => sub {
+    needs('knotd', 'knotc');
+    my $one  = Abl::Member->start(name => 'one', host => '127.0.0.2');
+    my $port = $one->port;
+    my $dns  = Abl::Dns->start('app A 127.0.0.2');
+    my $s    = Abl::Server->start(status => 1, conf => 'BalancerResolver ' . $dns->address . "\nBalancerPass / app\n"
+            . balancer('app', "BalancerMember http://app.internal:$port expand=4", 'BalancerHealthCheck uri=/health "body~member: [ot]" host=app.internal mandatory interval=200ms fall=1'));
+    is(($s->client->ask('GET', '/')->status), 200, 'the first one is asked, and used');
+    my $load = Abl::Load->start(port => $s->port, clients => 4, path => '/echo?delay=5');
+    my ($two, $sick) = (Abl::Member->start(name => 'two', host => '127.0.0.3', port => $port), Abl::Member->start(name => 'sick', host => '127.0.0.4', port => $port));
+    $dns->set(map {"app A 127.0.0.$_"} 2 .. 4);
+    my $at = sub { my ($n) = @_; return grep { "@{ $_->{at} }" eq "127.0.0.$n:$port" } @{ $s->status_balancer->{members} } };
+    ok((wait_until { my ($m) = $at->(3); $m && !$m->{unproven} && $m->{requests} > 10 } 10), 'a new one that passes is used');
+    ok((wait_until { grep { $_->{head} =~ m{\AGET /health } } $sick->requests } 10), 'the other new one is asked');
+    ok(($at->(4))[0]{unproven}, 'and does not pass');
+    my $seen = $load->finish;
+    is_deeply([ $seen->{broken}, keys %{ $seen->{answers} } ], [ 0, 200 ], 'nobody notices') or diag(explain $seen);
+    is((grep { $_->{head} !~ m{\AGET /health } } $sick->requests), 0, 'it got no request');
+    like(($sick->requests)[0]{head}, qr/^Host: app\.internal\r?$/m, 'checks ask for the name');
+    over($s);
 };
 
 done_testing;
