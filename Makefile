@@ -27,7 +27,7 @@ PACKAGES_catalyst := libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-
 PACKAGES_check    := $(PACKAGES_demo) $(PACKAGES_catalyst) check pkg-config binutils clang libclang-rt-dev \
 	libplack-perl starman nodejs node-ws python3 openssl knot
 PACKAGES_lint     := $(PACKAGES_check) clang-format clang-tidy cppcheck
-PACKAGES_bench    := $(PACKAGES_demo) wrk nginx-light haproxy libplack-perl gnuplot-nox python3 curl iproute2 util-linux
+PACKAGES_bench    := $(PACKAGES_demo) wrk nginx-light haproxy libplack-perl gnuplot-nox python3 curl iproute2 util-linux knot
 
 # make deps FOR=demo: only what this needs. Does nothing, and needs no network, when everything is there.
 FOR ?= check

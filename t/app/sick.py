@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A member for t/bench/resilience and t/106-resilience.t that falls ill when it is told to.
 
-  sick.py PORT MS HEALTH  answers after MS milliseconds, at first, and /health with this status; 0: as the mode says
+  sick.py HOST PORT MS HEALTH
+                         answers after MS milliseconds, at first, and /health with this status; 0: as the mode says
 
   /-/be?mode=MODE&ms=N   from now on; MODE: ok (answers after N ms), 500 (at once), hang (never), reset (reads the request,
                          then resets), reuse (the first request of a connection is answered, the second one closes it)
@@ -18,7 +19,7 @@ import sys
 import time
 from urllib.parse import parse_qs, urlsplit
 
-mode, delay, health = "ok", int(sys.argv[2]) / 1000, int(sys.argv[3])
+mode, delay, health = "ok", int(sys.argv[3]) / 1000, int(sys.argv[4])
 seen = []  # (when, target)
 checks, now, most = 0, 0, 0
 
@@ -102,11 +103,12 @@ def control(target):
         return b"{}"
     since = float(query.get("since", "0"))
     which = [name for at, name in seen if at >= since]
-    return json.dumps({"n": len(which), "checks": checks, "most": most, "ids": which if "ids" in query else []}).encode()
+    times = [at for at, name in seen if at >= since]
+    return json.dumps({"n": len(which), "first": min(times, default=0), "last": max(times, default=0), "checks": checks, "most": most, "ids": which if "ids" in query else []}).encode()
 
 
 async def main():
-    server = await asyncio.get_running_loop().create_server(Member, "127.0.0.1", int(sys.argv[1]), backlog=1024)
+    server = await asyncio.get_running_loop().create_server(Member, sys.argv[1], int(sys.argv[2]), backlog=1024)
     await server.serve_forever()
 
 

@@ -20,30 +20,31 @@ use Abl::Util qw(free_port accepts wait_until tool);
 
 my $script = Cwd::abs_path(dirname(__FILE__) . '/../../app/sick.py');
 
-# ms: how long it takes to answer
+# ms: how long it takes to answer; host, port
 sub start {
     my ($class, %o) = @_;
-    my $self = bless { port => free_port(), ms => $o{ms} || 0 }, $class;
+    my $self = bless { host => $o{host} || '127.0.0.1', port => $o{port} || free_port(), ms => $o{ms} || 0 }, $class;
     return $self->again;
 }
 
 # Without waiting until it listens. health: as with health()
 sub begin {
     my ($self, %o) = @_;
-    $self->{proc} = Abl::Proc->start(cmd => [ tool('python3'), $script, $self->{port}, $self->{ms}, $o{health} || 0 ], out => '/dev/null');
+    $self->{proc} = Abl::Proc->start(cmd => [ tool('python3'), $script, $self->{host}, $self->{port}, $self->{ms}, $o{health} || 0 ], out => '/dev/null');
     return $self;
 }
 
 sub again {
     my ($self, %o) = @_;
     $self->begin(%o);
-    wait_until { accepts($self->{port}) || !$self->{proc}->alive } 10;
-    die "a member did not start\n" unless accepts($self->{port});
+    wait_until { accepts($self->{port}, $self->{host}) || !$self->{proc}->alive } 10;
+    die "a member did not start\n" unless accepts($self->{port}, $self->{host});
     return $self;
 }
 
 sub port { return $_[0]{port} }
-sub url  { return "http://127.0.0.1:$_[0]{port}" }
+sub url  { return "http://$_[0]{host}:$_[0]{port}" }
+sub is_up { return $_[0]{proc} && $_[0]{proc}->alive }
 sub stop { return $_[0]{proc}->stop('KILL') }
 
 sub be {
@@ -54,6 +55,10 @@ sub be {
 }
 
 sub health { my ($self, $status) = @_; $self->_ask("be?mode=ok&ms=$self->{ms}&health=$status"); return }
+
+# When the first and the last request since then came; 0: there was none.
+sub first { my ($self, $since) = @_; return $self->_ask("seen?since=$since")->{first} }
+sub last  { my ($self, $since) = @_; return $self->_ask("seen?since=$since")->{last} }
 
 sub checks { return $_[0]->_ask('seen')->{checks} }
 sub most   { return $_[0]->_ask('seen')->{most} }

@@ -47,8 +47,8 @@ sub free_port {
 }
 
 sub accepts {
-    my ($port) = @_;
-    my $probe = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 1) or return 0;
+    my ($port, $host) = @_;
+    my $probe = IO::Socket::INET->new(PeerAddr => $host || '127.0.0.1', PeerPort => $port, Timeout => 1) or return 0;
     close $probe;
     return 1;
 }
