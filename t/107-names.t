@@ -245,6 +245,7 @@ subtest 'the DNS server dies, httpd is restarted, the control process is killed'
     kill 'KILL', $control;
     ok((wait_until { my $now = $s->status_json->{control}; $now && $now != $control && kill 0, $now } 10), 'another control process');
     is(at($s), '2 3', 'neither');
+    ok((wait_until { said($s, 'ABL0302') == 2 } 30), 'which says that it cannot look it up, either');
     $dns->again->set('app A 127.0.0.3', 'app A 127.0.0.4');
     await_at($s, '3 4', time);
     ok($s->await_log(qr/ABL0307: balancer app: \S+ can be looked up again/), 'the DNS server is back, and the log tells');
