@@ -22,7 +22,7 @@ sub members {
 
 sub server {
     my ($dns, $balancer, %o) = @_;
-    my $resolver = 'BalancerResolver ' . $dns->address . " timeout=300ms\n";
+    my $resolver = 'BalancerResolver ' . $dns->address . ' timeout=' . ($dns->is_alive ? '2s tries=3' : '300ms') . "\n";
     return Abl::Server->start(status => 1, conf => "$resolver${balancer}BalancerPass / app\n", %o);
 }
 
@@ -67,7 +67,7 @@ subtest 'a name with one member: its address changes under load' => sub {
     my $dns  = Abl::Dns->start('app A 127.0.0.2');
     my $s    = server($dns, balancer('app', "BalancerMember http://app.internal:$port"));
     is_deeply(answers($s, 3), { at2 => 3 }, 'it is served');
-    my @load = map { Abl::Load->start(port => $s->port, clients => 15, path => '/echo?delay=5', keep => $_) } 0, 1;
+    my @load = map { Abl::Load->start(port => $s->port, clients => 15, path => '/echo?delay=20', keep => $_) } 0, 1;
     $m[0]->await_requests(200);
     my $since = time;
     $dns->set('app A 127.0.0.3');
@@ -93,7 +93,7 @@ subtest 'expand=: addresses are added and removed under load' => sub {
     my $dns  = Abl::Dns->start('app A 127.0.0.2', 'app A 127.0.0.3');
     my $s    = server($dns, balancer('app', "BalancerMember http://app.internal:$port expand=4 slow-start=1s"));
     is_deeply(answers($s, 10), { at2 => 5, at3 => 5 }, 'each address is a member, with its whole part from the start');
-    my @load = map { Abl::Load->start(port => $s->port, clients => 15, path => '/echo?delay=5', keep => $_) } 0, 1;
+    my @load = map { Abl::Load->start(port => $s->port, clients => 15, path => '/echo?delay=20', keep => $_) } 0, 1;
     my @now  = (2, 3);
     for my $next ([ 2, 3, 4 ], [ 3, 4 ], [ 3, 4, 5, 6 ], [ 5, 6 ], [2], [ 4, 5, 6 ], [ 2, 3 ]) {
         my $since = time;
@@ -157,7 +157,7 @@ subtest 'srv: weights and priorities' => sub {
     my $dns = Abl::Dns->start(@hosts, map {"_http._tcp.app SRV $_"} "10 3 $port host2", "10 1 $port host3", "20 0 $port host4");
     my $s   = server($dns, balancer('app', 'BalancerMember srv:_http._tcp.app.internal'));
     is_deeply(answers($s, 40), { at2 => 30, at3 => 10 }, 'the first priority, by weight');
-    my @load = map { Abl::Load->start(port => $s->port, clients => 15, path => '/echo?delay=5', keep => $_) } 0, 1;
+    my @load = map { Abl::Load->start(port => $s->port, clients => 15, path => '/echo?delay=20', keep => $_) } 0, 1;
     $dns->set(@hosts, map {"_http._tcp.app SRV $_"} "10 1 $port host2", "10 1 $port host3", "20 0 $port host4");
     ok((wait_until { !grep { $_->{weight} != 1 } @{ $s->status_balancer->{members} } } 5), 'weights change at run time');
     $m[2]->forget;
@@ -234,7 +234,7 @@ subtest 'the DNS server dies, httpd is restarted, the control process is killed'
     my $dns  = Abl::Dns->start('app A 127.0.0.2', 'app A 127.0.0.3');
     my $s    = server($dns, balancer('app', "BalancerMember http://app.internal:$port expand=4"));
     answers($s, 1);
-    my $load = Abl::Load->start(port => $s->port, clients => 10, path => '/echo?delay=5');
+    my $load = Abl::Load->start(port => $s->port, clients => 10, path => '/echo?delay=20');
     $dns->kill;
     ok($s->await_log(qr/ABL0302: balancer app: \S+ cannot be looked up: .*; what was found last is used/, 15), 'the log tells');
     is(at($s), '2 3', 'what was found last goes on');
@@ -245,6 +245,7 @@ subtest 'the DNS server dies, httpd is restarted, the control process is killed'
     kill 'KILL', $control;
     ok((wait_until { my $now = $s->status_json->{control}; $now && $now != $control && kill 0, $now } 10), 'another control process');
     is(at($s), '2 3', 'neither');
+    ok((wait_until { said($s, 'ABL0302') == 2 } 30), 'which says that it cannot look it up, either');
     $dns->again->set('app A 127.0.0.3', 'app A 127.0.0.4');
     await_at($s, '3 4', time);
     ok($s->await_log(qr/ABL0307: balancer app: \S+ can be looked up again/), 'the DNS server is back, and the log tells');
@@ -265,7 +266,7 @@ subtest 'a graceful restart brings other names' => sub {
     my $s    = server($dns, balancer('app', "BalancerMember http://one.internal:$port"));
     is_deeply(answers($s, 2), { at2 => 2 }, 'one');
     my $conf = slurp($s->dir . '/httpd.conf');
-    my $load = Abl::Load->start(port => $s->port, clients => 10, path => '/echo?delay=5');
+    my $load = Abl::Load->start(port => $s->port, clients => 10, path => '/echo?delay=20');
     my $n = 0;
     for my $member ("http://app.internal:$port expand=4", "http://app.internal:$port expand=2", "http://app.internal:$port", "http://one.internal:$port resolve=off", "http://one.internal:$port") {
         my $text = $conf =~ s{http://one\.internal:$port}{$member}r;

@@ -61,6 +61,8 @@ sub set {
     return $self;
 }
 
+sub is_alive { my ($self) = @_; return $self->{proc} && $self->{proc}->alive }
+
 sub kill { my ($self) = @_; return $self->{proc}->stop('KILL') }
 
 sub again {
