@@ -11,6 +11,8 @@
 #include <apr_pools.h>
 #include <stdbool.h>
 
+#define ABL_LOCALHOST "localhost" /* no name to be looked up: it is this machine (RFC 6761 section 6.3) */
+
 typedef struct abl_member_url_t {
     const char *text;      /* canonical form, the member's name in logs: lower-case host, IPv6 in its
                             * shortest form, port always (unix: unless it is the scheme's),

@@ -23,17 +23,29 @@ static apr_status_t use_socket_path(abl_member_t *member)
     return APR_SUCCESS;
 }
 
+static void add_address(abl_member_t *member, const char *literal)
+{
+    abl_address_t *to = &member->addresses[member->naddresses];
+    abl_ip_t ip;
+
+    if (abl_ip_read(literal, member->url.port, &ip)) {
+        to->len = abl_ip_to(&ip, &to->sa);
+        member->naddresses++;
+    }
+}
+
 apr_status_t abl_member_locate(abl_member_t *member)
 {
-    abl_ip_t ip;
 
     member->naddresses = 0;
     if (member->url.socket_path != NULL) {
         return use_socket_path(member);
     }
-    if (abl_ip_read(member->url.host, member->url.port, &ip)) {
-        member->addresses[0].len = abl_ip_to(&ip, &member->addresses[0].sa);
-        member->naddresses = 1;
+    if (strcmp(member->url.host, ABL_LOCALHOST) == 0) { /* where there is no IPv6, that is known at once */
+        add_address(member, "::1");
+        add_address(member, "127.0.0.1");
+    } else {
+        add_address(member, member->url.host);
     }
     return APR_SUCCESS;
 }

@@ -40,7 +40,7 @@ typedef struct abl_member_t {
     int slots;           /* of its name; 0: it has none */
     int64_t resolve;     /* how often its name is looked up, see abl_name_conf_t */
     abl_naming_t naming; /* where it is is known to the ledger (site.h); else here: */
-    int naddresses;      /* 1; 0: it has a name */
+    int naddresses;      /* 1, localhost 2; 0: it has a name */
     abl_address_t addresses[ABL_ADDRESSES_MAX];
 } abl_member_t;
 
