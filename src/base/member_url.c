@@ -148,8 +148,8 @@ static const char *read_host(apr_pool_t *pool, const apr_uri_t *uri, abl_member_
         return apr_psprintf(pool, "\"%s\" is not an IPv4 address", uri->hostname);
     }
     url->host = lower(pool, uri->hostname);
-    url->named = !is_ipv4(uri->hostname) && !url->socket_path &&
-                 strcasecmp(uri->hostname, ABL_LOCALHOST) != 0;
+    url->named =
+        !is_ipv4(uri->hostname) && !url->socket_path && strcasecmp(uri->hostname, ABL_LOCALHOST) != 0;
     return NULL;
 }
 
