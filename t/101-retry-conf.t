@@ -9,13 +9,13 @@ my %bad;    # by what they do
 
 sub bad { my ($how) = @_; return $bad{$how} ||= Abl::Member->start(name => 'bad', always => $how) }
 
-# A balancer for each [a line of BalancerRetry, members or other lines ...], at /0, /1, ...
+# A balancer for each [a line of BalancerRetry, members or other lines ...], at /0, /1, ... Members that fail stay where they are.
 sub serve {
     my @specs = @_;
     my $conf  = '';
     for my $n (0 .. $#specs) {
         my ($line, @parts) = @{ $specs[$n] };
-        $conf .= balancer("app$n", ($line ne '' ? "BalancerRetry $line" : ()), @parts) . "BalancerPass /$n app$n\n";
+        $conf .= balancer("app$n", ($line ne '' ? "BalancerRetry $line" : ()), @parts, 'BalancerEject off') . "BalancerPass /$n app$n\n";
     }
     return Abl::Server->start(conf => $conf, status => 1);
 }

@@ -55,6 +55,8 @@ subtest 'checks are frequent where something is wrong, and rare where not' => su
     $m[0]->health(200);
     ok(becomes($s, $m[0], '', 10), 'two that pass, within seconds');
     is($m[1]->checks, 1, 'the other one was asked once');
+    my $n = $m[0]->checks;
+    ok(stays(sub { $m[0]->checks == $n }, 2.5), 'and who is well again is asked as rarely');
     over($s);
 };
 
@@ -73,6 +75,30 @@ subtest 'accepting connections is not enough' => sub {
     ok(becomes($s, $m[0], ''), 'until he is');
     cmp_ok(time - $began, '<', 1 * patience(), 'one check is enough then, and does not take long');
     is($m[0]->seen, 0, 'no request was tried meanwhile');
+    over($s);
+};
+
+subtest 'one of two addresses' => sub {
+    my $m = Abl::Member->start(name => 'four');    # localhost is ::1, too
+    my $s = server('BalancerMember http://localhost:' . $m->port, 'BalancerHealthCheck uri=/health mandatory interval=200ms fall=1');
+    is($s->client->ask('GET', '/')->status, 200, 'nobody at the first: the second one is asked');
+    ok((wait_until { $m->requests > 3 } 5), 'again and again');
+    over($s);
+};
+
+subtest 'the control process is late' => sub {
+    my @m = team(3);
+    my $s = server(@m, 'BalancerHealthCheck uri=/health interval=100ms timeout=100ms fall=1');
+    ok((wait_until { !grep { $_->checks < 2 } @m } 5), 'they are checked');
+    my $control = $s->status_json->{control};
+    for (1 .. 5) {
+        kill 'STOP', $control;
+        select undef, undef, undef, 0.3;
+        kill 'CONT', $control;
+        my $n = $m[0]->checks;
+        wait_until { $m[0]->checks > $n } 5;
+    }
+    is(scalar(() = $s->log =~ /ABL0077/g), 0, 'that is nobody else\'s fault');
     over($s);
 };
 
@@ -178,6 +204,54 @@ subtest 'a member that is stuck with a check' => sub {
     ok((wait_until { $s->status_member($m[0])->{busy} == 0 } 5), 'until it has ended');
     $m[0]->again;
     ok(becomes($s, $m[0], ''), 'the next process is well');
+    over($s);
+};
+
+subtest 'a restart in the middle of a check' => sub {
+    my @m = team(1, 400);
+    my $s = server([ $m[0], 'concurrency=1' ], 'BalancerHealthCheck uri=/health interval=100ms timeout=2s');
+    my $load = Abl::Load->start(port => $s->port, clients => 2, path => '/');
+    my $file = $s->dir . '/httpd.conf';
+    for my $timeout (3 .. 7) {
+        my $n = $m[0]->checks;
+        wait_until { $m[0]->checks > $n } 5;
+        spew($file, slurp($file) =~ s/timeout=\d+s/timeout=${timeout}s/r);
+        my $done = () = $s->log =~ /resuming normal operations/g;
+        $s->signal('USR1');
+        wait_until { (() = $s->log =~ /resuming normal operations/g) > $done } 10;
+    }
+    my $seen = $load->finish;
+    is_deeply([ $seen->{broken}, keys %{ $seen->{answers} } ], [ 0, 200 ], 'nobody notices') or diag(explain $seen);
+    is($m[0]->most, 1, 'never was there more than one request at the member');
+    over($s);
+};
+
+subtest 'no uri= any more, while nobody is there' => sub {
+    my @m = team(2);
+    my $s = server(@m, 'BalancerHealthCheck uri=/health interval=1s');
+    statuses($s, 4);
+    $m[0]->stop;
+    ok(becomes($s, $m[0], 'away'), 'nobody is there');
+    my $file = $s->dir . '/httpd.conf';
+    spew($file, slurp($file) =~ s/^.*BalancerHealthCheck.*\n//mr);
+    $s->signal('USR1');
+    ok((wait_until { $s->log =~ /Doing graceful restart.*resuming normal operations/s } 10), 'graceful restart');
+    $m[0]->again;
+    ok(becomes($s, $m[0], ''), 'who comes back is used');
+    over($s);
+};
+
+subtest 'a cold application that is slower than timeout=' => sub {
+    my @m = team(1);
+    $m[0]->stop;
+    my $s = server([ $m[0], 'concurrency=1' ], 'BalancerHealthCheck uri=/health interval=100ms timeout=100ms mandatory');
+    $m[0]{ms} = 600;
+    $m[0]->again;
+    ok((wait_until { $m[0]->checks > 2 } 10), 'it is asked, again and again');
+    is($m[0]->most, 1, 'once it has answered the question before');
+    $m[0]{ms} = 0;
+    $m[0]->be('ok');
+    ok(becomes($s, $m[0], ''), 'it becomes quicker, and is used');
     over($s);
 };
 

@@ -8,7 +8,6 @@
  */
 #include "control/check.h"
 
-#include "engine/conn.h"
 #include "wire/h1_body.h"
 #include "wire/h1_chunk.h"
 
@@ -31,7 +30,9 @@ struct abl_check_t {
     regex_t regex;
     abl_conn_t *conn; /* NULL: none is under way */
     abl_check_verdict_t (*step)(abl_check_t *check, int64_t now);
-    int address;
+    int first;  /* address that the next check begins with */
+    int ntried; /* addresses of this one */
+    int ninterim;
     char greeting[ABL_PROXY_MAX];
     size_t greeting_len, greeted;
     char request[REQUEST_MAX];
@@ -108,8 +109,9 @@ static bool is_nobody(apr_status_t rv)
 
 static abl_check_verdict_t open_next(abl_check_t *check, int64_t now, apr_status_t rv)
 {
-    while (check->address < check->member.naddresses) {
-        rv = abl_conn_open(&check->member, &check->member.addresses[check->address++], now, &check->conn);
+    while (check->ntried < check->member.naddresses) {
+        int at = (check->first + check->ntried++) % check->member.naddresses;
+        rv = abl_conn_open(&check->member, &check->member.addresses[at], now, &check->conn);
         if (rv == APR_SUCCESS || rv == EINPROGRESS) {
             check->step = step_connecting;
             return wait_for(check, "nobody has accepted the connection");
@@ -243,7 +245,10 @@ static abl_check_verdict_t step_head(abl_check_t *check, int64_t now)
         if (rc == ABL_WIRE_DONE && check->head.status >= 200) {
             return begin_body(check, now);
         }
-        if (rc == ABL_WIRE_DONE) { /* an interim answer */
+        if (rc == ABL_WIRE_DONE && ++check->ninterim > ABL_CHECK_INTERIM_MAX) {
+            return fail(check, "it sends interim answers without end", 0);
+        }
+        if (rc == ABL_WIRE_DONE) {
             check->conn->start += check->head.length;
             abl_h1_head_init(&check->head);
             continue;
@@ -327,7 +332,7 @@ static abl_check_verdict_t judge_body(abl_check_t *check)
     if (check->has_regex &&
         regexec(&check->regex, check->body != NULL ? check->body : "", 1, &whole, REG_STARTEND) != 0) {
         return fail(check,
-                    check->body_len == ABL_CHECK_BODY_MAX ? "the first 64 kB of its body do not match body~"
+                    check->body_len == ABL_CHECK_BODY_MAX ? "the first 8 kB of its body do not match body~"
                                                           : "its body does not match body~",
                     0);
     }
@@ -433,7 +438,8 @@ abl_check_verdict_t abl_check_begin(abl_check_t *check, const abl_target_t *wher
         return ABL_CHECK_UNTRIED;
     }
     use_addresses(check, where);
-    check->address = 0;
+    check->ntried = 0;
+    check->ninterim = 0;
     return open_next(check, now, EHOSTUNREACH);
 }
 
@@ -453,8 +459,26 @@ const char *abl_check_why(const abl_check_t *check, int *error)
     return check->why;
 }
 
+abl_conn_t *abl_check_leave(abl_check_t *check)
+{
+    abl_conn_t *conn = check->conn;
+    bool is_asked = check->step == step_head || check->step == step_body ||
+                    (check->step == step_asking && check->asked > 0);
+
+    if (conn == NULL || !is_asked) {
+        abl_check_end(check);
+        return NULL;
+    }
+    check->conn = NULL;
+    return conn;
+}
+
+/* An address where nobody says anything is not the first one for ever. */
 void abl_check_end(abl_check_t *check)
 {
+    if (check->conn != NULL && check->step == step_connecting) {
+        check->first = (check->first + check->ntried) % check->member.naddresses;
+    }
     if (check->conn != NULL) {
         abl_conn_close(&check->conn);
     }

@@ -10,8 +10,12 @@
 #define ABL_CONTROL_CHECK_H
 
 #include "control/target.h"
+#include "engine/conn.h"
 
-#define ABL_CHECK_BODY_MAX 65536 /* bytes of an answer's body that are read; the rest is not looked at */
+/* Bytes of an answer's body that are read; the rest is not looked at. What the C library needs for a regular
+ * expression may grow with the square of that, and nothing else happens meanwhile. */
+#define ABL_CHECK_BODY_MAX 8192
+#define ABL_CHECK_INTERIM_MAX 32 /* 1xx answers before the answer */
 
 typedef enum abl_check_verdict_t {
     ABL_CHECK_PENDING, /* go on when the descriptor is ready */
@@ -40,6 +44,10 @@ const char *abl_check_why(const abl_check_t *check, int *error);
 
 /* Gives up the one that is under way, if there is one. */
 void abl_check_end(abl_check_t *check);
+
+/* The same, but where the member may be at work for it returns the connection, the caller's now; else NULL.
+ */
+abl_conn_t *abl_check_leave(abl_check_t *check);
 
 void abl_check_free(abl_check_t *check);
 

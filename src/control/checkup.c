@@ -25,16 +25,16 @@ struct abl_checkup_entry_t {
     abl_check_t *check;              /* NULL: not made yet */
     bool away, ill;                  /* as of the last look */
     bool running;                    /* a check is under way */
-    bool judged;     /* and its verdict is known: it took too long, but its place is still taken */
-    bool complained; /* that no check can be made, or that it is not there yet */
-    uint32_t leased; /* the row whose lease it holds; 0: none */
-    int64_t at;      /* the next one begins */
-    int64_t until;   /* the one under way must have ended */
-    int64_t pause;   /* between two while it is away */
+    bool complained;                 /* that no check can be made, or that it is not there yet */
+    uint32_t leased;                 /* the row whose lease it holds; 0: none */
+    int64_t at;                      /* the next one begins */
+    int64_t until;                   /* the one under way must have ended */
+    int64_t pause;                   /* between two while it is away */
 };
 
 bool abl_checkup_begin(abl_checkup_t *checkup)
 {
+    checkup->remnants = (abl_remnants_t){.segment = checkup->segment, .child = checkup->child};
     checkup->entries = calloc(ABL_LEDGER_MEMBERS + 1, sizeof(abl_checkup_entry_t *));
     return checkup->entries != NULL;
 }
@@ -84,15 +84,15 @@ static void passed(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
 {
     const abl_gate_t gate = gate_of(checkup, e);
     bool was_away = e->away;
+    abl_checks_change_t change;
 
     e->complained = false;
     e->away = false;
-    if (abl_checks_pass(&gate, e->target->check->rise) == ABL_CHECKS_IN) {
-        e->ill = false;
-        if (!was_away) { /* else the patrol says so */
-            abl_say(ABL_SAY_NOTICE, 0, "ABL0078: balancer %s: %s gets requests: its checks pass",
-                    e->target->balancer, e->name);
-        }
+    change = abl_checks_pass(&gate, e->target->check->rise);
+    e->ill = change == ABL_CHECKS_OUT;
+    if (change == ABL_CHECKS_IN && !was_away) { /* else the patrol says so */
+        abl_say(ABL_SAY_NOTICE, 0, "ABL0078: balancer %s: %s gets requests: its checks pass",
+                e->target->balancer, e->name);
     }
 }
 
@@ -128,25 +128,26 @@ static void untried(abl_checkup_entry_t *e)
     }
 }
 
-static void give_place(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
+/* Whoever answers one request at a time is still at work for a check that nobody waits for any more. */
+static void stop(abl_checkup_t *checkup, abl_checkup_entry_t *e)
 {
-    if (e->leased != 0) {
-        abl_checks_give(checkup->segment, checkup->child, e->leased);
-        e->leased = 0;
-    }
-}
+    abl_conn_t *conn = NULL;
 
-static void stop(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
-{
-    if (e->check != NULL) {
+    if (e->check != NULL && e->leased != 0) {
+        conn = abl_check_leave(e->check);
+    } else if (e->check != NULL) {
         abl_check_end(e->check);
     }
-    give_place(checkup, e);
+    if (conn != NULL) {
+        abl_remnants_add(&checkup->remnants, &conn, e->leased);
+    } else if (e->leased != 0) {
+        abl_checks_give(checkup->segment, checkup->child, e->leased);
+    }
+    e->leased = 0;
     e->running = false;
-    e->judged = false;
 }
 
-static void judge(const abl_checkup_t *checkup, abl_checkup_entry_t *e, abl_check_verdict_t verdict)
+static void judge(abl_checkup_t *checkup, abl_checkup_entry_t *e, abl_check_verdict_t verdict, uint32_t row)
 {
     const abl_gate_t gate = gate_of(checkup, e);
     int error;
@@ -158,6 +159,7 @@ static void judge(const abl_checkup_t *checkup, abl_checkup_entry_t *e, abl_chec
     case ABL_CHECK_NOBODY:
         (void)abl_check_why(e->check, &error);
         abl_health_gone(&gate, error);
+        abl_remnants_drop(&checkup->remnants, row);
         failed(checkup, e);
         break;
     case ABL_CHECK_UNTRIED:
@@ -168,52 +170,61 @@ static void judge(const abl_checkup_t *checkup, abl_checkup_entry_t *e, abl_chec
     }
 }
 
-static void conclude(const abl_checkup_t *checkup, abl_checkup_entry_t *e, abl_check_verdict_t verdict,
-                     int64_t now)
+static void conclude(abl_checkup_t *checkup, uint32_t row, abl_check_verdict_t verdict, int64_t now)
 {
-    bool judged = e->judged;
+    abl_checkup_entry_t *e = checkup->entries[row];
 
     stop(checkup, e);
-    if (!judged) {
-        judge(checkup, e, verdict);
-    }
+    judge(checkup, e, verdict, row);
     plan_next(e, now);
 }
 
-/* Whoever answers one request at a time is still at work for the check: its place stays taken until it has
- * answered or closed, as with requests. */
-static void take_too_long(const abl_checkup_t *checkup, abl_checkup_entry_t *e, int64_t now)
+/* Its answer may be there, when this process has been late itself. */
+static void take_too_long(abl_checkup_t *checkup, uint32_t row, int64_t now)
 {
-    if (e->leased == 0 || e->away) {
-        conclude(checkup, e, ABL_CHECK_FAILED, now);
-    } else if (!e->judged) {
-        e->judged = true;
-        failed(checkup, e);
-        e->until = INT64_MAX;
-    }
+    abl_check_verdict_t verdict = abl_check_go(checkup->entries[row]->check, now);
+
+    conclude(checkup, row, verdict == ABL_CHECK_PENDING ? ABL_CHECK_FAILED : verdict, now);
 }
 
 /* ---- a check ---------------------------------------------------------------------------------------- */
 
-static void watch(const abl_checkup_t *checkup, const abl_checkup_entry_t *e, uint32_t row, int before)
+/* Each time: the next address may have got the number of the descriptor before. */
+static void watch(const abl_checkup_t *checkup, const abl_checkup_entry_t *e, uint32_t row)
 {
     int fd = abl_check_fd(e->check);
 
-    if (fd >= 0 && fd != before) {
+    if (fd >= 0) {
         checkup->watch(checkup->ctx, fd, row);
     }
 }
 
-/* False: it has no place for a check at this moment. */
-static bool get_place(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
+typedef enum place_t { PLACE_TAKEN, PLACE_NEEDLESS, PLACE_BUSY, PLACE_STUCK } place_t;
+
+static place_t get_place(const abl_checkup_t *checkup, abl_checkup_entry_t *e, uint32_t row)
 {
     const abl_gate_t gate = gate_of(checkup, e);
 
-    if (!e->target->limited || e->target->check->uri == NULL || e->away) {
-        return true;
+    if (!e->target->limited || e->target->check->uri == NULL) {
+        return PLACE_NEEDLESS;
     }
     e->leased = abl_checks_take(&gate);
-    return e->leased != 0;
+    if (e->leased != 0) {
+        return PLACE_TAKEN;
+    }
+    if (abl_remnants_has(&checkup->remnants, row)) {
+        return PLACE_STUCK; /* it has not answered the last one */
+    }
+    return e->away ? PLACE_NEEDLESS : PLACE_BUSY; /* nobody else asks who is away */
+}
+
+static void go(abl_checkup_t *checkup, uint32_t row, abl_check_verdict_t verdict, int64_t now)
+{
+    if (verdict == ABL_CHECK_PENDING) {
+        watch(checkup, checkup->entries[row], row);
+    } else {
+        conclude(checkup, row, verdict, now);
+    }
 }
 
 static void begin(abl_checkup_t *checkup, uint32_t row, int64_t now)
@@ -221,41 +232,36 @@ static void begin(abl_checkup_t *checkup, uint32_t row, int64_t now)
     abl_checkup_entry_t *e = checkup->entries[row];
     const abl_target_t *where;
     abl_target_at_t at;
-    abl_check_verdict_t verdict;
+    place_t place = PLACE_BUSY;
 
     if (e->check == NULL) {
         e->check = abl_check_make(e->target);
     }
     where = abl_target_where(checkup->segment, row, e->target, &at);
-    if (e->check == NULL || where == NULL || !get_place(checkup, e)) {
+    if (e->check != NULL && where != NULL) {
+        place = get_place(checkup, e, row);
+    }
+    if (place == PLACE_STUCK) {
+        failed(checkup, e);
+        plan_next(e, now);
+        return;
+    }
+    if (place == PLACE_BUSY) {
         e->at = now + PAUSE_BUSY;
         return;
     }
     e->running = true;
     e->until = now + e->target->check->timeout;
-    verdict = abl_check_begin(e->check, where, now);
-    if (verdict == ABL_CHECK_PENDING) {
-        watch(checkup, e, row, -1);
-    } else {
-        conclude(checkup, e, verdict, now);
-    }
+    go(checkup, row, abl_check_begin(e->check, where, now), now);
 }
 
 void abl_checkup_ready(abl_checkup_t *checkup, uint32_t row, int64_t now)
 {
-    abl_checkup_entry_t *e = row <= ABL_LEDGER_MEMBERS ? checkup->entries[row] : NULL;
-    abl_check_verdict_t verdict;
-    int before;
+    const abl_checkup_entry_t *e = row <= ABL_LEDGER_MEMBERS ? checkup->entries[row] : NULL;
 
-    if (e == NULL || !e->running) {
-        return; /* an event of a descriptor that is closed by now */
-    }
-    before = abl_check_fd(e->check);
-    verdict = abl_check_go(e->check, now);
-    if (verdict == ABL_CHECK_PENDING) {
-        watch(checkup, e, row, before);
-    } else {
-        conclude(checkup, e, verdict, now);
+    abl_remnants_ready(&checkup->remnants, row, now);
+    if (e != NULL && e->running) { /* else an event of a descriptor that is closed by now */
+        go(checkup, row, abl_check_go(e->check, now), now);
     }
 }
 
@@ -348,7 +354,7 @@ int64_t abl_checkup_work(abl_checkup_t *checkup, int64_t now)
             continue;
         }
         if (e->running && e->until <= now) {
-            take_too_long(checkup, e, now);
+            take_too_long(checkup, row, now);
         } else if (!e->running && is_due(e, now) && under_way < UNDER_WAY_MAX) {
             begin(checkup, row, now);
         }
@@ -358,5 +364,5 @@ int64_t abl_checkup_work(abl_checkup_t *checkup, int64_t now)
             next = least(due, next);
         }
     }
-    return next;
+    return least(next, abl_remnants_work(&checkup->remnants, now));
 }

@@ -13,6 +13,7 @@
 #define ABL_CONTROL_CHECKUP_H
 
 #include "control/check.h"
+#include "control/remnant.h"
 #include "ledger/health.h"
 
 typedef struct abl_checkup_entry_t abl_checkup_entry_t;
@@ -21,13 +22,14 @@ typedef struct abl_checkup_t {
     /* the caller's to set */
     abl_segment_t *segment;
     const abl_child_t *child;
-    /* Tells that a descriptor is to be watched, edge-triggered and both ways, for abl_checkup_ready(); it is
-     * closed when it is not needed any more. */
+    /* Tells that a descriptor is to be watched, edge-triggered and both ways, for abl_checkup_ready(), if it
+     * is not already; it is closed when it is not needed any more. */
     void (*watch)(void *ctx, int fd, uint32_t row);
     void *ctx;
     /* private */
     abl_checkup_entry_t **entries; /* by row of the ledger; NULL: not begun */
     uint32_t used;                 /* no row above has an entry */
+    abl_remnants_t remnants;
 } abl_checkup_t;
 
 /* False: no memory. */

@@ -231,11 +231,11 @@ static void found_targets(name_t *name)
 static void on_target(void *ctx, const abl_found_t *found)
 {
     target_t *target = ctx;
-    int i;
 
     use_last(target);
     if (found->as == ABL_FOUND) {
         abl_ip_t ips[ABL_FOUND_MAX];
+        int i;
         for (i = 0; i < found->n; i++) {
             ips[i] = found->ips[i];
             ips[i].port = target->record.port;
@@ -475,7 +475,7 @@ static int64_t ask_due(abl_names_t *names, int64_t now)
 
 int64_t abl_names_work(abl_names_t *names, int64_t now)
 {
-    int64_t next, resolver;
+    int64_t next, resolver = INT64_MAX;
 
     do { /* answers that are there at once may lead to further questions */
         (void)ask_due(names, now);

@@ -272,7 +272,6 @@ static int64_t try_all(abl_patrol_t *patrol, int64_t now)
             next = round->at > now && round->at < next ? round->at : next;
         }
         if (target == NULL || (view.away && is_asked(target))) {
-            round->at = target != NULL ? INT64_MAX : round->at;
             continue;
         }
         if (settle(patrol, target, round, &view, try_it(round, target, view.away, now))) {

@@ -182,9 +182,9 @@ static void let_go(abl_exchange_t *x)
     }
 }
 
-/* The lease of another member, if one is free at this moment; -1: none. `unlimited`: of one without a limit.
- */
-static int take_other(const abl_exchange_t *x, bool unlimited)
+/* The lease of another member, if one is free at this moment; -1: none. `beside`: the first one goes on;
+ * `unlimited`: of one without a limit. */
+static int take_other(const abl_exchange_t *x, bool beside, bool unlimited)
 {
     abl_want_t want = x->want;
     abl_ticket_t *ticket; /* who is in a hurry gets none */
@@ -198,6 +198,7 @@ static int take_other(const abl_exchange_t *x, bool unlimited)
         }
     }
     want.hurry = true;
+    want.beside = beside;
     return abl_ledger_take(x->balancer->ledger, &want, &member, &ticket) == APR_SUCCESS ? member : -1;
 }
 
@@ -210,7 +211,7 @@ static bool turn_away(abl_exchange_t *x, abl_end_t end, const char *why, apr_sta
     if (!abl_ledger_spend_retry(x->balancer->ledger)) {
         return false;
     }
-    other = take_other(x, false);
+    other = take_other(x, false, false);
     if (other < 0) {
         abl_ledger_return_retry(x->balancer->ledger);
         return false;
@@ -387,7 +388,7 @@ static bool hedge(abl_exchange_t *x)
     if (!abl_hedge_spend(x->balancer->ledger)) {
         return false;
     }
-    other = take_other(x, !x->balancer->hedge.limited);
+    other = take_other(x, true, !x->balancer->hedge.limited);
     if (other < 0) {
         abl_hedge_return(x->balancer->ledger);
         return false;

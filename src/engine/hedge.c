@@ -142,16 +142,17 @@ void abl_hedge_unwait(abl_exchange_t *x)
 void abl_hedge_look(abl_exchange_t *x, unsigned *own, unsigned *rivals)
 {
     struct epoll_event came[2];
-    unsigned *ready[] = {[OWN] = own, [RIVALS] = rivals};
+    unsigned ready[] = {[OWN] = 0, [RIVALS] = 0};
     int n = x->race_plus_one > 0 ? epoll_wait(x->race_plus_one - 1, came, 2, 0) : 0;
     int i;
 
-    *own = *rivals = 0;
     for (i = 0; i < n; i++) {
         uint32_t what = came[i].events, broken = (uint32_t)(EPOLLHUP | EPOLLERR | EPOLLRDHUP);
-        *ready[came[i].data.u32] |= (what & (EPOLLIN | broken) ? ABL_READY_MEMBER_READ : 0) |
-                                    (what & (EPOLLOUT | broken) ? ABL_READY_MEMBER_WRITE : 0);
+        ready[came[i].data.u32] |= ((what & (EPOLLIN | broken)) ? ABL_READY_MEMBER_READ : 0) |
+                                   ((what & (EPOLLOUT | broken)) ? ABL_READY_MEMBER_WRITE : 0);
     }
+    *own = ready[OWN];
+    *rivals = ready[RIVALS];
     if (*own == 0 && x->now >= x->own_deadline) {
         *own = ABL_READY_TIMEOUT;
     }

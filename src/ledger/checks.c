@@ -60,6 +60,8 @@ abl_checks_change_t abl_checks_pass(const abl_gate_t *gate, unsigned rise)
         if (is_enough(a, rise)) {
             take_in(gate->segment, gate->child, row);
             change = ABL_CHECKS_IN;
+        } else if (a->unfit) {
+            change = ABL_CHECKS_OUT;
         }
     }
     abl_leave(gate->segment);

@@ -13,11 +13,11 @@
 typedef enum abl_checks_change_t {
     ABL_CHECKS_SAME, /* it is used, or left out, as before */
     ABL_CHECKS_IN,   /* it is used from now on */
-    ABL_CHECKS_OUT   /* it is left out from now on */
+    ABL_CHECKS_OUT   /* it is left out, from now on or still */
 } abl_checks_change_t;
 
 /* A check has passed. Who was away is back at once, and who is new is used; who was unfit is fit after `rise`
- * of them in a row. */
+ * of them in a row, and ABL_CHECKS_OUT before. */
 abl_checks_change_t abl_checks_pass(const abl_gate_t *gate, unsigned rise);
 
 /* A check has failed: after `fall` of them in a row it is unfit. */

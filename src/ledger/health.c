@@ -3,10 +3,10 @@
  * Failures, counted; and what follows from them.
  *
  * A failure may be the request's fault: one that no member can answer would take out one member after the
- * other. So a failure counts when the same target has gone well at another member meanwhile, or else only the
- * first time for its target and for its client; and not at all when the target has failed at another member,
- * too. Where nothing else goes to a member than what fails, ALL_IN_A_ROW times as many failures do it without
- * such a proof.
+ * other. So a failure counts when the same target has gone well for the same client at another member
+ * meanwhile, or else only the first time for its target and for its client; and not at all when the target
+ * has failed at another member, too. Where nothing else goes to a member than what fails, ALL_IN_A_ROW times
+ * as many failures do it without such a proof.
  */
 #include "ledger/health.h"
 
@@ -64,24 +64,27 @@ static void begin_doubt(abl_balancer_row_t *b, const abl_outcome_t *outcome, uin
     for (i = 1; i < ABL_DOUBTS; i++) {
         oldest = b->doubts[i].at < oldest->at ? &b->doubts[i] : oldest;
     }
-    *oldest = (abl_doubt_t){
-        .what = outcome->what, .row = row, .pending = has_counted ? 0 : weight_of(outcome), .at = now};
+    *oldest = (abl_doubt_t){.what = outcome->what,
+                            .client = outcome->client,
+                            .row = row,
+                            .pending = has_counted ? 0 : weight_of(outcome),
+                            .at = now};
     count_doubts(b, now);
 }
 
 /* What has just gone well at this member may have failed at another one, whose fault it was then: returns
  * that one, and what counts against it. 0: none. */
-static uint32_t find_culprit(abl_balancer_row_t *b, uint64_t what, uint32_t row, int64_t now,
+static uint32_t find_culprit(abl_balancer_row_t *b, const abl_outcome_t *outcome, uint32_t row, int64_t now,
                              abl_doubt_t *proven)
 {
-    abl_doubt_t *doubt = find_doubt(b, what, now);
+    abl_doubt_t *doubt = find_doubt(b, outcome->what, now);
 
     if (doubt == NULL) {
         count_doubts(b, now);
         return 0;
     }
-    if (doubt->row == row) {
-        return 0;
+    if (doubt->row == row || doubt->client != outcome->client) {
+        return 0; /* what goes well for others may not for this one, wherever he goes */
     }
     *proven = *doubt;
     doubt->elsewhere = 1;
@@ -119,7 +122,8 @@ static weight_t weigh(abl_balancer_row_t *b, abl_ailment_t *a, uint32_t row, con
     }
     doubt->at = now;
     if (doubt->elsewhere) {
-        return COUNTS;
+        return outcome->client == doubt->client || is_new_client(a, outcome->client) ? COUNTS
+                                                                                     : COUNTS_AS_ONE_OF_MANY;
     }
     doubt->everywhere |= doubt->row != row;
     doubt->pending = doubt->everywhere ? 0 : doubt->pending;
@@ -300,7 +304,7 @@ static bool count_success(abl_segment_t *segment, uint32_t row, const abl_outcom
         a->on_trial = 0;
     }
     return outcome->what != 0 && atomic_load(&b->ndoubts) > 0 &&
-           find_culprit(b, outcome->what, row, now, &proven) != 0 &&
+           find_culprit(b, outcome, row, now, &proven) != 0 &&
            count_proof(segment, r->balancer, &proven, now);
 }
 

@@ -76,7 +76,8 @@ typedef struct abl_ailment_t {
 /* A request that has failed: is it the request's fault or the member's? */
 typedef struct abl_doubt_t {
     uint64_t what;      /* hash of its target; 0: free */
-    uint32_t row;       /* where it failed first */
+    uint32_t row;       /* where it failed first, */
+    uint64_t client;    /* and for whom */
     uint8_t everywhere; /* it has failed at another member, too */
     uint8_t elsewhere;  /* it has gone well at another member */
     uint8_t pending;    /* what will count against `row` then */

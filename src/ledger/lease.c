@@ -131,6 +131,17 @@ static uint32_t choose(abl_ledger_t *ledger, const abl_group_t *group, const abl
                     : abl_pick_any(ledger->segment, group); /* a method that is at a loss loses no request */
 }
 
+/* Is the row that affinity names in the group, and has room? */
+static bool prefers(const abl_segment_t *segment, const abl_group_t *group, uint32_t only)
+{
+    int i = 0;
+
+    while (i < group->n && group->rows[i] != only) {
+        i++;
+    }
+    return only != 0 && i < group->n && !group->outage && abl_row_has_room(&segment->rows[only]);
+}
+
 /* APR_SUCCESS: *row has room for it. APR_EAGAIN: it has to wait, for asked->only or for any. */
 static apr_status_t find(abl_ledger_t *ledger, const abl_want_t *want, asked_t *asked, uint32_t *row)
 {
@@ -147,8 +158,16 @@ static apr_status_t find(abl_ledger_t *ledger, const abl_want_t *want, asked_t *
     if (want->only >= 0 && want->strict) {
         return APR_ENOENT;
     }
+    if (want->beside) {
+        abl_pick_beside(segment, &asked->asker, &group);
+    } else {
+        abl_pick_group(segment, &asked->asker, &group);
+    }
+    if (prefers(segment, &group, asked->only)) { /* in panic: else it would not be in a group */
+        *row = asked->only;
+        return APR_SUCCESS;
+    }
     asked->only = 0;
-    abl_pick_group(segment, &asked->asker, &group);
     if (group.n == 0) {
         return APR_ENOENT;
     }

@@ -33,7 +33,7 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "11" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "12" /* changes whenever what lies in the segment does */
 
 #define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
@@ -182,6 +182,7 @@ typedef struct abl_want_t {
     bool home;    /* `only` is abl_ledger_home()'s: it does not count while the member is draining */
     bool strict;  /* no other member if `only` cannot be used */
     bool hurry;   /* it may not wait: when all are full, ABL_QUEUE_FULL */
+    bool beside;  /* beside a try that goes on: nobody of a lower tier, and no panic, because of `tried` */
     bool has_key; /* for methods that take a key */
     apr_uint64_t key;
     apr_uint64_t client; /* who asks, hashed, for per_client; 0: nobody in particular */

@@ -198,6 +198,24 @@ void abl_pick_group(const abl_segment_t *segment, const abl_asker_t *asker, abl_
     }
 }
 
+void abl_pick_beside(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group)
+{
+    abl_asker_t fresh = *asker;
+    int i, n = 0;
+
+    fresh.tried = NULL;
+    abl_pick_group(segment, &fresh, group);
+    group->room = false;
+    for (i = 0; i < group->n; i++) {
+        const abl_row_t *row = &segment->rows[group->rows[i]];
+        if (may(asker, row)) {
+            group->rows[n++] = group->rows[i];
+            group->room = group->room || abl_row_has_room(row);
+        }
+    }
+    group->n = n;
+}
+
 bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)
 {
     const abl_row_t *r = &segment->rows[row];

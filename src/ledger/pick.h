@@ -28,6 +28,10 @@ typedef struct abl_group_t {
  * nobody. */
 void abl_pick_group(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group);
 
+/* The same for who asks beside a try of its own that goes on: the group is what it would be if he had tried
+ * nobody, without those he has tried, and without who is in it in panic only. */
+void abl_pick_beside(const abl_segment_t *segment, const abl_asker_t *asker, abl_group_t *group);
+
 /* May the asker use this one because affinity names it? `strict`: for him there is no other one, so that one
  * that is ejected or unfit is used as in panic. */
 bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row, bool strict);

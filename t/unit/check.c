@@ -144,6 +144,19 @@ START_TEST(statuses)
 }
 END_TEST
 
+START_TEST(interim_answers)
+{
+    static char answer[4096];
+    size_t len = 0;
+
+    while (len < sizeof(answer) - 64) {
+        len += (size_t)sprintf(answer + len, "HTTP/1.1 102 Wait\r\n\r\n");
+    }
+    set_up();
+    expect(answer, len, ABL_CHECK_FAILED, "it sends interim answers without end");
+}
+END_TEST
+
 START_TEST(bodies)
 {
     static const char answer[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -178,7 +191,7 @@ START_TEST(long_bodies)
     expect(answer, sizeof(answer), ABL_CHECK_PASSED, "it answers");
     set_up();
     conf.body = "needle";
-    expect(answer, sizeof(answer), ABL_CHECK_FAILED, "the first 64 kB of its body");
+    expect(answer, sizeof(answer), ABL_CHECK_FAILED, "the first 8 kB of its body");
 }
 END_TEST
 
@@ -254,5 +267,5 @@ START_TEST(tls_that_cannot_be)
 }
 END_TEST
 
-UNIT_MAIN("check", statuses, bodies, long_bodies, no_answers, tcp, introduces_itself, nobody,
+UNIT_MAIN("check", statuses, interim_answers, bodies, long_bodies, no_answers, tcp, introduces_itself, nobody,
           tls_that_cannot_be)

@@ -54,9 +54,9 @@ START_TEST(rise_and_fall)
     fails("a", 3, ABL_CHECKS_OUT);
     ck_assert_str_eq(used(w.ledger, &ANY), "b");
     fails("a", 3, ABL_CHECKS_SAME); /* said once */
-    passes("a", 2, ABL_CHECKS_SAME);
+    passes("a", 2, ABL_CHECKS_OUT);
     fails("a", 3, ABL_CHECKS_SAME);
-    passes("a", 2, ABL_CHECKS_SAME);
+    passes("a", 2, ABL_CHECKS_OUT);
     ck_assert_str_eq(used(w.ledger, &ANY), "b");
     passes("a", 2, ABL_CHECKS_IN);
     ck_assert_str_eq(used(w.ledger, &ANY), "ab");
@@ -65,12 +65,39 @@ END_TEST
 
 START_TEST(all_unfit)
 {
+    abl_want_t soft = {.only = 0}, strict = {.only = 0, .strict = true};
+
     world_of("ab", 0, false);
     fails("a", 1, ABL_CHECKS_OUT);
     fails("b", 1, ABL_CHECKS_OUT);
     ck_assert_str_eq(used(w.ledger, &ANY), "ab"); /* a sick pool is better than none */
+    ck_assert_str_eq(used(w.ledger, &soft), "a"); /* sessions stay where they are */
+    ck_assert_str_eq(used(w.ledger, &strict), "a");
     passes("b", 1, ABL_CHECKS_IN);
     ck_assert_str_eq(used(w.ledger, &ANY), "b");
+    ck_assert_str_eq(used(w.ledger, &soft), "b");
+}
+END_TEST
+
+/* Who asks for a second member beside the first gets no lesser one because the first is the only good one. */
+START_TEST(beside_another)
+{
+    abl_want_t beside = {.only = -1, .hurry = true, .beside = true}, after = {.only = -1, .hurry = true};
+
+    world_of("abc", 0, false);
+    w.members[2].status = ABL_STATUS_BACKUP;
+    configure(&w);
+    w.ledger = abl_ledger_join(w.ledger, w.child);
+    abl_tried_add(&beside.tried, 0);
+    abl_tried_add(&after.tried, 0);
+    ck_assert_str_eq(used(w.ledger, &beside), "b");
+    fails("b", 1, ABL_CHECKS_OUT);
+    ck_assert_str_eq(used(w.ledger, &beside), "nobody");
+    ck_assert_str_eq(used(w.ledger, &after), "c"); /* the first has failed: that is what backups are for */
+    fails("a", 1, ABL_CHECKS_OUT); /* now the backup is in use for everybody */
+    ck_assert_str_eq(used(w.ledger, &beside), "c");
+    fails("c", 1, ABL_CHECKS_OUT); /* panic */
+    ck_assert_str_eq(used(w.ledger, &beside), "nobody");
 }
 END_TEST
 
@@ -197,5 +224,5 @@ START_TEST(killed)
 }
 END_TEST
 
-UNIT_MAIN("ledger_checks", rise_and_fall, all_unfit, spares_and_shares, proves_itself, away,
+UNIT_MAIN("ledger_checks", rise_and_fall, all_unfit, beside_another, spares_and_shares, proves_itself, away,
           not_checked_any_more, a_place, killed)

@@ -138,6 +138,20 @@ START_TEST(proven_later)
 }
 END_TEST
 
+/* What goes well for all others fails for one client, wherever he goes. */
+START_TEST(fails_for_one)
+{
+    world_of("abcd", EJECT(3));
+    for (uint64_t i = 0; i < 60; i++) {
+        bad((int)(i % 4), 7, 1);
+        end_at((int)(i / 4 % 4), (abl_outcome_t){.latency = 1000, .what = 7, .client = 2 + i});
+    }
+    for (int i = 0; i < 4; i++) {
+        ck_assert(!look(i).ejected);
+    }
+}
+END_TEST
+
 START_TEST(fails_everywhere)
 {
     world_of("abc", EJECT(2));
@@ -454,6 +468,6 @@ START_TEST(old_news)
 }
 END_TEST
 
-UNIT_MAIN("ledger_health", in_a_row, whose_fault, proven_later, fails_everywhere, one_event,
+UNIT_MAIN("ledger_health", in_a_row, whose_fault, proven_later, fails_for_one, fails_everywhere, one_event,
           unanswered_counts_twice, by_rate, comes_back, not_too_many, panic, panic_of_one, away, outage,
           long_outage, slow_start, killed_between, no_outage, old_news)
