@@ -123,7 +123,34 @@ subtest 'kept connections are closed when they are used again' => sub {
     my $load = load($s);
     wait_until { $m[0]->seen > 3000 } 30;
     all_good($load->finish, 'nobody notices');
-    is(join(' ', map { $s->status_member($_)->{ejected} ? 1 : 0 } @m), '0 0', 'and that is no failure');
+    is(join(' ', map { $s->status_member($_)->{failures} } @m), '0 0', 'and that is no failure');
+    over($s);
+};
+
+subtest 'what counts against a member, and what comes before one is taken' => sub {
+    my %how = (
+        'an ambiguous answer'   => [ '/raw/' . b64url("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"), 502 ],
+        'an answer that is cut' => [ '/short', 200 ],
+        'no answer in time'     => [ '/hang', 504 ],
+    );
+    for my $name (sort keys %how) {
+        my ($path, $status) = @{ $how{$name} };
+        my $m = Abl::Member->start(name => 'm', always => $path);
+        my $s = server([$m], "BalancerTimeout response=200ms\n");
+        is($s->client->ask('GET', '/')->status, $status, $name);
+        ok((wait_until { $s->status_member($m)->{failures} == 1 } 5), 'counts');
+        over($s);
+    }
+    my $m = Abl::Member->start(name => 'm');
+    my $s = server([ [ $m, 'concurrency=1' ], 'BalancerBuffer max=10' ]);
+    my $busy = $s->client;
+    $busy->request('GET', '/delay/2000');
+    ok((wait_until { $s->status_member($m)->{busy} } 5), 'the only place is taken');
+    my $began = time;
+    is($s->client->ask('POST', '/', [], 'x' x 11)->status, 413, 'a body that is too long');
+    cmp_ok(time - $began, '<', 1 * patience(), 'waits for nobody');
+    is($busy->response->status, 200, 'who was there is served');
+    is($s->status_member($m)->{failures}, 0, 'and nothing of that counts');
     over($s);
 };
 

@@ -35,7 +35,7 @@ void abl_site_publish(abl_segment_t *segment, uint32_t row, const abl_ip_t *ips,
 
 static void copy_out(const abl_site_row_t *s, uint32_t epoch, abl_site_set_t *set)
 {
-    uint32_t words[ABL_SITE_WORDS];
+    uint32_t words[ABL_SITE_WORDS] = {0};
     const _Atomic uint32_t *from = s->sets[epoch & 1];
     size_t i;
 
@@ -88,7 +88,7 @@ int abl_site_home(const abl_ledger_t *ledger, apr_uint64_t key)
 {
     apr_uint64_t ids[ABL_MEMBERS_MAX];
     apr_uint32_t weights[ABL_MEMBERS_MAX];
-    int16_t members[ABL_MEMBERS_MAX];
+    int16_t members[ABL_MEMBERS_MAX] = {0};
     int i, n = 0, set = ABL_SETS_MAX + 1;
 
     for (i = 0; i < ledger->n; i++) {
