@@ -42,13 +42,21 @@ static void must(bool ok, const char *what)
 static abl_ledger_t *make(abl_segment_t **segment, const abl_method_t *method, int n)
 {
     abl_member_conf_t *members = apr_pcalloc(pool, (size_t)n * sizeof(*members));
-    abl_ledger_conf_t conf = {"bench", method, 1000, 0, members, n, ABL_RETRY_PERCENT};
+    abl_ledger_conf_t conf = {
+        .name = "bench",
+        .method = method,
+        .queue_length = 1000,
+        .eject = {.failures = 5, .rate = 50, .over = 30000000, .duration = 10000000, .max_share = 50},
+        .members = members,
+        .nmembers = n,
+        .retry_percent = ABL_RETRY_PERCENT};
     abl_ledger_t *ledger;
     int i, left_out;
 
     for (i = 0; i < n; i++) {
         const char *name = apr_psprintf(pool, "http://127.0.0.1:%d", 10000 + i);
-        members[i] = (abl_member_conf_t){name, name, 100 + (apr_uint32_t)(i % 2), 0, ABL_STATUS_ON, 0, false};
+        members[i] =
+            (abl_member_conf_t){.address = name, .route = name, .weight = 100 + (apr_uint32_t)(i % 2)};
     }
     must(abl_segment_create(32, segment) == APR_SUCCESS, "abl_segment_create");
     must(abl_segment_configure(*segment, &conf, 1, pool, &ledger, &left_out) == APR_SUCCESS,
