@@ -322,12 +322,14 @@ void abl_checkup_look(abl_checkup_t *checkup, uint32_t row, const abl_health_vie
         return;
     }
     if (e == NULL) {
-        e = make_entry(checkup, row, who, target, view->unproven || view->unfit, now);
-    }
-    if (e == NULL) {
-        return; /* no memory: the next look tries again */
+        e = make_entry(checkup, row, who, target, view->unproven || view->unfit || view->away, now);
+        if (e == NULL) {
+            return; /* no memory: the next look tries again */
+        }
+        e->away = view->away;
     }
     if (view->away && !e->away) {
+        abl_remnants_drop(&checkup->remnants, row); /* somebody has been refused: it has ended */
         e->pause = PAUSE_MIN / 2;
         e->at = now;
     }
