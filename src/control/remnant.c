@@ -7,16 +7,10 @@
 #include "base/clock.h"
 #include "ledger/checks.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #define ENDING_TIME (5 * ABL_SECOND) /* for an answer that has begun */
 #define READS_MAX 32                 /* at once */
-#define KEEPALIVE_AFTER 30           /* s; a machine that has died says nothing */
-#define KEEPALIVE_EVERY 10
-#define KEEPALIVE_TIMES 3
 
 struct abl_remnant_t {
     abl_conn_t *conn;
@@ -25,16 +19,6 @@ struct abl_remnant_t {
     bool more;     /* to be read, which no event will tell of */
     abl_remnant_t *next;
 };
-
-static void ask_for_life(int fd)
-{
-    int on = 1, after = KEEPALIVE_AFTER, every = KEEPALIVE_EVERY, times = KEEPALIVE_TIMES;
-
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof(after));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
-}
 
 void abl_remnants_add(abl_remnants_t *remnants, abl_conn_t **conn, uint32_t row)
 {
@@ -48,7 +32,7 @@ void abl_remnants_add(abl_remnants_t *remnants, abl_conn_t **conn, uint32_t row)
     *r = (abl_remnant_t){.conn = *conn, .row = row, .until = INT64_MAX, .next = remnants->first};
     *conn = NULL;
     remnants->first = r;
-    ask_for_life(r->conn->fd);
+    abl_conn_ask_for_life(r->conn);
 }
 
 bool abl_remnants_has(const abl_remnants_t *remnants, uint32_t row)

@@ -12,6 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Seconds of silence before the kernel asks whether the other side still exists, and between its questions.
+ */
+#define KEEPALIVE_AFTER 30
+#define KEEPALIVE_EVERY 10
+#define KEEPALIVE_TIMES 3
+
 /* ---- buffers: each thread has a spare one, so that who waits, or is idle, needs none ----------------- */
 
 static pthread_key_t spare;
@@ -109,6 +115,16 @@ apr_status_t abl_conn_open(const abl_member_t *member, const abl_address_t *to, 
         close(fd);
     }
     return rv;
+}
+
+void abl_conn_ask_for_life(const abl_conn_t *conn)
+{
+    int on = 1, after = KEEPALIVE_AFTER, every = KEEPALIVE_EVERY, times = KEEPALIVE_TIMES;
+
+    (void)setsockopt(conn->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof(after));
+    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
 }
 
 apr_status_t abl_conn_connected(abl_conn_t *conn)

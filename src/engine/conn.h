@@ -41,6 +41,10 @@ typedef struct abl_conn_t {
 apr_status_t abl_conn_open(const abl_member_t *member, const abl_address_t *to, int64_t now,
                            abl_conn_t **conn);
 
+/* From now on the kernel asks whether the other side still exists: a machine that is gone neither answers nor
+ * closes. For connections that are waited for without a limit of time. */
+void abl_conn_ask_for_life(const abl_conn_t *conn);
+
 /* How the connect went: APR_SUCCESS or the reason. */
 apr_status_t abl_conn_connected(abl_conn_t *conn);
 

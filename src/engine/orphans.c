@@ -11,8 +11,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -38,12 +36,6 @@ typedef struct orphan_t {
 #define ENDING_BYTES UINT64_C(1048576)
 
 #define EVENTS 16
-
-/* Seconds of silence before the kernel asks whether the other side still exists, and between its questions.
- */
-#define KEEPALIVE_AFTER 30
-#define KEEPALIVE_EVERY 10
-#define KEEPALIVE_TIMES 3
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int epoll = -1; /* written once, before the first orphan */
@@ -214,17 +206,6 @@ static void start(void)
 
 /* ---- adopting --------------------------------------------------------------------------------------- */
 
-/* A machine that is gone neither answers nor closes. */
-static void ask_for_life(int fd)
-{
-    int on = 1, after = KEEPALIVE_AFTER, every = KEEPALIVE_EVERY, times = KEEPALIVE_TIMES;
-
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after, sizeof(after));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
-}
-
 static orphan_t *copy_of(const abl_exchange_t *x)
 {
     orphan_t *orphan = calloc(1, sizeof(*orphan));
@@ -298,7 +279,7 @@ void abl_orphans_adopt(abl_exchange_t *x)
     x->member = -1;
     make_deaf(&orphan->x);
     choose_end(orphan);
-    ask_for_life(orphan->x.conn->fd);
+    abl_conn_ask_for_life(orphan->x.conn);
     pthread_mutex_lock(&lock);
     link_locked(orphan);
     if (orphan->x.stuck_at != INT64_MAX && !keeping) {
