@@ -67,6 +67,8 @@ static uint32_t new_balancer(abl_segment_t *segment, const char *name)
     }
     memset(&segment->balancers[i], 0, sizeof(segment->balancers[i]));
     segment->balancers[i].savings = ABL_RETRY_BURST * 100;
+    abl_tally_clear(segment, i);
+    abl_history_clear(segment, i);
     set_text(segment->balancers[i].name, sizeof(segment->balancers[i].name), name);
     return i;
 }
@@ -123,6 +125,7 @@ static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *a
         return 0;
     }
     memset(&segment->rows[row], 0, sizeof(segment->rows[row]));
+    abl_chronicle_clear(segment, row);
     segment->rows[row].slot = slot;
     segment->rows[row].until = UINT64_MAX;
     segment->rows[row].c.id = abl_hash_text(address);

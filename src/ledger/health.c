@@ -489,6 +489,7 @@ void abl_health_gone(const abl_gate_t *gate, int error)
     row = abl_gate_find(gate);
     if (row != 0) {
         leave_out(gate->segment, gate->child, row, error, abl_clock_now());
+        abl_chronicle_failure(gate->segment, row, "cannot connect", error, abl_clock_now());
     }
     abl_leave(gate->segment);
 }

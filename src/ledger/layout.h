@@ -8,6 +8,10 @@
  *     │ dirty  │ listed ────┼─► row   │ address │ epoch   │ mail ─┼─► ticket  │ seat 2: leases of row 1… │
  *     │ free ──┼────────────┼─────────┼─────────┼─────────┼───────┼─► ticket  │ …                        │
  *     └────────┴────────────┴─────────┴─────────┴─────────┴───────┴───────────┴──────────────────────────┘
+ *     ┌──────────────┬───────────────┬───────────────────────────┐
+ *     │ tallies      │ histories     │ chronicles                │   for those who look only
+ *     │ per balancer │ per balancer  │ per row: times, failures  │
+ *     └──────────────┴───────────────┴───────────────────────────┘
  *
  * A **row** is one member. Everything is named by its index, from 1; 0 is nobody. Everything is read and
  * written inside the lock, except what is said to be otherwise.
@@ -21,8 +25,10 @@
 #define ABL_LEDGER_LAYOUT_H
 
 #include "base/ip.h"
+#include "ledger/chronicle.h"
+#include "ledger/history.h"
 #include "ledger/latency.h"
-#include "ledger/ledger.h"
+#include "ledger/tally.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -163,6 +169,29 @@ typedef struct abl_balancer_row_t {
     abl_doubt_t doubts[ABL_DOUBTS];
 } abl_balancer_row_t;
 
+/* See tally.h: nothing but counters, each added to without the lock. */
+typedef struct abl_tally_row_t {
+    _Atomic uint64_t ended[ABL_TALLY_ENDS][ABL_TALLY_CLASSES];
+    _Atomic uint64_t out, in, waited, retries, hedged;
+    _Atomic uint64_t took[ABL_LATENCY_STEPS];
+    _Atomic uint64_t waits[ABL_LATENCY_STEPS];
+} abl_tally_row_t;
+
+/* See history.h: without the lock, by one writer. */
+typedef struct abl_history_row_t {
+    _Atomic uint64_t ever;
+    int64_t end;
+    abl_percentiles_t minute_took, minute_wait;
+    abl_sample_t samples[ABL_SAMPLES];
+} abl_history_row_t;
+
+/* What is remembered of a member, see chronicle.h. */
+typedef struct abl_chronicle_row_t {
+    abl_latency_t latencies; /* to the first byte */
+    uint32_t nfailures;      /* ever; the ring has the last of them */
+    abl_failure_t failures[ABL_FAILURES_KEPT];
+} abl_chronicle_row_t;
+
 typedef struct abl_place_row_t {
     uint32_t seat;       /* truth; 0: the ticket is free */
     uint32_t grant;      /* truth; 0: it waits; else the row whose lease it holds, or ABL_REFUSED */
@@ -205,13 +234,16 @@ typedef struct abl_shared_t {
 /* This process's view of the segment. Made by the parent, inherited by its children, never freed. */
 struct abl_segment_t {
     abl_shared_t *shared;
-    abl_balancer_row_t *balancers; /* [1..ABL_LEDGER_BALANCERS] */
-    abl_row_t *rows;               /* [1..ABL_LEDGER_MEMBERS] */
-    abl_name_t *names;             /* of the row with the same index */
-    abl_site_row_t *sites;         /* likewise */
-    abl_seat_row_t *seats;         /* [1..nseats] */
-    abl_place_row_t *tickets;      /* [1..ABL_LEDGER_TICKETS] */
-    uint32_t *held;                /* truth; see abl_held() */
+    abl_balancer_row_t *balancers;   /* [1..ABL_LEDGER_BALANCERS] */
+    abl_row_t *rows;                 /* [1..ABL_LEDGER_MEMBERS] */
+    abl_name_t *names;               /* of the row with the same index */
+    abl_site_row_t *sites;           /* likewise */
+    abl_seat_row_t *seats;           /* [1..nseats] */
+    abl_place_row_t *tickets;        /* [1..ABL_LEDGER_TICKETS] */
+    uint32_t *held;                  /* truth; see abl_held() */
+    abl_tally_row_t *tallies;        /* of the balancer with the same index */
+    abl_history_row_t *histories;    /* likewise */
+    abl_chronicle_row_t *chronicles; /* of the row with the same index */
     uint32_t nseats;
     uint32_t generation; /* of the configuration that this process, or its parent when it forked, has read */
     int *wakers;         /* [1..nseats]: the eventfd that wakes the seat's child */
@@ -270,6 +302,10 @@ static inline bool abl_row_has_room(const abl_row_t *row)
     return (row->c.limit == 0 || row->c.busy < row->allowed) && row->requests < row->until && !row->shut &&
            !row->vacant && !row->ailment.away && !row->ailment.unproven;
 }
+
+/* tally.c, history.c: begin anew. */
+void abl_tally_clear(abl_segment_t *segment, uint32_t balancer);
+void abl_history_clear(abl_segment_t *segment, uint32_t balancer);
 
 /* Where a process can be made to die, by tests. */
 typedef enum abl_probe_t {

@@ -33,7 +33,7 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "12" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "13" /* changes whenever what lies in the segment does */
 
 #define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
@@ -222,6 +222,9 @@ typedef struct abl_outcome_t {
     bool says_nothing;   /* about its health: it could not be reached, or the client has left */
     apr_uint64_t what;   /* hash of what was asked for; 0: unknown. See abl_health_asks() */
     apr_uint64_t client; /* who has asked, hashed; 0: unknown */
+    int status;          /* of an answer that is a failure; 0: there was none, */
+    const char *why;     /* but this; NULL: not known */
+    int error;           /* and an errno, or one of APR's; 0: none */
 } abl_outcome_t;
 
 /* Gives a lease back, or hands it on. `outcome` may be NULL: nothing is learnt. */

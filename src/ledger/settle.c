@@ -43,6 +43,7 @@ static void forget(abl_segment_t *segment, uint32_t row)
     abl_row_t *r = &segment->rows[row];
 
     abl_ailment_forget(segment, row);
+    abl_chronicle_clear(segment, row);
     r->ailment.met = 0;
     r->c.latency = 0;
     r->c.mean_bytes = r->c.traffic = 0;
