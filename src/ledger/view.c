@@ -9,6 +9,21 @@
 
 #include <string.h>
 
+static void view_past(const abl_segment_t *segment, uint32_t row, abl_member_view_t *view)
+{
+    static const uint32_t percents[] = {50, 90, 99};
+    const abl_chronicle_row_t *c = &segment->chronicles[row];
+    uint32_t i;
+
+    for (i = 0; i < 3; i++) {
+        view->percentiles[i] = (apr_uint32_t)abl_latency_percentile(&c->latencies, percents[i]);
+    }
+    view->nfailures = 0;
+    for (i = 1; i <= ABL_FAILURES_KEPT && i <= c->nfailures; i++) {
+        view->last[view->nfailures++] = c->failures[(c->nfailures - i) % ABL_FAILURES_KEPT];
+    }
+}
+
 static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_view_t *view)
 {
     const abl_row_t *r = &segment->rows[row];
@@ -32,6 +47,13 @@ static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_v
     view->unfit = r->ailment.unfit;
     view->unproven = r->ailment.unproven;
     view->ejected = r->ailment.ejected;
+    view->error = r->ailment.error;
+    view->by_rate = r->ailment.by_rate;
+    view->by_wish = r->ailment.by_wish;
+    view->fails = r->ailment.fails;
+    view->supervised = r->supervised;
+    view->unreachable = r->shut;
+    view_past(segment, row, view);
     if (r->naming != ABL_NAMING_NONE) {
         abl_site_of_row(segment, row, &view->site);
     }
@@ -79,6 +101,23 @@ bool abl_view_balancer(abl_segment_t *segment, int index, abl_balancer_view_t *v
 int abl_view_balancers(abl_segment_t *segment)
 {
     return (int)segment->shared->balancers_used;
+}
+
+void abl_view_load(abl_segment_t *segment, const abl_child_t *child, int index, apr_uint32_t *waiting,
+                   apr_uint32_t *busy)
+{
+    const abl_balancer_row_t *b = &segment->balancers[index];
+    uint32_t i;
+
+    *waiting = *busy = 0;
+    if (!abl_enter(segment, child)) {
+        return;
+    }
+    *waiting = b->waiting;
+    for (i = 0; i < b->nlisted; i++) {
+        *busy += segment->rows[b->rows[i]].c.busy;
+    }
+    abl_leave(segment);
 }
 
 int abl_view_seats(abl_segment_t *segment, abl_seat_view_t *seats, int room)

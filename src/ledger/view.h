@@ -5,6 +5,7 @@
 #ifndef ABL_LEDGER_VIEW_H
 #define ABL_LEDGER_VIEW_H
 
+#include "ledger/chronicle.h"
 #include "ledger/site.h"
 
 typedef struct abl_member_view_t {
@@ -22,13 +23,21 @@ typedef struct abl_member_view_t {
     apr_uint64_t requests;
     apr_uint64_t failures;
     apr_uint64_t bytes;
-    apr_uint64_t latency; /* µs; 0: none yet */
-    bool away;            /* it cannot be reached, see health.h */
-    bool unfit, unproven; /* what its checks say, see checks.h */
-    bool ejected;         /* too many of its requests have failed */
-    int64_t ejected_for;  /* still so long, µs */
-    bool named;           /* its address is a name, */
-    abl_site_t site;      /* and there it is */
+    apr_uint64_t latency;  /* µs; 0: none yet */
+    bool away;             /* it cannot be reached, see health.h */
+    bool unfit, unproven;  /* what its checks say, see checks.h */
+    bool ejected;          /* too many of its requests have failed */
+    int64_t ejected_for;   /* still so long, µs */
+    bool unreachable;      /* nobody has come to its address yet: its application starts it */
+    int error;             /* why it is away, an errno */
+    bool by_rate, by_wish; /* why it is ejected, see abl_health_view_t */
+    apr_uint32_t fails;
+    apr_uint32_t percentiles[3]; /* 50, 90, 99: to the first byte, µs; 0: none yet */
+    int nfailures;
+    abl_failure_t last[ABL_FAILURES_KEPT]; /* the newest first */
+    bool supervised;                       /* an instance of an application */
+    bool named;                            /* its address is a name, */
+    abl_site_t site;                       /* and there it is */
 } abl_member_view_t;
 
 typedef struct abl_balancer_view_t {
@@ -47,6 +56,11 @@ typedef struct abl_balancer_view_t {
 bool abl_view_balancer(abl_segment_t *segment, int index, abl_balancer_view_t *view);
 
 int abl_view_balancers(abl_segment_t *segment);
+
+/* How many wait in this balancer's queues now, and how many are at its members. `child`: the caller's seat;
+ * NULL: it has none. */
+void abl_view_load(abl_segment_t *segment, const abl_child_t *child, int index, apr_uint32_t *waiting,
+                   apr_uint32_t *busy);
 
 typedef struct abl_seat_view_t {
     int seat;
