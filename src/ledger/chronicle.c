@@ -55,6 +55,14 @@ void abl_chronicle_note(const abl_gate_t *gate, const char *why, int error)
     abl_leave(gate->segment);
 }
 
+void abl_chronicle_reset(abl_segment_t *segment, uint32_t row)
+{
+    abl_chronicle_row_t *c = &segment->chronicles[row];
+
+    memset(&c->latencies, 0, sizeof(c->latencies));
+    c->nfailures = 0;
+}
+
 void abl_chronicle_clear(abl_segment_t *segment, uint32_t row)
 {
     memset(&segment->chronicles[row], 0, sizeof(segment->chronicles[row]));

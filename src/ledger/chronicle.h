@@ -27,8 +27,11 @@ void abl_chronicle_failure(abl_segment_t *segment, uint32_t row, const char *why
 /* A request has failed there. */
 void abl_chronicle_outcome(abl_segment_t *segment, uint32_t row, const abl_outcome_t *outcome, int64_t now);
 
-/* Somebody else is there now, or the statistics begin anew. */
+/* Somebody else is there now. */
 void abl_chronicle_clear(abl_segment_t *segment, uint32_t row);
+
+/* Statistics begin anew; who has changed the member by hand is remembered. */
+void abl_chronicle_reset(abl_segment_t *segment, uint32_t row);
 
 /* From outside the lock: a member has failed in another way than with a request. */
 void abl_chronicle_note(const abl_gate_t *gate, const char *why, int error);

@@ -58,7 +58,8 @@ typedef enum abl_naming_t {
     ABL_NAMING_NONE = 0, /* the member itself */
     ABL_NAMING_HOST,     /* a host: its addresses are tried in turn */
     ABL_NAMING_SLOT,     /* one of a host's addresses: who it is may change */
-    ABL_NAMING_RECORD    /* one of a name's SRV records: and its weight and set may, too */
+    ABL_NAMING_RECORD,   /* one of a name's SRV records: and its weight and set may, too */
+    ABL_NAMING_OPEN      /* nobody, until somebody is put there at run time (steer.h) */
 } abl_naming_t;
 
 typedef struct abl_member_conf_t {

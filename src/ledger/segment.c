@@ -40,6 +40,7 @@ static size_t lay_out(abl_segment_t *s, char *base)
     s->tallies = carve(base, &used, sizeof(*s->tallies) * (ABL_LEDGER_BALANCERS + 1));
     s->histories = carve(base, &used, sizeof(*s->histories) * (ABL_LEDGER_BALANCERS + 1));
     s->chronicles = carve(base, &used, sizeof(*s->chronicles) * (ABL_LEDGER_MEMBERS + 1));
+    s->journal = carve(base, &used, sizeof(*s->journal));
     return used;
 }
 

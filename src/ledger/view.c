@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "ledger/rebuild.h"
+#include "ledger/site_row.h"
 
 #include <string.h>
 
@@ -39,7 +40,7 @@ static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_v
     view->concurrency = r->c.limit;
     view->busy = r->c.busy;
     view->queued = r->c.queued;
-    view->requests = r->requests;
+    view->requests = r->requests - r->requests_then;
     view->failures = r->failures;
     view->bytes = r->bytes;
     view->latency = r->c.latency;
@@ -53,6 +54,16 @@ static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_v
     view->fails = r->ailment.fails;
     view->supervised = r->supervised;
     view->unreachable = r->shut;
+    view->conf_status = r->conf_status;
+    view->conf_weight = r->conf_weight;
+    view->conf_concurrency = r->conf_limit;
+    view->steered = r->steered;
+    view->by_hand = r->ailment.by_hand;
+    view->added = r->naming == ABL_NAMING_OPEN;
+    memcpy(view->note, segment->chronicles[row].note, sizeof(view->note));
+    if (view->added) {
+        (void)abl_site_address(segment, row, view->address, sizeof(view->address));
+    }
     view_past(segment, row, view);
     if (r->naming != ABL_NAMING_NONE) {
         abl_site_of_row(segment, row, &view->site);
@@ -78,6 +89,20 @@ static void view_members(const abl_segment_t *segment, uint32_t balancer, abl_ba
     }
 }
 
+static void count_places(const abl_segment_t *segment, uint32_t balancer, abl_balancer_view_t *view)
+{
+    uint32_t row;
+
+    view->places = view->free_places = 0;
+    for (row = 1; row <= segment->shared->rows_used; row++) {
+        const abl_row_t *r = &segment->rows[row];
+        if (r->balancer == balancer && r->listed && r->naming == ABL_NAMING_OPEN) {
+            view->places++;
+            view->free_places += r->vacant;
+        }
+    }
+}
+
 bool abl_view_balancer(abl_segment_t *segment, int index, abl_balancer_view_t *view)
 {
     const abl_balancer_row_t *b = &segment->balancers[index];
@@ -92,6 +117,8 @@ bool abl_view_balancer(abl_segment_t *segment, int index, abl_balancer_view_t *v
     view->waiting = b->waiting;
     view->queue_length = b->queue_length;
     view->per_client = b->per_client;
+    view->reset_at = b->reset_at;
+    count_places(segment, (uint32_t)index, view);
     view->head_age = abl_queue_head_age(segment, (uint32_t)index);
     view_members(segment, (uint32_t)index, view);
     abl_leave(segment);
