@@ -230,6 +230,18 @@ static void on_bell(control_t *control)
     }
 }
 
+/* What administrators want of applications. */
+static void heed_wishes(control_t *control)
+{
+    int i;
+
+    for (i = 0; i < ABL_APPS_MAX; i++) {
+        if (control->all.apps[i] != NULL && control->all.apps[i]->conf != NULL && !control->ends) {
+            abl_supervise_wishes(control->all.apps[i]);
+        }
+    }
+}
+
 static void on_health(control_t *control)
 {
     uint64_t rung;
@@ -237,6 +249,7 @@ static void on_health(control_t *control)
 
     if (n == (ssize_t)sizeof(rung)) {
         abl_patrol_look(&control->patrol);
+        heed_wishes(control);
     }
 }
 
