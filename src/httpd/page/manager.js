@@ -14,7 +14,7 @@ const FIRST = 2000;         // until a new stream has to have said something; me
 const SILENCE = 15000;      // after which a stream is taken for dead
 const AGAIN = 30000;        // until the stream is tried again
 const OLD = 6000;           // without news for so long the page says that what it shows is old
-const PAGE = 200;           // members shown at first, and more with each "show more"
+const PAGE = 100;           // members shown at first, and more with each "show more"
 const STEPS = 120;          // of history
 const CLIP = 300;           // of a text in a table; the whole is in the panel below
 
@@ -790,7 +790,7 @@ function memberRow(changed) {
       put(wanted, [steered.includes('weight') ? `(configuration: ${share(m.configured.weight)})` : '',
         m.share != null && m.share < 100 ? `${m.share} % by now` : ''].filter(Boolean).join(' '));
       put(latency, ms(m.latency_ms));
-      put(spread, p.p50 == null ? '' : `p50 ${ms(p.p50)}, p99 ${ms(p.p99)}`);
+      put(spread, p.p99 == null ? '' : `p99 ${ms(p.p99)}`);
       const f = m.last_failures && m.last_failures[0];
       put(failures, whole.format(m.failures || 0));
       put(latest, f ? clip(`${age(since(m, f.ago_ms))} ago: ${f.why}`, 120) : '');
@@ -1050,7 +1050,7 @@ function balancerSection(first) {
   const apps = el('div');
   const fillApps = list(apps, application);
   const section = el('section', {class: 'card balancer', id: sectionId, 'aria-labelledby': `${sectionId}-title`},
-    el('div', {class: 'card-head'}, title, method, state.node, steered, buttons.group), buttons.slot,
+    el('div', {class: 'card-head'}, title, method, el('div', {class: 'head-state'}, state.node, steered), buttons.group), buttons.slot,
     el('div', {class: 'charts'}, ...charts.map((c) => c.node)),
     el('div', {class: 'sub'}, ...sums.nodes),
     el('div', {class: 'sub'}, el('div', {class: 'sub-head'}, el('h3', null, 'Members')), ...rows.nodes), apps);
