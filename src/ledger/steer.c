@@ -298,6 +298,11 @@ apr_status_t abl_steer_reset(const abl_gate_t *gate, apr_int64_t now)
     return balancer != 0 ? APR_SUCCESS : APR_ENOENT;
 }
 
+void abl_steer_ring(const abl_segment_t *segment)
+{
+    abl_grant_ring(segment);
+}
+
 /* ---- over restarts ---------------------------------------------------------------------------------- */
 
 /* The configuration was read: what somebody has changed stays as long as it says what it said then. */

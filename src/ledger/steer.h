@@ -44,6 +44,9 @@ apr_status_t abl_steer_remove(const abl_gate_t *gate);
 /* Statistics of a balancer and its members begin anew. `now`: seconds since 1970. */
 apr_status_t abl_steer_reset(const abl_gate_t *gate, apr_int64_t now);
 
+/* Whoever looks after applications is to look at what is wanted of them. */
+void abl_steer_ring(const abl_segment_t *segment);
+
 /* ---- over a full stop -------------------------------------------------------------------------------- */
 
 /* What somebody has changed about one member. */

@@ -156,7 +156,14 @@ int abl_view_seats(abl_segment_t *segment, abl_seat_view_t *seats, int room)
         pid_t pid = atomic_load(&segment->seats[seat].pid);
         if (pid != 0) {
             abl_seat_counts_t *counts = &segment->seats[seat].counts;
-            seats[n++] = (abl_seat_view_t){(int)seat, pid, counts->parked, counts->adopted};
+            seats[n++] =
+                (abl_seat_view_t){.seat = (int)seat,
+                                  .pid = pid,
+                                  .old = segment->seats[seat].generation < segment->shared->generation,
+                                  .parked = counts->parked,
+                                  .adopted = counts->adopted,
+                                  .lingering = counts->lingering,
+                                  .threads = counts->threads};
         }
     }
     return n;

@@ -74,7 +74,8 @@ void abl_view_load(abl_segment_t *segment, const abl_child_t *child, int index, 
 typedef struct abl_seat_view_t {
     int seat;
     pid_t pid;
-    apr_uint32_t parked, adopted; /* see abl_seat_counts_t */
+    bool old;                                         /* of an earlier generation: it finishes what it has */
+    apr_uint32_t parked, adopted, lingering, threads; /* see abl_seat_counts_t */
 } abl_seat_view_t;
 
 /* The seats that are taken, at most `room`. Returns how many. */
