@@ -26,14 +26,12 @@
 
 static json_t *to_json(const abl_steered_t *s)
 {
-    json_t *o = json_pack("{s:s, s:s, s:b, s:b, s:s}", "balancer", s->balancer, "address", s->address,
-                          "added", s->added, "drain", s->drain, "note", s->note);
+    json_t *o = json_pack("{s:s, s:s, s:b, s:b}", "balancer", s->balancer, "address", s->address, "added",
+                          s->added, "drain", s->drain);
 
-    /* A note that is no UTF-8 cannot be packed; the member is more important. */
-    if (o == NULL) {
-        o = json_pack("{s:s, s:s, s:b, s:b}", "balancer", s->balancer, "address", s->address, "added",
-                      s->added, "drain", s->drain);
-    }
+    /* A note that is no UTF-8 cannot be kept, which does no harm. */
+    (void)json_object_set_new(o, "status_note", json_string(s->notes[ABL_NOTE_OF_STATUS]));
+    (void)json_object_set_new(o, "note", json_string(s->notes[ABL_NOTE_OF_REST]));
     (void)json_object_set_new(o, "status", json_integer(s->status));
     (void)json_object_set_new(o, "configured_status", json_integer(s->conf_status));
     (void)json_object_set_new(o, "weight", json_integer(s->weight));
@@ -181,7 +179,8 @@ static bool from_json(const json_t *o, abl_steered_t *s)
         !read_number(o, "changed", 7, &what)) {
         return false;
     }
-    (void)read_text(o, "note", s->note, sizeof(s->note));
+    (void)read_text(o, "status_note", s->notes[ABL_NOTE_OF_STATUS], ABL_NOTE_MAX);
+    (void)read_text(o, "note", s->notes[ABL_NOTE_OF_REST], ABL_NOTE_MAX);
     s->added = json_is_true(json_object_get(o, "added"));
     s->drain = json_is_true(json_object_get(o, "drain"));
     s->status = (int)status;

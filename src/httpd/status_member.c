@@ -82,7 +82,7 @@ static const char *why_ejected(const abl_member_view_t *m, char *buffer, size_t 
     long left = m->ejected_for > 0 ? (long)((m->ejected_for + ABL_SECOND - 1) / ABL_SECOND) : 0;
 
     if (m->by_hand) {
-        (void)snprintf(buffer, room, "ejected %s; again in %ld s", m->note, left);
+        (void)snprintf(buffer, room, "ejected %s; again in %ld s", m->notes[ABL_NOTE_OF_REST], left);
     } else if (m->by_wish) {
         (void)snprintf(buffer, room, "it has asked to be left alone (Retry-After); again in %ld s", left);
     } else if (m->by_rate) {
@@ -104,22 +104,25 @@ static const char *why_away(const abl_member_view_t *m, char *buffer, size_t roo
 /* What somebody has done to it, or the configuration. */
 static const char *by_whom(const abl_member_view_t *m, const char *what, char *buffer, size_t room)
 {
-    (void)snprintf(buffer, room, m->note[0] != '\0' ? "%s %s" : "%s%s", what,
-                   m->note[0] != '\0' ? m->note : " in the configuration");
+    const char *note = m->notes[ABL_NOTE_OF_STATUS];
+
+    (void)snprintf(buffer, room, "%s %s", what, note[0] != '\0' ? note : "in the configuration");
     return buffer;
 }
 
 /* Of a member that is used. */
 static const char *why_so(const abl_member_view_t *m, char *buffer, size_t room)
 {
+    const char *rest = m->notes[ABL_NOTE_OF_REST], *status = m->notes[ABL_NOTE_OF_STATUS];
+
     if (m->share < 100) {
         (void)snprintf(buffer, room, "it starts slowly: %u %% by now", m->share);
         return buffer;
     }
-    if (m->note[0] == '\0') {
+    if (rest[0] == '\0' && status[0] == '\0') {
         return NULL;
     }
-    (void)snprintf(buffer, room, "%s %s", m->added ? "added" : "changed", m->note);
+    (void)snprintf(buffer, room, "%s %s", m->added ? "added" : "changed", rest[0] != '\0' ? rest : status);
     return buffer;
 }
 

@@ -23,8 +23,9 @@
 
 #define STREAMS_MAX 32 /* in each child */
 #define EVERY ABL_SECOND
-#define SHARE 20 /* a document that takes long to make is made more rarely: one part of so many of the time  \
-                  */
+#define SHARE                                                                                                \
+    20 /* a document that takes long to make is made more rarely: one part of so many of the time            \
+        */
 #define LASTS (3600 * ABL_SECOND)
 
 static atomic_int streams;

@@ -196,9 +196,9 @@ typedef struct abl_history_row_t {
 
 /* What is remembered of a member, see chronicle.h. */
 typedef struct abl_chronicle_row_t {
-    abl_latency_t latencies; /* to the first byte */
-    char note[ABL_NOTE_MAX]; /* who has changed it by hand, and why; empty: nobody */
-    uint32_t nfailures;      /* ever; the ring has the last of them */
+    abl_latency_t latencies;             /* to the first byte */
+    char notes[ABL_NOTES][ABL_NOTE_MAX]; /* who has changed it by hand, and why; empty: nobody */
+    uint32_t nfailures;                  /* ever; the ring has the last of them */
     abl_failure_t failures[ABL_FAILURES_KEPT];
 } abl_chronicle_row_t;
 

@@ -60,7 +60,7 @@ static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_v
     view->steered = r->steered;
     view->by_hand = r->ailment.by_hand;
     view->added = r->naming == ABL_NAMING_OPEN;
-    memcpy(view->note, segment->chronicles[row].note, sizeof(view->note));
+    memcpy(view->notes, segment->chronicles[row].notes, sizeof(view->notes));
     if (view->added) {
         (void)abl_site_address(segment, row, view->address, sizeof(view->address));
     }

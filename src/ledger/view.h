@@ -38,13 +38,13 @@ typedef struct abl_member_view_t {
     abl_failure_t last[ABL_FAILURES_KEPT]; /* the newest first */
     abl_status_t conf_status;              /* as the configuration says, and so the next two */
     apr_uint32_t conf_weight, conf_concurrency;
-    unsigned steered;        /* ABL_STEERED_*: what was changed by hand */
-    bool added;              /* at run time; its address is where it is */
-    bool by_hand;            /* somebody has ejected it */
-    char note[ABL_NOTE_MAX]; /* who has changed it, and why; empty: nobody */
-    bool supervised;         /* an instance of an application */
-    bool named;              /* its address is a name, */
-    abl_site_t site;         /* and there it is */
+    unsigned steered;                    /* ABL_STEERED_*: what was changed by hand */
+    bool added;                          /* at run time; its address is where it is */
+    bool by_hand;                        /* somebody has ejected it */
+    char notes[ABL_NOTES][ABL_NOTE_MAX]; /* who has changed it, and why; empty: nobody */
+    bool supervised;                     /* an instance of an application */
+    bool named;                          /* its address is a name, */
+    abl_site_t site;                     /* and there it is */
 } abl_member_view_t;
 
 typedef struct abl_balancer_view_t {
