@@ -9,11 +9,6 @@
 
 #include <math.h>
 
-typedef struct draw_t {
-    apr_uint64_t number;
-    apr_uint32_t weight;
-} draw_t;
-
 /* The last step of MurmurHash3: each bit of the result depends on every bit of x. The two that are put
  * together here are siphashes, so nobody can choose them to meet. */
 static apr_uint64_t mix(apr_uint64_t x)
@@ -30,7 +25,7 @@ static double distance(apr_uint64_t number)
 }
 
 /* Between equal weights, and in most other cases, the answer needs no logarithm. */
-static int beats(const draw_t *a, const draw_t *b)
+static int beats(const abl_draw_t *a, const abl_draw_t *b)
 {
     if (a->number <= b->number && a->weight <= b->weight) {
         return 0;
@@ -41,18 +36,22 @@ static int beats(const draw_t *a, const draw_t *b)
     return a->weight * distance(b->number) > b->weight * distance(a->number);
 }
 
+void abl_rendezvous_draw(abl_draw_t *best, int who, apr_uint64_t id, apr_uint32_t weight, apr_uint64_t key)
+{
+    abl_draw_t draw = {mix(key ^ id), weight, who};
+
+    if (best->who < 0 || beats(&draw, best)) {
+        *best = draw;
+    }
+}
+
 int abl_rendezvous(const apr_uint64_t *ids, const apr_uint32_t *weights, int n, apr_uint64_t key)
 {
-    draw_t best = {0, 0};
-    int winner = -1;
+    abl_draw_t best = ABL_DRAW_NONE;
     int i;
 
     for (i = 0; i < n; i++) {
-        draw_t draw = {mix(key ^ ids[i]), weights[i]};
-        if (winner < 0 || beats(&draw, &best)) {
-            best = draw;
-            winner = i;
-        }
+        abl_rendezvous_draw(&best, i, ids[i], weights[i], key);
     }
-    return winner;
+    return best.who;
 }

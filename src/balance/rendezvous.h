@@ -12,4 +12,15 @@
  * Ids and keys must be hashes already: all their bits count. */
 int abl_rendezvous(const apr_uint64_t *ids, const apr_uint32_t *weights, int n, apr_uint64_t key);
 
+/* The same, one after the other: */
+typedef struct abl_draw_t {
+    apr_uint64_t number;
+    apr_uint32_t weight;
+    int who; /* has the best draw so far; -1: nobody */
+} abl_draw_t;
+
+#define ABL_DRAW_NONE ((abl_draw_t){.who = -1})
+
+void abl_rendezvous_draw(abl_draw_t *best, int who, apr_uint64_t id, apr_uint32_t weight, apr_uint64_t key);
+
 #endif
