@@ -98,32 +98,14 @@ static uint32_t free_row(abl_segment_t *segment)
     return row <= ABL_LEDGER_MEMBERS ? row : 0;
 }
 
-/* A slot that no row of the balancer has; ABL_SLOTS_MAX: there is none. */
-static uint32_t free_slot(const abl_segment_t *segment, uint32_t balancer)
-{
-    bool used[ABL_SLOTS_MAX] = {false};
-    uint32_t i;
-
-    for (i = 1; i <= segment->shared->rows_used; i++) {
-        if (segment->rows[i].balancer == balancer) {
-            used[segment->rows[i].slot] = true;
-        }
-    }
-    for (i = 0; i < ABL_SLOTS_MAX && used[i]; i++) {
-    }
-    return i;
-}
-
 static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *address)
 {
-    uint32_t slot = free_slot(segment, balancer);
-    uint32_t row = slot < ABL_SLOTS_MAX ? free_row(segment) : 0;
+    uint32_t row = free_row(segment);
 
     if (row == 0) {
         return 0;
     }
     memset(&segment->rows[row], 0, sizeof(segment->rows[row]));
-    segment->rows[row].slot = slot;
     segment->rows[row].until = UINT64_MAX;
     segment->rows[row].c.id = abl_hash_text(address);
     set_text(segment->names[row].address, sizeof(segment->names[row].address), address);
@@ -252,14 +234,6 @@ static void make_homes(abl_ledger_t *ledger, const abl_ledger_conf_t *conf)
     }
 }
 
-static void know_member(abl_ledger_t *ledger, int member, uint32_t row)
-{
-    ledger->row_of[member] = row;
-    if (row != 0) {
-        ledger->member_of[ledger->segment->rows[row].slot] = (int16_t)member;
-    }
-}
-
 static abl_ledger_t *make_view(abl_segment_t *segment, const abl_ledger_conf_t *conf, apr_pool_t *pool)
 {
     abl_ledger_t *ledger = apr_pcalloc(pool, sizeof(*ledger));
@@ -267,7 +241,6 @@ static abl_ledger_t *make_view(abl_segment_t *segment, const abl_ledger_conf_t *
     ledger->segment = segment;
     ledger->method = conf->method;
     ledger->n = conf->nmembers;
-    memset(ledger->member_of, 0xff, sizeof(ledger->member_of)); /* -1 */
     make_homes(ledger, conf);
     return ledger;
 }
@@ -287,7 +260,7 @@ static int enter_members(abl_segment_t *segment, const abl_ledger_conf_t *conf, 
             set_row(segment, row, &conf->members[i], (uint32_t)i);
         }
         left_out += row == 0;
-        know_member(ledger, i, row);
+        ledger->row_of[i] = row;
     }
     return left_out;
 }

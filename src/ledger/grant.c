@@ -196,15 +196,30 @@ void abl_grant_balancer(abl_segment_t *segment, const abl_child_t *child, uint32
     }
 }
 
+/* Whoever is killed in between leaves the last one twice. Who has tried so many that no more are counted may
+ * try this one, too. */
+static void forget_try(abl_tried_t *tried, uint32_t row)
+{
+    int i = 0, last = tried->n - 1;
+
+    while (i < last && tried->members[i] != row) {
+        i++;
+    }
+    if (tried->members[i] == row || last + 1 == ABL_TRIED_MAX) {
+        tried->members[i] = tried->members[last];
+        abl_in_order();
+        tried->n = (uint16_t)last;
+    }
+}
+
 void abl_grant_forget_tries(abl_segment_t *segment, uint32_t row)
 {
-    uint32_t slot = segment->rows[row].slot;
     uint32_t ticket;
 
     for (ticket = 1; ticket <= segment->shared->tickets_used; ticket++) {
-        if (segment->tickets[ticket].seat != 0 &&
-            segment->tickets[ticket].balancer == segment->rows[row].balancer) {
-            segment->tickets[ticket].tried[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+        abl_place_row_t *t = &segment->tickets[ticket];
+        if (t->seat != 0 && t->tried.n > 0 && t->balancer == segment->rows[row].balancer) {
+            forget_try(&t->tried, row);
         }
     }
 }

@@ -27,11 +27,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define ABL_SLOTS_MAX (2 * ABL_MEMBERS_MAX) /* rows of one balancer: a whole new set beside the old one */
-#define ABL_CLIENT_BUCKETS 1024             /* of one balancer's table of clients that wait */
-#define ABL_REFUSED UINT32_MAX              /* as a grant: no member may be used any more */
-#define ABL_DOUBTS 16                       /* requests that failed lately, of one balancer (health.c) */
-#define ABL_RUN_CLIENTS 8                   /* of whom failures in a row are remembered */
+#define ABL_CLIENT_BUCKETS 1024 /* of one balancer's table of clients that wait */
+#define ABL_REFUSED UINT32_MAX  /* as a grant: no member may be used any more */
+#define ABL_DOUBTS 16           /* requests that failed lately, of one balancer (health.c) */
+#define ABL_RUN_CLIENTS 8       /* of whom failures in a row are remembered */
 
 /* A list of tickets, oldest first. */
 typedef struct abl_list_t {
@@ -86,7 +85,6 @@ typedef struct abl_doubt_t {
 
 typedef struct abl_row_t {
     uint32_t balancer; /* truth; 0: the row is free */
-    uint32_t slot;     /* truth; 0..ABL_SLOTS_MAX-1, its own within the balancer as long as it lives */
     uint32_t born;     /* truth; the generation since which it has been listed without a break */
     uint32_t gone;     /* truth; unless it is listed: the generation that does not list it any more */
     uint32_t before, before_gone; /* truth; born and gone before the last break; 0: there was none */
@@ -174,9 +172,9 @@ typedef struct abl_place_row_t {
     uint64_t place;      /* truth; queues are in this order */
     uint64_t client;     /* truth */
     int64_t since;       /* truth; when it began to wait, abl_clock_now() */
-    uint64_t tried[ABL_SLOTS_MAX / 64]; /* truth; by slot */
-    uint32_t prev, next;                /* in a queue, in the mail, or among the free */
-    uint32_t client_prev, client_next;  /* among the waiting of one bucket */
+    uint32_t prev, next; /* in a queue, in the mail, or among the free */
+    uint32_t client_prev, client_next; /* among the waiting of one bucket */
+    abl_tried_t tried;                 /* truth; rows. Last: most of it is never touched */
 } abl_place_row_t;
 
 typedef struct abl_seat_row_t {
@@ -243,7 +241,6 @@ struct abl_ledger_t {
     uint32_t generation;
     int n;
     uint32_t row_of[ABL_MEMBERS_MAX]; /* by index; 0: it was left out */
-    int16_t member_of[ABL_SLOTS_MAX]; /* by slot; -1: unknown to this generation */
     bool roams; /* who some members are may change: homes are looked for each time (site.c) */
     int nhomes; /* members that affinity by a key chooses among */
     int16_t homes[ABL_MEMBERS_MAX];

@@ -11,21 +11,23 @@
 
 #include <string.h>
 
-static bool was_tried(const abl_asker_t *asker, const abl_row_t *row)
+/* By him, or it is not for him. */
+static bool is_ruled_out(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
-    return asker->tried != NULL && (asker->tried[row->slot / 64] >> (row->slot % 64) & 1) != 0;
+    return (asker->tried != NULL && abl_tried_has(asker->tried, (int)(row - segment->rows))) ||
+           (asker->unlimited && row->c.limit != 0);
 }
 
-static bool may_if_listed(const abl_asker_t *asker, const abl_row_t *row)
+static bool may_if_listed(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
     return row->balancer == asker->balancer && abl_row_is_of(row, asker->generation) &&
-           row->status != ABL_STATUS_DISABLED && !row->vacant && !was_tried(asker, row);
+           row->status != ABL_STATUS_DISABLED && !row->vacant && !is_ruled_out(segment, asker, row);
 }
 
-static bool may(const abl_asker_t *asker, const abl_row_t *row)
+static bool may(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
     return row->listed && !row->shut && !row->ailment.away && !row->ailment.ejected && !row->ailment.unfit &&
-           !row->ailment.unproven && may_if_listed(asker, row);
+           !row->ailment.unproven && may_if_listed(segment, asker, row);
 }
 
 /* It is not there yet, and will be. */
@@ -34,22 +36,23 @@ static bool is_expected(const abl_row_t *row)
     return row->shut || row->ailment.unproven;
 }
 
-static bool may_in_panic(const abl_asker_t *asker, const abl_row_t *row)
+static bool may_in_panic(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
-    return row->listed && !is_expected(row) && !row->ailment.away && may_if_listed(asker, row);
+    return row->listed && !is_expected(row) && !row->ailment.away && may_if_listed(segment, asker, row);
 }
 
 /* It is out of the configuration, but in that of the asker's generation. */
-static bool may_at_last(const abl_asker_t *asker, const abl_row_t *row)
+static bool may_at_last(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
-    return !row->listed && !row->shut && !row->ailment.away && may_if_listed(asker, row);
+    return !row->listed && !row->shut && !row->ailment.away && may_if_listed(segment, asker, row);
 }
 
 bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row, bool strict)
 {
     const abl_row_t *r = &segment->rows[row];
 
-    return row != 0 && (may(asker, r) || may_at_last(asker, r) || (strict && may_in_panic(asker, r)));
+    return row != 0 && (may(segment, asker, r) || may_at_last(segment, asker, r) ||
+                        (strict && may_in_panic(segment, asker, r)));
 }
 
 static void add(const abl_segment_t *segment, abl_group_t *group, uint32_t row)
@@ -72,7 +75,7 @@ static int add_regular(const abl_segment_t *segment, const abl_asker_t *asker, c
 
     for (; from < to; from++) {
         const abl_row_t *row = &segment->rows[*from];
-        if (row->status == ABL_STATUS_ON && !row->drain && may(asker, row)) {
+        if (row->status == ABL_STATUS_ON && !row->drain && may(segment, asker, row)) {
             add(segment, group, *from);
         } else {
             missing += is_regular(row);
@@ -86,7 +89,7 @@ static void add_with(const abl_segment_t *segment, const abl_asker_t *asker, con
 {
     for (; from < to && most > 0; from++) {
         const abl_row_t *row = &segment->rows[*from];
-        if (row->status == status && !row->drain && may(asker, row)) {
+        if (row->status == status && !row->drain && may(segment, asker, row)) {
             add(segment, group, *from);
             most--;
         }
@@ -106,17 +109,17 @@ static void add_in_panic(const abl_segment_t *segment, const abl_asker_t *asker,
 
     for (i = 0; i < b->nlisted; i++) {
         const abl_row_t *row = &segment->rows[b->rows[i]];
-        if (is_used(row) && may_in_panic(asker, row)) {
+        if (is_used(row) && may_in_panic(segment, asker, row)) {
             add(segment, group, b->rows[i]);
         }
     }
 }
 
 /* It may be waited for. Whoever has tried one that is away has sent it nothing. */
-static bool may_come_back(const abl_asker_t *asker, const abl_row_t *row)
+static bool may_come_back(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
     if (is_expected(row)) {
-        return row->status == ABL_STATUS_ON && may_if_listed(asker, row);
+        return row->status == ABL_STATUS_ON && may_if_listed(segment, asker, row);
     }
     return row->ailment.away && row->ailment.met && row->balancer == asker->balancer && !row->vacant &&
            abl_row_is_of(row, asker->generation);
@@ -136,7 +139,7 @@ static void add_absent(const abl_segment_t *segment, const abl_asker_t *asker, a
     group->outage = true;
     for (i = 0; i < b->nlisted; i++) {
         const abl_row_t *row = &segment->rows[b->rows[i]];
-        if (is_used(row) && may_come_back(asker, row) && (is_expected(row) || !reachable)) {
+        if (is_used(row) && may_come_back(segment, asker, row) && (is_expected(row) || !reachable)) {
             add(segment, group, b->rows[i]);
             group->outage = group->outage && !is_expected(row);
         }
@@ -150,7 +153,7 @@ static void add_gone(const abl_segment_t *segment, const abl_asker_t *asker, abl
     uint32_t row;
 
     for (row = 1; row <= segment->shared->rows_used && group->n < ABL_MEMBERS_MAX; row++) {
-        if (may_at_last(asker, &segment->rows[row])) {
+        if (may_at_last(segment, asker, &segment->rows[row])) {
             add(segment, group, row);
         }
     }
@@ -204,11 +207,12 @@ void abl_pick_beside(const abl_segment_t *segment, const abl_asker_t *asker, abl
     int i, n = 0;
 
     fresh.tried = NULL;
+    fresh.unlimited = false;
     abl_pick_group(segment, &fresh, group);
     group->room = false;
     for (i = 0; i < group->n; i++) {
         const abl_row_t *row = &segment->rows[group->rows[i]];
-        if (may(asker, row)) {
+        if (may(segment, asker, row)) {
             group->rows[n++] = group->rows[i];
             group->room = group->room || abl_row_has_room(row);
         }
@@ -222,10 +226,10 @@ bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32
     abl_group_t group;
     int i;
 
-    if (!may_in_panic(asker, r) && !may_at_last(asker, r)) {
+    if (!may_in_panic(segment, asker, r) && !may_at_last(segment, asker, r)) {
         return false;
     }
-    if (may(asker, r) && segment->balancers[asker->balancer].simple) {
+    if (may(segment, asker, r) && segment->balancers[asker->balancer].simple) {
         return true;
     }
     abl_pick_group(segment, asker, &group);

@@ -11,7 +11,8 @@
 typedef struct abl_asker_t {
     uint32_t balancer;
     uint32_t generation;
-    const uint64_t *tried; /* by slot; NULL: none */
+    const abl_tried_t *tried; /* rows; NULL: none */
+    bool unlimited;           /* see abl_want_t */
 } abl_asker_t;
 
 /* The members that a request chooses among, busy ones included. */
