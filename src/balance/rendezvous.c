@@ -44,14 +44,3 @@ void abl_rendezvous_draw(abl_draw_t *best, int who, apr_uint64_t id, apr_uint32_
         *best = draw;
     }
 }
-
-int abl_rendezvous(const apr_uint64_t *ids, const apr_uint32_t *weights, int n, apr_uint64_t key)
-{
-    abl_draw_t best = ABL_DRAW_NONE;
-    int i;
-
-    for (i = 0; i < n; i++) {
-        abl_rendezvous_draw(&best, i, ids[i], weights[i], key);
-    }
-    return best.who;
-}

@@ -7,12 +7,7 @@
 
 #include <apr.h>
 
-/* The index that `key` belongs to; -1: n is 0. Each id gets keys in proportion to its weight (at least 1).
- * Without some of the ids the others keep what they have, and share only the keys of those that are gone.
- * Ids and keys must be hashes already: all their bits count. */
-int abl_rendezvous(const apr_uint64_t *ids, const apr_uint32_t *weights, int n, apr_uint64_t key);
-
-/* The same, one after the other: */
+/* Whom a key belongs to, of those who have drawn. */
 typedef struct abl_draw_t {
     apr_uint64_t number;
     apr_uint32_t weight;
@@ -21,6 +16,9 @@ typedef struct abl_draw_t {
 
 #define ABL_DRAW_NONE ((abl_draw_t){.who = -1})
 
+/* One more draws. Each id gets keys in proportion to its weight (at least 1). Without some of the ids the
+ * others keep what they have, and share only the keys of those that are gone. Ids and keys must be hashes
+ * already: all their bits count. */
 void abl_rendezvous_draw(abl_draw_t *best, int who, apr_uint64_t id, apr_uint32_t weight, apr_uint64_t key);
 
 #endif

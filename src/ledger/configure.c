@@ -9,6 +9,7 @@
 #include "ledger/rebuild.h"
 #include "ledger/site_row.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -65,7 +66,7 @@ static uint32_t new_balancer(abl_segment_t *segment, const char *name)
     if (i > segment->shared->balancers_used) {
         segment->shared->balancers_used = i;
     }
-    memset(&segment->balancers[i], 0, sizeof(segment->balancers[i]));
+    memset(&segment->balancers[i], 0, offsetof(abl_balancer_row_t, rows));
     segment->balancers[i].savings = ABL_RETRY_BURST * 100;
     set_text(segment->balancers[i].name, sizeof(segment->balancers[i].name), name);
     return i;
@@ -227,20 +228,20 @@ static void make_homes(abl_ledger_t *ledger, const abl_ledger_conf_t *conf)
         const abl_member_conf_t *member = &conf->members[i];
         ledger->roams = ledger->roams || member->naming >= ABL_NAMING_SLOT;
         if (member->status == ABL_STATUS_ON && member->set == set) {
-            ledger->homes[ledger->nhomes] = (int16_t)i;
-            ledger->home_ids[ledger->nhomes] = abl_hash_text(member->address);
-            ledger->home_weights[ledger->nhomes++] = member->weight;
+            ledger->homes[ledger->nhomes++] =
+                (abl_home_t){.id = abl_hash_text(member->address), .weight = member->weight, .member = i};
         }
     }
 }
 
 static abl_ledger_t *make_view(abl_segment_t *segment, const abl_ledger_conf_t *conf, apr_pool_t *pool)
 {
-    abl_ledger_t *ledger = apr_pcalloc(pool, sizeof(*ledger));
+    abl_ledger_t *ledger = apr_pcalloc(pool, abl_ledger_size(conf->nmembers));
 
     ledger->segment = segment;
     ledger->method = conf->method;
     ledger->n = conf->nmembers;
+    abl_ledger_lay_out(ledger);
     make_homes(ledger, conf);
     return ledger;
 }

@@ -123,10 +123,10 @@ void abl_grant_row(abl_segment_t *segment, const abl_child_t *child, uint32_t ro
 static void settle_any(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket)
 {
     abl_asker_t asker = abl_grant_asker(&segment->tickets[ticket]);
-    abl_group_t group;
+    abl_group_t *group = &segment->scratch->group;
 
-    abl_pick_group(segment, &asker, &group);
-    if (group.n == 0) {
+    abl_pick_group(segment, &asker, group);
+    if (group->n == 0) {
         refuse(segment, child, ticket);
     }
 }

@@ -144,8 +144,6 @@ typedef struct abl_balancer_row_t {
     uint32_t retry_percent; /* truth; of each request, added to them */
     uint32_t waiting;       /* tickets in all its queues */
     abl_list_t queue;       /* tickets that wait for any member */
-    uint32_t nlisted;
-    uint32_t rows[ABL_MEMBERS_MAX]; /* listed ones, by set and order */
     uint32_t clients[ABL_CLIENT_BUCKETS];
     abl_eject_conf_t eject; /* truth */
     abl_hedge_conf_t hedge; /* truth */
@@ -159,6 +157,8 @@ typedef struct abl_balancer_row_t {
     int64_t change_at;          /* when time alone changes something about its members; 0: it does not */
     _Atomic uint32_t ndoubts;
     abl_doubt_t doubts[ABL_DOUBTS];
+    uint32_t nlisted;
+    uint32_t rows[ABL_MEMBERS_MAX]; /* listed ones, by set and order; last: most of it is never touched */
 } abl_balancer_row_t;
 
 typedef struct abl_place_row_t {
@@ -214,6 +214,7 @@ struct abl_segment_t {
     uint32_t generation; /* of the configuration that this process, or its parent when it forked, has read */
     int *wakers;         /* [1..nseats]: the eventfd that wakes the seat's child */
     int bell;            /* an eventfd: a member has changed (health.h) */
+    struct abl_scratch_t *scratch; /* pick.h's; each process has a copy of its own */
 };
 
 /* What a child has of its own. Made once, never freed: threads may run until the very end of the process. */
@@ -233,6 +234,14 @@ struct abl_ticket_t {
     abl_ticket_t *next;
 };
 
+/* A member that affinity by a key may choose. */
+typedef struct abl_home_t {
+    uint64_t id;
+    apr_uint32_t weight;
+    int member;
+} abl_home_t;
+
+/* The arrays are in the same piece of memory, behind it. */
 struct abl_ledger_t {
     abl_segment_t *segment;
     abl_child_t *child; /* NULL in the parent */
@@ -240,13 +249,17 @@ struct abl_ledger_t {
     uint32_t balancer;
     uint32_t generation;
     int n;
-    uint32_t row_of[ABL_MEMBERS_MAX]; /* by index; 0: it was left out */
-    bool roams; /* who some members are may change: homes are looked for each time (site.c) */
-    int nhomes; /* members that affinity by a key chooses among */
-    int16_t homes[ABL_MEMBERS_MAX];
-    uint64_t home_ids[ABL_MEMBERS_MAX];
-    apr_uint32_t home_weights[ABL_MEMBERS_MAX];
+    uint32_t *row_of;  /* [n], by index; 0: it was left out */
+    bool roams;        /* who some members are may change: homes are looked for each time (site.c) */
+    int nhomes;        /* members that affinity by a key chooses among */
+    abl_home_t *homes; /* [nhomes], with room for n */
 };
+
+/* How much memory the ledger of a balancer of n members takes, */
+size_t abl_ledger_size(int n);
+
+/* and where in it the arrays are. */
+void abl_ledger_lay_out(abl_ledger_t *ledger);
 
 /* Leases of a row held by a seat. */
 static inline uint32_t *abl_held(const abl_segment_t *segment, uint32_t seat, uint32_t row)

@@ -139,7 +139,7 @@ static bool prefers(const abl_segment_t *segment, const abl_group_t *group, uint
 static apr_status_t find(abl_ledger_t *ledger, const abl_want_t *want, asked_t *asked, uint32_t *row)
 {
     abl_segment_t *segment = ledger->segment;
-    abl_group_t group;
+    abl_group_t *group = &segment->scratch->group;
 
     if (ledger->balancer == 0) {
         return APR_ENOENT;
@@ -152,28 +152,28 @@ static apr_status_t find(abl_ledger_t *ledger, const abl_want_t *want, asked_t *
         return APR_ENOENT;
     }
     if (want->beside) {
-        abl_pick_beside(segment, &asked->asker, &group);
+        abl_pick_beside(segment, &asked->asker, group);
     } else {
-        abl_pick_group(segment, &asked->asker, &group);
+        abl_pick_group(segment, &asked->asker, group);
     }
-    if (prefers(segment, &group, asked->only)) { /* in panic: else it would not be in a group */
+    if (prefers(segment, group, asked->only)) { /* in panic: else it would not be in a group */
         *row = asked->only;
         return APR_SUCCESS;
     }
     asked->only = 0;
-    if (group.n == 0) {
+    if (group->n == 0) {
         return APR_ENOENT;
     }
-    if (!group.outage) {
+    if (!group->outage) {
         segment->balancers[ledger->balancer].outage_since = 0;
     }
-    if (group.outage && !abl_ailment_may_wait(segment, ledger->balancer)) {
+    if (group->outage && !abl_ailment_may_wait(segment, ledger->balancer)) {
         return APR_ENOENT;
     }
-    if (!group.room) {
+    if (!group->room) {
         return APR_EAGAIN;
     }
-    *row = choose(ledger, &group, want);
+    *row = choose(ledger, group, want);
     return APR_SUCCESS;
 }
 
@@ -439,12 +439,17 @@ void abl_ledger_return_retry(abl_ledger_t *ledger)
 
 int abl_ledger_home(abl_ledger_t *ledger, apr_uint64_t key)
 {
+    abl_draw_t best = ABL_DRAW_NONE;
+    int i;
+
     if (ledger->roams) {
         return abl_site_home(ledger, key);
     }
-    int home = abl_rendezvous(ledger->home_ids, ledger->home_weights, ledger->nhomes, key);
-
-    return home >= 0 ? ledger->homes[home] : -1;
+    for (i = 0; i < ledger->nhomes; i++) {
+        const abl_home_t *home = &ledger->homes[i];
+        abl_rendezvous_draw(&best, home->member, home->id, home->weight, key);
+    }
+    return best.who;
 }
 
 void abl_ledger_drain(abl_ledger_t *ledger, int member, bool drain)

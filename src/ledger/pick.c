@@ -223,7 +223,7 @@ void abl_pick_beside(const abl_segment_t *segment, const abl_asker_t *asker, abl
 bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)
 {
     const abl_row_t *r = &segment->rows[row];
-    abl_group_t group;
+    abl_group_t *group = &segment->scratch->group;
     int i;
 
     if (!may_in_panic(segment, asker, r) && !may_at_last(segment, asker, r)) {
@@ -232,9 +232,9 @@ bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32
     if (may(segment, asker, r) && segment->balancers[asker->balancer].simple) {
         return true;
     }
-    abl_pick_group(segment, asker, &group);
-    for (i = 0; i < group.n; i++) {
-        if (group.rows[i] == row) {
+    abl_pick_group(segment, asker, group);
+    for (i = 0; i < group->n; i++) {
+        if (group->rows[i] == row) {
             return true;
         }
     }
@@ -244,7 +244,7 @@ bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32
 uint32_t abl_pick_choose(abl_segment_t *segment, const abl_group_t *group, const abl_method_t *method,
                          const abl_pick_t *request)
 {
-    abl_candidate_t candidates[ABL_MEMBERS_MAX];
+    abl_candidate_t *candidates = segment->scratch->candidates;
     int i, chosen;
 
     for (i = 0; i < group->n; i++) {

@@ -23,6 +23,13 @@ typedef struct abl_group_t {
     uint32_t rows[ABL_MEMBERS_MAX];
 } abl_group_t;
 
+/* What is worked with inside the lock, and is too large for a thread's stack. Touched as far as the largest
+ * balancer is long. */
+typedef struct abl_scratch_t {
+    abl_group_t group;
+    abl_candidate_t candidates[ABL_MEMBERS_MAX];
+} abl_scratch_t;
+
 /* The first set that has a member for the asker, spares for those of it that are out of use, or else the
  * backups, or else, for an asker of an older generation, members that are gone from the configuration, or
  * else (panic) those that are ejected, or else those that are shut or away, and may be waited for. n = 0:

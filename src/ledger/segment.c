@@ -4,6 +4,7 @@
  * anybody may need.
  */
 #include "ledger/lock.h"
+#include "ledger/pick.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -58,6 +59,17 @@ static apr_status_t make_wakers(abl_segment_t *s)
     return APR_SUCCESS;
 }
 
+/* There is no memory for it. */
+static apr_status_t forsake(abl_segment_t *s, void *memory)
+{
+    if (memory != MAP_FAILED) {
+        (void)munmap(memory, lay_out(s, NULL));
+    }
+    free(s->scratch);
+    free(s);
+    return APR_ENOMEM;
+}
+
 apr_status_t abl_segment_create(int seats, abl_segment_t **segment)
 {
     abl_segment_t *s = calloc(1, sizeof(*s));
@@ -68,12 +80,11 @@ apr_status_t abl_segment_create(int seats, abl_segment_t **segment)
         return APR_ENOMEM;
     }
     s->nseats = (uint32_t)seats;
+    s->scratch = calloc(1, sizeof(*s->scratch));
     memory = mmap(NULL, lay_out(s, NULL), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
                   -1, 0);
-    if (memory == MAP_FAILED) {
-        rv = errno;
-        free(s);
-        return rv;
+    if (memory == MAP_FAILED || s->scratch == NULL) {
+        return forsake(s, memory);
     }
     lay_out(s, memory);
     rv = abl_lock_create(s->shared);
