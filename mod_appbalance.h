@@ -17,7 +17,7 @@
 #define ABL_METHOD_GROUP "appbalance_method"
 #define ABL_METHOD_VERSION "3"
 
-#define ABL_MEMBERS_MAX 256 /* members of one balancer */
+#define ABL_MEMBERS_MAX 10240 /* members of one balancer */
 
 /* One member as a method sees it. All numbers are of the whole server: all httpd processes together. What a
  * method changes is `credit` and `cost`; everything else is read only. */

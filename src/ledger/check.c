@@ -4,6 +4,7 @@
  * list that is longer than what it can hold is a circle.
  */
 #include "ledger/rebuild.h"
+#include "ledger/rows.h"
 #include "ledger/site_row.h"
 
 #include <stdarg.h>
@@ -133,6 +134,31 @@ static void check_row(proof_t *proof, uint32_t row)
     }
 }
 
+static void check_buckets(proof_t *proof)
+{
+    const abl_segment_t *s = proof->segment;
+    uint32_t row, bucket, n = 0, used = 0;
+
+    for (row = 1; row <= s->shared->rows_used; row++) {
+        used += s->rows[row].balancer != 0;
+    }
+    for (bucket = 0; bucket < ABL_ROW_BUCKETS; bucket++) {
+        for (row = s->buckets[bucket]; row != 0 && n <= used; row = s->rows[row].same) {
+            n++;
+        }
+    }
+    if (n != used) {
+        fault(proof, "%u members can be found by their address, %u are there", n, used);
+        return; /* perhaps in circles */
+    }
+    for (row = 1; row <= s->shared->rows_used; row++) {
+        const abl_row_t *r = &s->rows[row];
+        if (r->balancer != 0 && abl_rows_find(s, r->balancer, s->names[row].address) != row) {
+            fault(proof, "member %s is not found by its address", s->names[row].address);
+        }
+    }
+}
+
 /* Those that are listed are all that are in the configuration and somewhere, by set and order. */
 static void check_listing(proof_t *proof, uint32_t balancer)
 {
@@ -222,7 +248,7 @@ static uint32_t check_clients(proof_t *proof, uint32_t balancer)
     return n;
 }
 
-static void check_nobody_waits_in_vain(proof_t *proof, uint32_t row)
+static void check_nobody_waits_in_vain(proof_t *proof, uint32_t row, abl_common_t *common)
 {
     const abl_segment_t *s = proof->segment;
     const abl_row_t *r = &s->rows[row];
@@ -237,7 +263,7 @@ static void check_nobody_waits_in_vain(proof_t *proof, uint32_t row)
     ticket = r->drain || r->status == ABL_STATUS_DRAIN ? 0 : s->balancers[r->balancer].queue.first;
     for (; ticket != 0; ticket = s->tickets[ticket].next) {
         abl_asker_t asker = abl_grant_asker(&s->tickets[ticket]);
-        if (abl_pick_has(s, &asker, row)) {
+        if (abl_pick_has(s, &asker, row, common)) {
             fault(proof, "member %s has room, and requests wait for any", s->names[row].address);
             return;
         }
@@ -318,6 +344,7 @@ static void check_tickets(proof_t *proof)
 static void check_all(proof_t *proof)
 {
     const abl_segment_t *s = proof->segment;
+    abl_common_t common = {0};
     uint32_t i;
 
     count_held(proof);
@@ -328,12 +355,13 @@ static void check_all(proof_t *proof)
         check_row(proof, i);
         check_queue_of(proof, i);
         check_site(proof, i);
-        check_nobody_waits_in_vain(proof, i);
+        check_nobody_waits_in_vain(proof, i, &common);
     }
     for (i = 1; i <= s->shared->balancers_used; i++) {
         check_balancer(proof, i);
         check_listing(proof, i);
     }
+    check_buckets(proof);
 }
 
 bool abl_ledger_check(abl_segment_t *segment, char verdict[ABL_CHECK_MAX])

@@ -7,6 +7,7 @@
 #include "ledger/ailment.h"
 #include "ledger/lateness.h"
 #include "ledger/rebuild.h"
+#include "ledger/rows.h"
 #include "ledger/site_row.h"
 
 #include <stddef.h>
@@ -74,21 +75,10 @@ static uint32_t new_balancer(abl_segment_t *segment, const char *name)
 
 /* ---- members ---------------------------------------------------------------------------------------- */
 
-static uint32_t find_row(const abl_segment_t *segment, uint32_t balancer, const char *address)
+/* `from`: none before it is free; brought forward. */
+static uint32_t free_row(abl_segment_t *segment, uint32_t *from)
 {
-    uint32_t row;
-
-    for (row = 1; row <= segment->shared->rows_used; row++) {
-        if (segment->rows[row].balancer == balancer && strcmp(segment->names[row].address, address) == 0) {
-            return row;
-        }
-    }
-    return 0;
-}
-
-static uint32_t free_row(abl_segment_t *segment)
-{
-    uint32_t row = 1;
+    uint32_t row = *from;
 
     while (row <= segment->shared->rows_used && segment->rows[row].balancer != 0) {
         row++;
@@ -96,12 +86,13 @@ static uint32_t free_row(abl_segment_t *segment)
     if (row > segment->shared->rows_used && row <= ABL_LEDGER_MEMBERS) {
         segment->shared->rows_used = row;
     }
+    *from = row;
     return row <= ABL_LEDGER_MEMBERS ? row : 0;
 }
 
-static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *address)
+static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *address, uint32_t *from)
 {
-    uint32_t row = free_row(segment);
+    uint32_t row = free_row(segment, from);
 
     if (row == 0) {
         return 0;
@@ -112,6 +103,7 @@ static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *a
     set_text(segment->names[row].address, sizeof(segment->names[row].address), address);
     abl_in_order();
     segment->rows[row].balancer = balancer;
+    abl_rows_add(segment, row);
     return row;
 }
 
@@ -167,26 +159,27 @@ static void set_row(abl_segment_t *segment, uint32_t row, const abl_member_conf_
     r->listed = 1;
 }
 
-static bool has_address(const abl_ledger_conf_t *conf, const char *address)
+/* Those that the configuration has. */
+static void mark_known(const abl_segment_t *segment, uint32_t balancer, const abl_ledger_conf_t *conf)
 {
+    abl_scratch_t *scratch = segment->scratch;
     int i;
 
-    for (i = 0; i < conf->nmembers; i++) {
-        if (strcmp(conf->members[i].address, address) == 0) {
-            return true;
-        }
+    scratch->mark++;
+    for (i = 0; conf != NULL && i < conf->nmembers; i++) {
+        scratch->marks[abl_rows_find(segment, balancer, conf->members[i].address)] = scratch->mark;
     }
-    return false;
 }
 
-/* Before new rows are looked for, so that they find the room. */
 static void unlist_gone(abl_segment_t *segment, uint32_t balancer, const abl_ledger_conf_t *conf)
 {
     uint32_t row;
 
+    mark_known(segment, balancer, conf);
+
     for (row = 1; row <= segment->shared->rows_used; row++) {
         abl_row_t *r = &segment->rows[row];
-        if (r->balancer == balancer && (conf == NULL || !has_address(conf, segment->names[row].address))) {
+        if (r->balancer == balancer && segment->scratch->marks[row] != segment->scratch->mark) {
             r->gone = r->listed ? segment->shared->generation : r->gone;
             abl_in_order();
             r->listed = 0;
@@ -246,16 +239,17 @@ static abl_ledger_t *make_view(abl_segment_t *segment, const abl_ledger_conf_t *
     return ledger;
 }
 
-/* Returns how many members found no row. */
-static int enter_members(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger)
+/* Returns how many members found no row. `from` as above. */
+static int enter_members(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger,
+                         uint32_t *from)
 {
     int i, left_out = 0;
 
     for (i = 0; i < conf->nmembers; i++) {
         uint32_t row = 0;
         if (ledger->balancer != 0) {
-            row = find_row(segment, ledger->balancer, conf->members[i].address);
-            row = row != 0 ? row : new_row(segment, ledger->balancer, conf->members[i].address);
+            row = abl_rows_find(segment, ledger->balancer, conf->members[i].address);
+            row = row != 0 ? row : new_row(segment, ledger->balancer, conf->members[i].address, from);
         }
         if (row != 0) {
             set_row(segment, row, &conf->members[i], (uint32_t)i);
@@ -280,7 +274,8 @@ static void set_method(abl_segment_t *segment, uint32_t balancer, const char *na
     set_text(b->method, sizeof(b->method), name);
 }
 
-static int enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger)
+/* What it says, but for members that are new. */
+static void enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger)
 {
     uint32_t balancer = find_balancer(segment, conf->name);
 
@@ -299,9 +294,7 @@ static int enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf,
         b->listed = 1;
         set_method(segment, ledger->balancer, conf->method->name);
         unlist_gone(segment, ledger->balancer, conf);
-        forget_gone(segment);
     }
-    return enter_members(segment, conf, ledger);
 }
 
 static void leave_gone_balancers(abl_segment_t *segment, const abl_ledger_conf_t *confs, int n)
@@ -320,26 +313,40 @@ static void leave_gone_balancers(abl_segment_t *segment, const abl_ledger_conf_t
     forget_gone(segment);
 }
 
+/* Those that are gone are forgotten first, so that new ones find the room. Returns how many found none. */
+static int enter_all(abl_segment_t *segment, const abl_ledger_conf_t *confs, int n, abl_ledger_t **ledgers)
+{
+    uint32_t from = 1;
+    int i, left_out = 0;
+
+    for (i = 0; i < n; i++) {
+        enter_balancer(segment, &confs[i], ledgers[i]);
+    }
+    forget_gone(segment);
+    for (i = 0; i < n; i++) {
+        left_out += enter_members(segment, &confs[i], ledgers[i], &from);
+    }
+    return left_out;
+}
+
 apr_status_t abl_segment_configure(abl_segment_t *segment, const abl_ledger_conf_t *confs, int n,
                                    apr_pool_t *pool, abl_ledger_t **ledgers, int *left_out)
 {
     uint32_t balancer;
     int i;
 
-    *left_out = 0;
     for (i = 0; i < n; i++) {
         ledgers[i] = make_view(segment, &confs[i], pool);
     }
+    *left_out = 0;
     if (!abl_enter(segment, NULL)) {
         return APR_EBUSY;
     }
     segment->generation = ++segment->shared->generation;
     leave_gone_balancers(segment, confs, n);
-    for (i = 0; i < n; i++) {
-        *left_out += enter_balancer(segment, &confs[i], ledgers[i]);
-    }
+    *left_out = enter_all(segment, confs, n, ledgers);
+    abl_rebuild_listings(segment);
     for (balancer = 1; balancer <= segment->shared->balancers_used; balancer++) {
-        abl_rebuild_listing(segment, balancer);
         abl_grant_balancer(segment, NULL, balancer);
     }
     forget_gone(segment);

@@ -27,6 +27,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#define ABL_ROW_BUCKETS 4096
 #define ABL_CLIENT_BUCKETS 1024 /* of one balancer's table of clients that wait */
 #define ABL_REFUSED UINT32_MAX  /* as a grant: no member may be used any more */
 #define ABL_DOUBTS 16           /* requests that failed lately, of one balancer (health.c) */
@@ -85,6 +86,7 @@ typedef struct abl_doubt_t {
 
 typedef struct abl_row_t {
     uint32_t balancer; /* truth; 0: the row is free */
+    uint32_t same;     /* another row of its bucket (rows.h); 0: none */
     uint32_t born;     /* truth; the generation since which it has been listed without a break */
     uint32_t gone;     /* truth; unless it is listed: the generation that does not list it any more */
     uint32_t before, before_gone; /* truth; born and gone before the last break; 0: there was none */
@@ -210,6 +212,7 @@ struct abl_segment_t {
     abl_seat_row_t *seats;         /* [1..nseats] */
     abl_place_row_t *tickets;      /* [1..ABL_LEDGER_TICKETS] */
     uint32_t *held;                /* truth; see abl_held() */
+    uint32_t *buckets;             /* [0..ABL_ROW_BUCKETS-1]; see rows.h */
     uint32_t nseats;
     uint32_t generation; /* of the configuration that this process, or its parent when it forked, has read */
     int *wakers;         /* [1..nseats]: the eventfd that wakes the seat's child */

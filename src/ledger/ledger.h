@@ -35,7 +35,7 @@ typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits 
 
 #define ABL_LEDGER_LAYOUT "14" /* changes whenever what lies in the segment does */
 
-#define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
+#define ABL_LEDGER_MEMBERS 16384  /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
 #define ABL_LEDGER_TICKETS 131072 /* requests that wait at once, in all balancers together */
 #define ABL_NAME_MAX 64           /* bytes of a balancer's name or a member's route */
@@ -192,8 +192,8 @@ typedef struct abl_want_t {
     bool home;      /* `only` is abl_ledger_home()'s: it does not count while the member is draining */
     bool strict;    /* no other member if `only` cannot be used */
     bool hurry;     /* it may not wait: when all are full, ABL_QUEUE_FULL */
-    bool unlimited; /* only at members without a limit of requests at once */
     bool beside;    /* beside a try that goes on: nobody of a lower tier, and no panic, because of `tried` */
+    bool unlimited; /* with `beside`: nobody who has a limit of requests at once */
     bool has_key;   /* for methods that take a key */
     apr_uint64_t key;
     apr_uint64_t client; /* who asks, hashed, for per_client; 0: nobody in particular */

@@ -11,17 +11,15 @@
 
 #include <string.h>
 
-/* By him, or it is not for him. */
-static bool is_ruled_out(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
+static bool was_tried(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
-    return (asker->tried != NULL && abl_tried_has(asker->tried, (int)(row - segment->rows))) ||
-           (asker->unlimited && row->c.limit != 0);
+    return asker->tried != NULL && abl_tried_has(asker->tried, (int)(row - segment->rows));
 }
 
 static bool may_if_listed(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
     return row->balancer == asker->balancer && abl_row_is_of(row, asker->generation) &&
-           row->status != ABL_STATUS_DISABLED && !row->vacant && !is_ruled_out(segment, asker, row);
+           row->status != ABL_STATUS_DISABLED && !row->vacant && !was_tried(segment, asker, row);
 }
 
 static bool may(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
@@ -51,8 +49,9 @@ bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, u
 {
     const abl_row_t *r = &segment->rows[row];
 
-    return row != 0 && (may(segment, asker, r) || may_at_last(segment, asker, r) ||
-                        (strict && may_in_panic(segment, asker, r)));
+    return row != 0 && !(asker->unlimited && r->c.limit != 0) &&
+           (may(segment, asker, r) || may_at_last(segment, asker, r) ||
+            (strict && may_in_panic(segment, asker, r)));
 }
 
 static void add(const abl_segment_t *segment, abl_group_t *group, uint32_t row)
@@ -207,12 +206,11 @@ void abl_pick_beside(const abl_segment_t *segment, const abl_asker_t *asker, abl
     int i, n = 0;
 
     fresh.tried = NULL;
-    fresh.unlimited = false;
     abl_pick_group(segment, &fresh, group);
     group->room = false;
     for (i = 0; i < group->n; i++) {
         const abl_row_t *row = &segment->rows[group->rows[i]];
-        if (may(segment, asker, row)) {
+        if (may(segment, asker, row) && !(asker->unlimited && row->c.limit != 0)) {
             group->rows[n++] = group->rows[i];
             group->room = group->room || abl_row_has_room(row);
         }
@@ -220,7 +218,37 @@ void abl_pick_beside(const abl_segment_t *segment, const abl_asker_t *asker, abl
     group->n = n;
 }
 
-bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)
+/* Has the asker tried nobody, so that the common group is his? Then it is known. */
+static bool is_common(const abl_segment_t *segment, const abl_asker_t *asker, abl_common_t *common)
+{
+    abl_scratch_t *scratch = segment->scratch;
+    int i;
+
+    if (asker->tried != NULL) {
+        return false;
+    }
+    if (common->balancer == asker->balancer && common->generation == asker->generation) {
+        return true;
+    }
+    abl_pick_group(segment, asker, &scratch->group);
+    *common = (abl_common_t){asker->balancer, asker->generation, scratch->group.n};
+    scratch->mark++;
+    for (i = 0; i < scratch->group.n; i++) {
+        scratch->marks[scratch->group.rows[i]] = scratch->mark;
+    }
+    return true;
+}
+
+bool abl_pick_has_nobody(const abl_segment_t *segment, const abl_asker_t *asker, abl_common_t *common)
+{
+    if (is_common(segment, asker, common)) {
+        return common->n == 0;
+    }
+    abl_pick_group(segment, asker, &segment->scratch->group);
+    return segment->scratch->group.n == 0;
+}
+
+bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row, abl_common_t *common)
 {
     const abl_row_t *r = &segment->rows[row];
     abl_group_t *group = &segment->scratch->group;
@@ -231,6 +259,9 @@ bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32
     }
     if (may(segment, asker, r) && segment->balancers[asker->balancer].simple) {
         return true;
+    }
+    if (is_common(segment, asker, common)) {
+        return segment->scratch->marks[row] == segment->scratch->mark;
     }
     abl_pick_group(segment, asker, group);
     for (i = 0; i < group->n; i++) {

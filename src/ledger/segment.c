@@ -35,6 +35,7 @@ static size_t lay_out(abl_segment_t *s, char *base)
     s->rows = carve(base, &used, sizeof(*s->rows) * (ABL_LEDGER_MEMBERS + 1));
     s->names = carve(base, &used, sizeof(*s->names) * (ABL_LEDGER_MEMBERS + 1));
     s->sites = carve(base, &used, sizeof(*s->sites) * (ABL_LEDGER_MEMBERS + 1));
+    s->buckets = carve(base, &used, sizeof(*s->buckets) * ABL_ROW_BUCKETS);
     s->seats = carve(base, &used, sizeof(*s->seats) * ((size_t)s->nseats + 1));
     s->tickets = carve(base, &used, sizeof(*s->tickets) * (ABL_LEDGER_TICKETS + 1));
     s->held = carve(base, &used, sizeof(*s->held) * ((size_t)s->nseats + 1) * (ABL_LEDGER_MEMBERS + 1));
