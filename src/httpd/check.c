@@ -132,6 +132,7 @@ static int check_handlers(apr_pool_t *p, server_rec *s, const ap_directive_t *d)
 
     for (; d != NULL; d = d->next) {
         wrong += check_handler(p, s, d);
+        abl_config_look_for_fields();
         wrong += check_handlers(p, s, d->first_child);
     }
     return wrong;

@@ -139,6 +139,8 @@ typedef struct abl_dir_conf_t {
     apr_array_header_t *trusted; /* of apr_ipsubnet_t *; NULL: unset */
     bool trusted_none;           /* BalancerTrusted said none: nothing else may follow */
     abl_timeouts_t timeouts;
+    int server_timing; /* ABL_UNSET, 0, 1 */
+    int trace;         /* BalancerTrace: a request without a traceparent gets one */
 } abl_dir_conf_t;
 
 static inline abl_dir_conf_t *abl_dir_conf(const request_rec *r)
@@ -172,6 +174,22 @@ abl_section_t *abl_config_find(const char *name);
 /* Adds a route to a list that is kept longest prefix first. Returns the route that already had the same
  * prefix, and adds nothing then; NULL: added. */
 abl_route_t *abl_config_add_route(abl_route_t **routes, abl_route_t *route);
+
+/* BalancerLogFields: whether requests get BALANCER_ variables. */
+typedef enum abl_log_fields_t {
+    ABL_LOG_FIELDS_AUTO = 0, /* where the configuration speaks of some */
+    ABL_LOG_FIELDS_ON,
+    ABL_LOG_FIELDS_OFF
+} abl_log_fields_t;
+
+/* Parent, while the configuration is read. */
+void abl_config_set_log_fields(abl_log_fields_t fields);
+
+/* Are those variables wanted? Anybody. */
+bool abl_config_wants_fields(void);
+
+/* The configuration is known: finds out. Parent. */
+void abl_config_look_for_fields(void);
 
 /* The timeouts that hold for a request: what its location says, else the balancer, else the server, else
  * the defaults. */

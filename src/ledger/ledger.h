@@ -58,7 +58,8 @@ typedef enum abl_naming_t {
     ABL_NAMING_NONE = 0, /* the member itself */
     ABL_NAMING_HOST,     /* a host: its addresses are tried in turn */
     ABL_NAMING_SLOT,     /* one of a host's addresses: who it is may change */
-    ABL_NAMING_RECORD    /* one of a name's SRV records: and its weight and set may, too */
+    ABL_NAMING_RECORD,   /* one of a name's SRV records: and its weight and set may, too */
+    ABL_NAMING_OPEN      /* nobody, until somebody is put there at run time (steer.h) */
 } abl_naming_t;
 
 typedef struct abl_member_conf_t {
@@ -233,6 +234,9 @@ typedef struct abl_outcome_t {
     bool says_nothing;   /* about its health: it could not be reached, or the client has left */
     apr_uint64_t what;   /* hash of what was asked for; 0: unknown. See abl_health_asks() */
     apr_uint64_t client; /* who has asked, hashed; 0: unknown */
+    int status;          /* of an answer that is a failure; 0: there was none, */
+    const char *why;     /* but this; NULL: not known */
+    int error;           /* and an errno, or one of APR's; 0: none */
 } abl_outcome_t;
 
 /* Gives a lease back, or hands it on. `outcome` may be NULL: nothing is learnt. */
