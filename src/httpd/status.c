@@ -104,10 +104,22 @@ static void write_member(abl_json_t *json, const abl_member_view_t *member)
     abl_json_close(json, '}');
 }
 
-static void write_balancer(abl_json_t *json, const abl_balancer_view_t *view)
+static void write_members(abl_json_t *json, abl_segment_t *segment, int index, abl_member_view_t *members)
 {
-    int i;
+    abl_view_place_t from = {.balancer = index};
+    int i, n;
 
+    while ((n = abl_view_members(segment, &from, members, ABL_VIEW_PORTION)) > 0) {
+        for (i = 0; i < n; i++) {
+            write_member(json, &members[i]);
+        }
+    }
+}
+
+/* `members`: room for a portion. */
+static void write_balancer(abl_json_t *json, abl_segment_t *segment, int index,
+                           const abl_balancer_view_t *view, abl_member_view_t *members)
+{
     abl_json_open(json, '{');
     text(json, "name", view->name);
     text(json, "method", view->method);
@@ -122,23 +134,22 @@ static void write_balancer(abl_json_t *json, const abl_balancer_view_t *view)
     abl_json_close(json, '}');
     abl_json_key(json, "members");
     abl_json_open(json, '[');
-    for (i = 0; i < view->nmembers; i++) {
-        write_member(json, &view->members[i]);
-    }
+    write_members(json, segment, index, members);
     abl_json_close(json, ']');
     abl_json_close(json, '}');
 }
 
 static void write_balancers(abl_json_t *json, apr_pool_t *pool, abl_segment_t *segment)
 {
-    abl_balancer_view_t *view = apr_palloc(pool, sizeof(*view));
+    abl_member_view_t *members = apr_palloc(pool, ABL_VIEW_PORTION * sizeof(*members));
+    abl_balancer_view_t view;
     int i;
 
     abl_json_key(json, "balancers");
     abl_json_open(json, '[');
     for (i = 1; segment != NULL && i <= abl_view_balancers(segment); i++) {
-        if (abl_view_balancer(segment, i, view)) {
-            write_balancer(json, view);
+        if (abl_view_balancer(segment, i, &view)) {
+            write_balancer(json, segment, i, &view, members);
         }
     }
     abl_json_close(json, ']');
