@@ -15,6 +15,7 @@
 #include "httpd/lifecycle.h"
 #include "httpd/linger.h"
 #include "httpd/park.h"
+#include "httpd/persist.h"
 #include "httpd/resolver_keys.h"
 #include "httpd/route.h"
 #include "httpd/status.h"
@@ -40,6 +41,7 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     abl_config_reset();
     abl_check_reset();
     abl_resolver_keys_reset();
+    abl_persist_reset();
     return OK;
 }
 

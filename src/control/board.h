@@ -83,6 +83,7 @@ typedef struct abl_board_conf_t {
     const abl_name_conf_t *names;
     int nnames;
     abl_resolver_conf_t resolver;
+    const char *persist; /* BalancerPersist; NULL: nowhere */
 } abl_board_conf_t;
 
 typedef struct abl_board_t abl_board_t;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "control/apps.h"
+#include "control/keep.h"
 #include "control/names.h"
 #include "control/patrol.h"
 #include "control/proc.h"
@@ -59,6 +60,7 @@ typedef struct control_t {
     abl_checkup_t checkup;
     abl_names_t *names;
     abl_sampler_t sampler;
+    abl_keep_t keep;
 } control_t;
 
 /* ---- descriptors ------------------------------------------------------------------------------------ */
@@ -302,9 +304,11 @@ static int64_t look_after_members(control_t *control)
     int64_t next = abl_patrol_work(&control->patrol, abl_clock_now());
 
     int64_t sampler = abl_sampler_work(&control->sampler, abl_clock_now(), (apr_int64_t)time(NULL));
+    int64_t keep = abl_keep_work(&control->keep, control->all.conf.persist, abl_clock_now());
 
     next = names < next ? names : next;
     next = sampler < next ? sampler : next;
+    next = keep < next ? keep : next;
     return checkup < next ? checkup : next;
 }
 
@@ -511,6 +515,7 @@ bool abl_control_run(const abl_control_t *given)
     control.patrol =
         (abl_patrol_t){.segment = given->segment, .child = control.all.child, .checkup = &control.checkup};
     control.sampler = (abl_sampler_t){.segment = given->segment, .child = control.all.child};
+    control.keep = (abl_keep_t){.segment = given->segment};
     control.names =
         abl_names_begin(given->segment, control.all.child, &(abl_resolver_watch_t){watch_name, &control});
     if (control.names == NULL || !abl_patrol_begin(&control.patrol) || !abl_checkup_begin(&control.checkup) ||

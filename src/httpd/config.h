@@ -95,6 +95,9 @@ typedef struct abl_section_t {
     int napps;
     abl_name_conf_t *names; /* of those BalancerMember lines that have one */
     int nnames;
+    int places;            /* for members added at run time */
+    abl_member_t place_of; /* what they have in common */
+    bool places_seen;
     apr_hash_t *addresses, *routes; /* of its members, to their addresses; NULL: there is none yet */
     unsigned queue_seen;            /* keys of BalancerQueue read so far */
     unsigned buffer_seen, eject_seen, retry_seen, hedge_seen, check_seen;

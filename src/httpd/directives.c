@@ -8,6 +8,7 @@
 #include "httpd/check.h"
 #include "httpd/drive.h"
 #include "httpd/linger.h"
+#include "httpd/persist.h"
 #include "httpd/resolver_keys.h"
 #include "httpd/timeouts.h"
 
@@ -347,6 +348,11 @@ const command_rec abl_directives[] = {
         "BalancerHealthCheck", abl_section_outside, NULL, RSRC_CONF,
         "inside <Balancer>: uri= or tcp, interval=, timeout=, rise=, fall=, expect=, body~, host=, "
         "jitter=, mandatory: members are asked from time to time whether they are well"),
+    AP_INIT_RAW_ARGS(
+        "BalancerPlaces", abl_section_outside, NULL, RSRC_CONF,
+        "in <Balancer>: off, or how many members may be added at run time, and keys of BalancerMember"),
+    AP_INIT_TAKE1("BalancerPersist", abl_persist_set, NULL, RSRC_CONF,
+                  "a file that keeps what was changed by the manager, over a stop of httpd"),
     AP_INIT_RAW_ARGS("BalancerHedge", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: off, or after= (p95, or a time) and budget= of a second try beside the "
                      "first, and limited="),

@@ -345,6 +345,7 @@ apr_status_t abl_segment_configure(abl_segment_t *segment, const abl_ledger_conf
         abl_grant_balancer(segment, NULL, balancer);
     }
     forget_gone(segment);
+    atomic_fetch_add(&segment->journal->steered, 1); /* some of it may be out of date now */
     abl_leave(segment);
     return *left_out > 0 ? APR_ENOSPC : APR_SUCCESS;
 }

@@ -588,7 +588,8 @@ static void view_row(const abl_segment_t *segment, uint32_t row, abl_health_view
     view->disabled = r->status == ABL_STATUS_DISABLED;
     view->until = r->ailment.until;
     view->by_rate = r->ailment.by_rate;
-    view->by_wish = r->ailment.by_wish;
+    view->by_wish = r->ailment.by_wish && !r->ailment.by_hand;
+    view->by_hand = r->ailment.by_hand;
     view->fails = r->ailment.fails;
 }
 

@@ -29,6 +29,7 @@
 #include "ledger/history.h"
 #include "ledger/journal.h"
 #include "ledger/latency.h"
+#include "ledger/secret.h"
 #include "ledger/steer.h"
 #include "ledger/tally.h"
 
@@ -180,7 +181,7 @@ typedef struct abl_balancer_row_t {
 /* See tally.h: nothing but counters, each added to without the lock. */
 typedef struct abl_tally_row_t {
     _Atomic uint64_t ended[ABL_TALLY_ENDS][ABL_TALLY_CLASSES];
-    _Atomic uint64_t out, in, waited, retries, hedged;
+    _Atomic uint64_t out, took_sum, in, waited, waits_sum, retries, hedged;
     _Atomic uint64_t took[ABL_LATENCY_STEPS];
     _Atomic uint64_t waits[ABL_LATENCY_STEPS];
 } abl_tally_row_t;
@@ -195,9 +196,9 @@ typedef struct abl_history_row_t {
 
 /* What is remembered of a member, see chronicle.h. */
 typedef struct abl_chronicle_row_t {
-    abl_latency_t latencies; /* to the first byte */
-    char note[ABL_NOTE_MAX]; /* who has changed it by hand, and why; empty: nobody */
-    uint32_t nfailures;      /* ever; the ring has the last of them */
+    abl_latency_t latencies;             /* to the first byte */
+    char notes[ABL_NOTES][ABL_NOTE_MAX]; /* who has changed it by hand, and why; empty: nobody */
+    uint32_t nfailures;                  /* ever; the ring has the last of them */
     abl_failure_t failures[ABL_FAILURES_KEPT];
 } abl_chronicle_row_t;
 
@@ -245,6 +246,8 @@ typedef struct abl_shared_t {
     uint32_t free_ticket; /* head of the list of those below tickets_used that are free */
     uint64_t place;       /* truth; the last one given */
     uint64_t rebuilds;
+    bool has_secret; /* see secret.h */
+    unsigned char secret[ABL_SECRET_BYTES];
 } abl_shared_t;
 
 /* This process's view of the segment. Made by the parent, inherited by its children, never freed. */

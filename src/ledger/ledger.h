@@ -131,7 +131,9 @@ apr_status_t abl_segment_join(abl_segment_t *segment, abl_child_t **child);
 /* What a child tells about itself, for whoever looks; nothing depends on it. Never NULL. Only the child
  * changes it, while it lives. Any thread. */
 typedef struct abl_seat_counts_t {
-    _Atomic apr_uint32_t parked;  /* requests that wait without a thread */
+    _Atomic apr_uint32_t parked;    /* requests that wait without a thread */
+    _Atomic apr_uint32_t lingering; /* threads that stay with a connection for a moment */
+    _Atomic apr_uint32_t threads;   /* that it has for requests */
     _Atomic apr_uint32_t adopted; /* connections that the module looks after, those of the former included */
 } abl_seat_counts_t;
 

@@ -101,13 +101,29 @@ static void restore(abl_segment_t *segment, uint32_t row)
     set_limit(segment, row, r->conf_limit);
 }
 
-/* Of what was done to a member there is one note: that of the last one who did something that still holds. */
-static void set_note(abl_segment_t *segment, uint32_t row, const char *note)
+/* A note goes with what it is about. */
+static void drop_notes(abl_segment_t *segment, uint32_t row)
 {
     const abl_row_t *r = &segment->rows[row];
-    bool holds = r->drain || r->steered != 0 || r->ailment.by_hand || r->naming == ABL_NAMING_OPEN;
+    bool rest = (r->steered & ~ABL_STEERED_STATUS) != 0 || r->ailment.by_hand || r->naming == ABL_NAMING_OPEN;
 
-    apr_cpystrn(segment->chronicles[row].note, holds ? note : "", ABL_NOTE_MAX);
+    if (!r->drain && !(r->steered & ABL_STEERED_STATUS)) {
+        segment->chronicles[row].notes[ABL_NOTE_OF_STATUS][0] = '\0';
+    }
+    if (!rest) {
+        segment->chronicles[row].notes[ABL_NOTE_OF_REST][0] = '\0';
+    }
+}
+
+static void set_note(abl_segment_t *segment, uint32_t row, abl_note_of_t of, const char *note)
+{
+    apr_cpystrn(segment->chronicles[row].notes[of], note, ABL_NOTE_MAX);
+    drop_notes(segment, row);
+}
+
+static abl_note_of_t note_of(abl_steer_t what)
+{
+    return what <= ABL_STEER_DISABLE ? ABL_NOTE_OF_STATUS : ABL_NOTE_OF_REST;
 }
 
 static void steer(abl_segment_t *segment, const abl_child_t *child, uint32_t row, abl_steer_t what,
@@ -166,7 +182,7 @@ apr_status_t abl_steer_member(const abl_gate_t *gate, abl_steer_t what, apr_uint
     row = find_row(segment, balancer, gate->address);
     if (row != 0) {
         steer(segment, gate->child, row, what, value);
-        set_note(segment, row, note);
+        set_note(segment, row, note_of(what), note);
         settle(gate, balancer);
     }
     abl_leave(segment);
@@ -227,7 +243,7 @@ static apr_status_t add(abl_segment_t *segment, uint32_t balancer, const abl_ip_
         return APR_ENOSPC;
     }
     occupy(segment, row, where, weight);
-    set_note(segment, row, note);
+    set_note(segment, row, ABL_NOTE_OF_REST, note);
     return APR_SUCCESS;
 }
 
@@ -296,6 +312,11 @@ apr_status_t abl_steer_reset(const abl_gate_t *gate, apr_int64_t now)
     }
     abl_leave(segment);
     return balancer != 0 ? APR_SUCCESS : APR_ENOENT;
+}
+
+void abl_steer_ring(const abl_segment_t *segment)
+{
+    abl_grant_ring(segment);
 }
 
 /* ---- over restarts ---------------------------------------------------------------------------------- */
@@ -367,7 +388,7 @@ static void view_steered(const abl_segment_t *segment, uint32_t row, abl_steered
 
     memset(steered, 0, sizeof(*steered));
     apr_cpystrn(steered->balancer, segment->balancers[r->balancer].name, sizeof(steered->balancer));
-    apr_cpystrn(steered->note, segment->chronicles[row].note, sizeof(steered->note));
+    memcpy(steered->notes, segment->chronicles[row].notes, sizeof(steered->notes));
     steered->added = r->naming == ABL_NAMING_OPEN;
     if (!steered->added || !abl_site_address(segment, row, steered->address, sizeof(steered->address))) {
         apr_cpystrn(steered->address, segment->names[row].address, sizeof(steered->address));
@@ -412,7 +433,7 @@ static uint32_t find_or_add(abl_segment_t *segment, uint32_t balancer, const abl
     abl_ip_t where;
 
     if (row == 0 && s->added && abl_ip_parse(s->address + strlen("http://"), &where) &&
-        add(segment, balancer, &where, s->conf_weight, s->note) == APR_SUCCESS) {
+        add(segment, balancer, &where, s->conf_weight, s->notes[ABL_NOTE_OF_REST]) == APR_SUCCESS) {
         row = find_row(segment, balancer, s->address);
     }
     return row;
@@ -448,7 +469,8 @@ unsigned abl_steer_again(abl_segment_t *segment, const abl_steered_t *s, bool *f
             set_limit(segment, row, s->limit);
             stale &= ~ABL_STEERED_LIMIT;
         }
-        set_note(segment, row, s->note);
+        memcpy(segment->chronicles[row].notes, s->notes, sizeof(s->notes));
+        drop_notes(segment, row);
         settle(&gate, balancer);
     }
     abl_leave(segment);

@@ -18,6 +18,9 @@
 
 #define ABL_NOTE_MAX 320 /* bytes of who has changed a member, and why */
 
+/* There are two notes of each member: they are about different things. */
+typedef enum abl_note_of_t { ABL_NOTE_OF_STATUS, ABL_NOTE_OF_REST, ABL_NOTES } abl_note_of_t;
+
 typedef enum abl_steer_t {
     ABL_STEER_ENABLE,  /* neither draining nor disabled, whatever the configuration says */
     ABL_STEER_DRAIN,   /* only requests whose affinity names it */
@@ -44,6 +47,9 @@ apr_status_t abl_steer_remove(const abl_gate_t *gate);
 /* Statistics of a balancer and its members begin anew. `now`: seconds since 1970. */
 apr_status_t abl_steer_reset(const abl_gate_t *gate, apr_int64_t now);
 
+/* Whoever looks after applications is to look at what is wanted of them. */
+void abl_steer_ring(const abl_segment_t *segment);
+
 /* ---- over a full stop -------------------------------------------------------------------------------- */
 
 /* What somebody has changed about one member. */
@@ -56,7 +62,7 @@ typedef struct abl_steered_t {
     int status, conf_status; /* abl_status_t: what holds, and what the configuration said */
     apr_uint32_t weight, conf_weight;
     apr_uint32_t limit, conf_limit;
-    char note[ABL_NOTE_MAX];
+    char notes[ABL_NOTES][ABL_NOTE_MAX];
 } abl_steered_t;
 
 /* The next one after *row, which is 0 at first. False: there is none. Any process. */

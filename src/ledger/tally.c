@@ -31,9 +31,11 @@ void abl_tally_count(abl_ledger_t *ledger, const abl_tally_event_t *event)
     add(&t->ended[event->end][class_of(event->status)], 1);
     add(&t->out, event->out);
     add(&t->in, event->in);
+    add(&t->took_sum, event->took > 0 ? (uint64_t)event->took : 0);
     add(&t->took[abl_latency_step(event->took)], 1);
     if (event->waited >= 0) {
         add(&t->waited, 1);
+        add(&t->waits_sum, (uint64_t)event->waited);
         add(&t->waits[abl_latency_step(event->waited)], 1);
     }
     add(&t->retries, event->retries);
@@ -69,6 +71,8 @@ void abl_tally_read(const abl_segment_t *segment, int balancer, abl_tally_t *tal
     tally->hedged = get(&t->hedged);
     tally->in = get(&t->in);
     tally->out = get(&t->out);
+    tally->took_sum = get(&t->took_sum);
+    tally->waits_sum = get(&t->waits_sum);
     read_steps(t->took, tally->took);
     read_steps(t->waits, tally->waits);
 }

@@ -34,6 +34,7 @@ void abl_tally_count(abl_ledger_t *ledger, const abl_tally_event_t *event);
 typedef struct abl_tally_t {
     apr_uint64_t ended[ABL_TALLY_ENDS][ABL_TALLY_CLASSES];
     apr_uint64_t waited, retries, hedged, in, out;
+    apr_uint64_t took_sum, waits_sum;     /* µs */
     apr_uint64_t took[ABL_LATENCY_STEPS]; /* as steps of latency.h; so is `waits` */
     apr_uint64_t waits[ABL_LATENCY_STEPS];
 } abl_tally_t;

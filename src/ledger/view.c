@@ -60,7 +60,7 @@ static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_v
     view->steered = r->steered;
     view->by_hand = r->ailment.by_hand;
     view->added = r->naming == ABL_NAMING_OPEN;
-    memcpy(view->note, segment->chronicles[row].note, sizeof(view->note));
+    memcpy(view->notes, segment->chronicles[row].notes, sizeof(view->notes));
     if (view->added) {
         (void)abl_site_address(segment, row, view->address, sizeof(view->address));
     }
@@ -209,7 +209,14 @@ int abl_view_seats(abl_segment_t *segment, abl_seat_view_t *seats, int room)
         pid_t pid = atomic_load(&segment->seats[seat].pid);
         if (pid != 0) {
             abl_seat_counts_t *counts = &segment->seats[seat].counts;
-            seats[n++] = (abl_seat_view_t){(int)seat, pid, counts->parked, counts->adopted};
+            seats[n++] =
+                (abl_seat_view_t){.seat = (int)seat,
+                                  .pid = pid,
+                                  .old = segment->seats[seat].generation < segment->shared->generation,
+                                  .parked = counts->parked,
+                                  .adopted = counts->adopted,
+                                  .lingering = counts->lingering,
+                                  .threads = counts->threads};
         }
     }
     return n;

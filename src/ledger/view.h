@@ -38,13 +38,13 @@ typedef struct abl_member_view_t {
     abl_failure_t last[ABL_FAILURES_KEPT]; /* the newest first */
     abl_status_t conf_status;              /* as the configuration says, and so the next two */
     apr_uint32_t conf_weight, conf_concurrency;
-    unsigned steered;        /* ABL_STEERED_*: what was changed by hand */
-    bool added;              /* at run time; its address is where it is */
-    bool by_hand;            /* somebody has ejected it */
-    char note[ABL_NOTE_MAX]; /* who has changed it, and why; empty: nobody */
-    bool supervised;         /* an instance of an application */
-    bool named;              /* its address is a name, */
-    abl_site_t site;         /* and there it is */
+    unsigned steered;                    /* ABL_STEERED_*: what was changed by hand */
+    bool added;                          /* at run time; its address is where it is */
+    bool by_hand;                        /* somebody has ejected it */
+    char notes[ABL_NOTES][ABL_NOTE_MAX]; /* who has changed it, and why; empty: nobody */
+    bool supervised;                     /* an instance of an application */
+    bool named;                          /* its address is a name, */
+    abl_site_t site;                     /* and there it is */
 } abl_member_view_t;
 
 typedef struct abl_balancer_view_t {
@@ -90,7 +90,8 @@ void abl_view_load(abl_segment_t *segment, const abl_child_t *child, int index, 
 typedef struct abl_seat_view_t {
     int seat;
     pid_t pid;
-    apr_uint32_t parked, adopted; /* see abl_seat_counts_t */
+    bool old;                                         /* of an earlier generation: it finishes what it has */
+    apr_uint32_t parked, adopted, lingering, threads; /* see abl_seat_counts_t */
 } abl_seat_view_t;
 
 /* The seats that are taken, at most `room`. Returns how many. */
