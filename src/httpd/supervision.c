@@ -420,7 +420,7 @@ int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *s
     }
     if (!publish(pconf, apps)) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s,
-                     "ABL0048: what BalancerApp and BalancerMember say is longer than 8 MB in all");
+                     "ABL0048: what BalancerApp and BalancerMember say is longer than 32 MB in all");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     atomic_store(abl_board_log_level(kept->board), ap_get_server_module_loglevel(s, APLOG_MODULE_INDEX));

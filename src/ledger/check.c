@@ -248,6 +248,21 @@ static uint32_t check_clients(proof_t *proof, uint32_t balancer)
     return n;
 }
 
+/* Marks the members that somebody waits for who would take any. */
+static void find_wanted(const abl_segment_t *s, abl_common_t *common)
+{
+    uint32_t i, ticket, n;
+
+    s->scratch->want++;
+    for (i = 1; i <= s->shared->balancers_used; i++) {
+        ticket = s->balancers[i].queue.first;
+        for (n = s->balancers[i].queue.length; ticket != 0 && n > 0; ticket = s->tickets[ticket].next, n--) {
+            abl_asker_t asker = abl_grant_asker(&s->tickets[ticket]);
+            (void)abl_pick_has_nobody(s, &asker, common);
+        }
+    }
+}
+
 static void check_nobody_waits_in_vain(proof_t *proof, uint32_t row, abl_common_t *common)
 {
     const abl_segment_t *s = proof->segment;
@@ -260,7 +275,9 @@ static void check_nobody_waits_in_vain(proof_t *proof, uint32_t row, abl_common_
     if (r->queue.length > 0) {
         fault(proof, "member %s has room, and requests wait for it", s->names[row].address);
     }
-    ticket = r->drain || r->status == ABL_STATUS_DRAIN ? 0 : s->balancers[r->balancer].queue.first;
+    ticket = r->drain || r->status == ABL_STATUS_DRAIN || s->scratch->wanted[row] != s->scratch->want
+                 ? 0
+                 : s->balancers[r->balancer].queue.first;
     for (; ticket != 0; ticket = s->tickets[ticket].next) {
         abl_asker_t asker = abl_grant_asker(&s->tickets[ticket]);
         if (abl_pick_has(s, &asker, row, common)) {
@@ -351,6 +368,7 @@ static void check_all(proof_t *proof)
     count_tickets(proof);
     check_seats(proof);
     check_tickets(proof);
+    find_wanted(s, &common);
     for (i = 1; i <= s->shared->rows_used; i++) {
         check_row(proof, i);
         check_queue_of(proof, i);

@@ -191,9 +191,11 @@ void abl_grant_balancer(abl_segment_t *segment, const abl_child_t *child, uint32
             settle_queue_of(segment, child, row);
         }
     }
+    segment->scratch->want++;
     settle_queue_of_all(segment, child, balancer, &common);
     for (row = 1; row <= segment->shared->rows_used; row++) {
-        if (segment->rows[row].balancer == balancer) {
+        bool wanted = segment->scratch->wanted[row] == segment->scratch->want;
+        if (segment->rows[row].balancer == balancer && (wanted || segment->rows[row].queue.length > 0)) {
             grant_row(segment, child, row, &common);
         }
     }

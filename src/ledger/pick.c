@@ -241,11 +241,19 @@ static bool is_common(const abl_segment_t *segment, const abl_asker_t *asker, ab
 
 bool abl_pick_has_nobody(const abl_segment_t *segment, const abl_asker_t *asker, abl_common_t *common)
 {
-    if (is_common(segment, asker, common)) {
-        return common->n == 0;
+    abl_scratch_t *scratch = segment->scratch;
+    abl_common_t before = *common;
+    int i;
+
+    if (!is_common(segment, asker, common)) {
+        abl_pick_group(segment, asker, &scratch->group);
+    } else if (before.balancer == common->balancer && before.generation == common->generation) {
+        return common->n == 0; /* it was worked out for somebody else */
     }
-    abl_pick_group(segment, asker, &segment->scratch->group);
-    return segment->scratch->group.n == 0;
+    for (i = 0; i < scratch->group.n; i++) {
+        scratch->wanted[scratch->group.rows[i]] = scratch->want;
+    }
+    return scratch->group.n == 0;
 }
 
 bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row, abl_common_t *common)

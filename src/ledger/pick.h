@@ -30,6 +30,8 @@ typedef struct abl_scratch_t {
     abl_candidate_t candidates[ABL_MEMBERS_MAX];
     uint32_t marks[ABL_LEDGER_MEMBERS + 1]; /* rows with the mark of now have been chosen for something */
     uint32_t mark;
+    uint32_t wanted[ABL_LEDGER_MEMBERS + 1]; /* likewise with `want`: see abl_pick_has_nobody() */
+    uint32_t want;
 } abl_scratch_t;
 
 /* The first set that has a member for the asker, spares for those of it that are out of use, or else the
@@ -58,7 +60,8 @@ typedef struct abl_common_t {
 /* Is this row in the asker's group? */
 bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row, abl_common_t *common);
 
-/* Is nobody in it? */
+/* Is nobody in it? Otherwise all of them are marked as wanted: so whoever has asked for all who wait knows of
+ * which members none of them can be given anything. */
 bool abl_pick_has_nobody(const abl_segment_t *segment, const abl_asker_t *asker, abl_common_t *common);
 
 /* Lets the method choose one with room. 0: none. */

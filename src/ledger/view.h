@@ -71,8 +71,9 @@ typedef struct abl_view_place_t {
     apr_uint32_t row;  /* of the last removed one */
 } abl_view_place_t;
 
-#define ABL_VIEW_PORTION 64 /* members at once: the lock is held for so long, and no request is late for it  \
-                             */
+#define ABL_VIEW_PORTION                                                                                     \
+    64 /* members at once: the lock is held for so long, and no request is late for it                       \
+        */
 
 /* The next members, at most `room`, in the order of the configuration, removed ones last. Returns how many;
  * 0: all have been seen. Others may come and go between two calls: whoever is there all the time is seen
