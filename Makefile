@@ -20,7 +20,7 @@ all: .libs/mod_appbalance.so
 
 # ---- Debian packages, by what needs them
 
-PACKAGES_build    := gcc libc6-dev apache2-dev libssl-dev libc-ares-dev
+PACKAGES_build    := gcc libc6-dev apache2-dev libssl-dev libc-ares-dev libjansson-dev
 PACKAGES_demo     := $(PACKAGES_build) apache2-bin perl curl
 PACKAGES_catalyst := libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-configloader-perl libconfig-general-perl \
 	libcatalyst-plugin-static-simple-perl libcatalyst-action-renderview-perl media-types

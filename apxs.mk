@@ -5,6 +5,8 @@ APXS ?= $(firstword $(shell command -v apxs apxs2 2>/dev/null) apxs)
 
 SOURCES := mod_appbalance.c $(wildcard src/*/*.c)
 HEADERS := mod_appbalance.h $(wildcard src/*/*.h)
+# parts of the module that the assembler takes in as they are
+PAGES := $(wildcard src/httpd/page/*)
 
 # CFLAGS and LDFLAGS are the user's; CC chooses the compiler when it is set on the command line.
 # The exception is for APR's own APR_OFFSETOF, which clang finds fault with.
@@ -19,9 +21,9 @@ ifeq ($(origin CC),command line)
 APXS_CC := -S CC="$(CC)"
 endif
 
-.libs/mod_appbalance.so: $(SOURCES) $(HEADERS) apxs.mk Makefile
+.libs/mod_appbalance.so: $(SOURCES) $(HEADERS) $(PAGES) apxs.mk Makefile
 	@echo '$(APXS) $(APXS_CC) -c $(strip $(MODULE_CFLAGS)) -o $@'
 	@$(APXS) $(APXS_CC) -c -I. -Isrc $(call apxs_words,c,$(MODULE_CFLAGS)) $(call apxs_words,l,$(LDFLAGS)) \
-		-o mod_appbalance.la $(SOURCES) -lssl -lcrypto -lcares -lresolv -ldl -lpthread -lm >build.log 2>&1 || \
+		-o mod_appbalance.la $(SOURCES) -lssl -lcrypto -lcares -ljansson -lresolv -ldl -lpthread -lm >build.log 2>&1 || \
 		{ grep -v 'libtool[ :]' build.log; exit 1; }
 	@rm -f build.log

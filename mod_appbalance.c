@@ -6,6 +6,7 @@
 #include "mod_appbalance.h"
 
 #include "balance/methods.h"
+#include "httpd/account.h"
 #include "httpd/check.h"
 #include "httpd/config.h"
 #include "httpd/directives.h"
@@ -14,6 +15,7 @@
 #include "httpd/lifecycle.h"
 #include "httpd/linger.h"
 #include "httpd/park.h"
+#include "httpd/persist.h"
 #include "httpd/resolver_keys.h"
 #include "httpd/route.h"
 #include "httpd/status.h"
@@ -39,6 +41,7 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     abl_config_reset();
     abl_check_reset();
     abl_resolver_keys_reset();
+    abl_persist_reset();
     return OK;
 }
 
@@ -83,6 +86,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(abl_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
     APR_OPTIONAL_HOOK(ap, status_hook, abl_status_extend, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(abl_park_on_request, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_log_transaction(abl_account_log, NULL, NULL, APR_HOOK_FIRST);
     ap_hook_log_transaction(abl_park_on_log, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_suspend_connection(abl_park_on_suspend, NULL, NULL, APR_HOOK_REALLY_LAST);
 }

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool abl_ip_read(const char *literal, uint16_t port, abl_ip_t *ip)
@@ -17,6 +18,33 @@ bool abl_ip_read(const char *literal, uint16_t port, abl_ip_t *ip)
                  : inet_pton(AF_INET6, literal, ip->bytes) == 1 ? 6
                                                                 : 0;
     return ip->family != 0;
+}
+
+static bool read_port(const char *text, uint16_t *port)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    *port = (uint16_t)n;
+    return *text >= '0' && *text <= '9' && *end == '\0' && n > 0 && n <= UINT16_MAX;
+}
+
+bool abl_ip_parse(const char *text, abl_ip_t *ip)
+{
+    char literal[INET6_ADDRSTRLEN];
+    const char *colon = strrchr(text, ':');
+    size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+    bool brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
+    uint16_t port;
+
+    text += brackets;
+    len -= brackets ? 2 : 0;
+    if (len == 0 || len >= sizeof(literal) || !read_port(colon + 1, &port)) {
+        return false;
+    }
+    memcpy(literal, text, len);
+    literal[len] = '\0';
+    return abl_ip_read(literal, port, ip) && brackets == (ip->family == 6);
 }
 
 bool abl_ip_from(const struct sockaddr *sa, uint16_t port, abl_ip_t *ip)

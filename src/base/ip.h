@@ -28,6 +28,9 @@ static inline bool abl_ip_same(const abl_ip_t *a, const abl_ip_t *b)
 /* From a literal, IPv6 without brackets. False: it is none, but a name perhaps. */
 bool abl_ip_read(const char *literal, uint16_t port, abl_ip_t *ip);
 
+/* From "10.0.0.3:8080" or "[::1]:80"; both parts are needed. False: it is neither. */
+bool abl_ip_parse(const char *text, abl_ip_t *ip);
+
 /* From a socket's address. False: it is no IP address. */
 bool abl_ip_from(const struct sockaddr *sa, uint16_t port, abl_ip_t *ip);
 

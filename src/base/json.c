@@ -151,6 +151,11 @@ void abl_json_millis(abl_json_t *json, int64_t micros)
     put_fraction(json, micros > 0 ? micros : 0, 1000, 3);
 }
 
+void abl_json_seconds(abl_json_t *json, int64_t micros)
+{
+    put_fraction(json, (micros > 0 ? micros : 0) / 1000, 1000, 3);
+}
+
 void abl_json_bool(abl_json_t *json, bool value)
 {
     begin(json);
@@ -161,4 +166,48 @@ void abl_json_null(abl_json_t *json)
 {
     begin(json);
     put(json, "null");
+}
+
+void abl_json_raw(abl_json_t *json, const char *bytes, size_t len)
+{
+    begin(json);
+    json->write(json->to, bytes, len);
+}
+
+/* ---- pairs ------------------------------------------------------------------------------------------ */
+
+void abl_json_put_text(abl_json_t *json, const char *name, const char *text)
+{
+    abl_json_key(json, name);
+    abl_json_text(json, text);
+}
+
+void abl_json_put_number(abl_json_t *json, const char *name, uint64_t number)
+{
+    abl_json_key(json, name);
+    abl_json_number(json, number <= INT64_MAX ? (int64_t)number : INT64_MAX);
+}
+
+void abl_json_put_bool(abl_json_t *json, const char *name, bool value)
+{
+    abl_json_key(json, name);
+    abl_json_bool(json, value);
+}
+
+void abl_json_put_millis(abl_json_t *json, const char *name, int64_t micros)
+{
+    abl_json_key(json, name);
+    abl_json_millis(json, micros);
+}
+
+void abl_json_put_null(abl_json_t *json, const char *name)
+{
+    abl_json_key(json, name);
+    abl_json_null(json);
+}
+
+void abl_json_begin(abl_json_t *json, const char *name, char bracket)
+{
+    abl_json_key(json, name);
+    abl_json_open(json, bracket);
 }

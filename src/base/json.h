@@ -38,7 +38,23 @@ void abl_json_hundredths(abl_json_t *json, uint32_t hundredths);
 /* Microseconds as milliseconds, 1.234. */
 void abl_json_millis(abl_json_t *json, int64_t micros);
 
+/* Microseconds as seconds, 1.234. */
+void abl_json_seconds(abl_json_t *json, int64_t micros);
+
 void abl_json_bool(abl_json_t *json, bool value);
 void abl_json_null(abl_json_t *json);
+
+/* A value that was written somewhere else. */
+void abl_json_raw(abl_json_t *json, const char *bytes, size_t len);
+
+/* A key and its value. */
+void abl_json_put_text(abl_json_t *json, const char *name, const char *text);
+void abl_json_put_number(abl_json_t *json, const char *name, uint64_t number);
+void abl_json_put_bool(abl_json_t *json, const char *name, bool value);
+void abl_json_put_millis(abl_json_t *json, const char *name, int64_t micros);
+void abl_json_put_null(abl_json_t *json, const char *name);
+
+/* A key, and its object or array opened. */
+void abl_json_begin(abl_json_t *json, const char *name, char bracket);
 
 #endif

@@ -173,6 +173,7 @@ static void apply_line(abl_apps_t *apps, const abl_app_conf_t *line)
     }
     app->conf = line;
     app->row->conf = line->fleet;
+    app->row->memory = line->recycle.memory;
     add_slots(app->row, line);
     abl_supervise_use(app, line->nslots);
     open_log(app);

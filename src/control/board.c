@@ -204,6 +204,7 @@ bool abl_board_publish(abl_board_t *board, const abl_board_conf_t *conf)
     abl_target_t *targets;
     abl_name_conf_t *names;
     abl_resolver_conf_t resolver = conf->resolver;
+    const char *persist;
     int i;
 
     copy->used = 0;
@@ -220,10 +221,12 @@ bool abl_board_publish(abl_board_t *board, const abl_board_conf_t *conf)
     for (i = 0; names != NULL && i < conf->nnames; i++) {
         copy_name(copy, &conf->names[i], &names[i]);
     }
+    persist = copy_text(copy, conf->persist);
     if (apps == NULL || targets == NULL || names == NULL || copy->used == ROOM) {
         return false;
     }
-    copy->conf = (abl_board_conf_t){apps, conf->n, targets, conf->ntargets, names, conf->nnames, resolver};
+    copy->conf =
+        (abl_board_conf_t){apps, conf->n, targets, conf->ntargets, names, conf->nnames, resolver, persist};
     atomic_store(&board->published, index);
     return true;
 }

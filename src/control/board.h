@@ -22,9 +22,10 @@
 
 /* Changes whenever anything in this file does, or in the structures that lie on the board (fleet, instance,
  * recycle, what a BalancerApp line says): the control process may be of the build before. */
-#define ABL_BOARD_LAYOUT "7"
+#define ABL_BOARD_LAYOUT "8"
 
 #define ABL_MARK_MAX 64
+#define ABL_SLOT_LINES 8 /* of each instance's output, that are shown */
 
 /* What has become of one slot. */
 typedef struct abl_board_slot_t {
@@ -37,6 +38,11 @@ typedef struct abl_board_slot_t {
     unsigned blocked;   /* how often in a row its address was not free */
     int blocked_by;     /* why nothing could be started there, an errno; see abl_slot_t.blocked_until */
     abl_recycle_t recycle;
+    uint64_t starts;  /* instances that there were here, this one included */
+    int64_t ended_at; /* the last one before, abl_clock_now(); 0: none has */
+    char ended[256];  /* and why */
+    uint64_t nlines;  /* that this one and those before have written; the ring has the last of them */
+    char lines[ABL_SLOT_LINES][ABL_LAST_LINE_MAX + 1];
 } abl_board_slot_t;
 
 /* The last failure: an instance that ended unasked or could not be made, or memory= that is too small. */
@@ -55,6 +61,7 @@ typedef struct abl_board_app_t {
     int64_t gone_at;             /* since then it is not in the configuration any more; 0: it is */
     uint64_t fingerprint;        /* of what its instances are made by */
     abl_fleet_conf_t conf;       /* the configuration's, and still there when that is gone */
+    uint64_t memory;             /* likewise: memory=, bytes; 0: no limit */
     abl_fleet_t fleet;
     abl_board_slot_t slots[ABL_SLOTS_OF_APP_MAX];
     int64_t start_took; /* how long the last one took to become ready, µs */
@@ -62,6 +69,9 @@ typedef struct abl_board_app_t {
     uint64_t restart_path_hash;
     int64_t restart_mtime; /* ns, as of the last look; 0: not looked yet; 1: there is no such file */
     abl_board_failure_t last_failure;
+    /* Any process's, and taken by the control process: */
+    _Atomic bool wants_roll;
+    _Atomic uint64_t wants_restart; /* bits: of these slots */
 } abl_board_app_t;
 
 /* What the configuration says. */
@@ -73,6 +83,7 @@ typedef struct abl_board_conf_t {
     const abl_name_conf_t *names;
     int nnames;
     abl_resolver_conf_t resolver;
+    const char *persist; /* BalancerPersist; NULL: nowhere */
 } abl_board_conf_t;
 
 typedef struct abl_board_t abl_board_t;

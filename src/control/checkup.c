@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "control/say.h"
 #include "ledger/checks.h"
+#include "ledger/chronicle.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,7 @@ static void failed(const abl_checkup_t *checkup, abl_checkup_entry_t *e)
     const char *why = abl_check_why(e->check, &error);
 
     e->ill = true;
+    abl_chronicle_note(&gate, why, error);
     if (abl_checks_fail(&gate, fall) == ABL_CHECKS_OUT) {
         abl_say(ABL_SAY_WARNING, error,
                 "ABL0077: balancer %s: %s is left out: its check has failed %u times in a row: %s",

@@ -7,10 +7,12 @@
 
 #include "base/clock.h"
 #include "control/apps.h"
+#include "control/keep.h"
 #include "control/names.h"
 #include "control/patrol.h"
 #include "control/proc.h"
 #include "control/relay.h"
+#include "control/sampler.h"
 #include "control/supervise.h"
 #include "ledger/health.h"
 
@@ -24,6 +26,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EVENTS 64
@@ -56,6 +59,8 @@ typedef struct control_t {
     abl_patrol_t patrol;
     abl_checkup_t checkup;
     abl_names_t *names;
+    abl_sampler_t sampler;
+    abl_keep_t keep;
 } control_t;
 
 /* ---- descriptors ------------------------------------------------------------------------------------ */
@@ -227,6 +232,18 @@ static void on_bell(control_t *control)
     }
 }
 
+/* What administrators want of applications. */
+static void heed_wishes(control_t *control)
+{
+    int i;
+
+    for (i = 0; i < ABL_APPS_MAX; i++) {
+        if (control->all.apps[i] != NULL && control->all.apps[i]->conf != NULL && !control->ends) {
+            abl_supervise_wishes(control->all.apps[i]);
+        }
+    }
+}
+
 static void on_health(control_t *control)
 {
     uint64_t rung;
@@ -234,6 +251,7 @@ static void on_health(control_t *control)
 
     if (n == (ssize_t)sizeof(rung)) {
         abl_patrol_look(&control->patrol);
+        heed_wishes(control);
     }
 }
 
@@ -285,7 +303,12 @@ static int64_t look_after_members(control_t *control)
     int64_t checkup = abl_checkup_work(&control->checkup, abl_clock_now());
     int64_t next = abl_patrol_work(&control->patrol, abl_clock_now());
 
+    int64_t sampler = abl_sampler_work(&control->sampler, abl_clock_now(), (apr_int64_t)time(NULL));
+    int64_t keep = abl_keep_work(&control->keep, control->all.conf.persist, abl_clock_now());
+
     next = names < next ? names : next;
+    next = sampler < next ? sampler : next;
+    next = keep < next ? keep : next;
     return checkup < next ? checkup : next;
 }
 
@@ -491,6 +514,8 @@ bool abl_control_run(const abl_control_t *given)
         .segment = given->segment, .child = control.all.child, .watch = watch_check, .ctx = &control};
     control.patrol =
         (abl_patrol_t){.segment = given->segment, .child = control.all.child, .checkup = &control.checkup};
+    control.sampler = (abl_sampler_t){.segment = given->segment, .child = control.all.child};
+    control.keep = (abl_keep_t){.segment = given->segment};
     control.names =
         abl_names_begin(given->segment, control.all.child, &(abl_resolver_watch_t){watch_name, &control});
     if (control.names == NULL || !abl_patrol_begin(&control.patrol) || !abl_checkup_begin(&control.checkup) ||

@@ -146,6 +146,7 @@ const char *abl_leave_name(abl_leave_t why)
         [ABL_LEAVE_REQUESTS] = "requests=",
         [ABL_LEAVE_AGE] = "age=",
         [ABL_LEAVE_ROLL] = "rolling restart",
+        [ABL_LEAVE_WISH] = "restarted by hand",
         [ABL_LEAVE_SPARE] = "not needed any more",
         [ABL_LEAVE_SLOW] = "not ready within start-timeout=",
         [ABL_LEAVE_STUCK] = "a request took longer than stuck=",

@@ -48,6 +48,7 @@ typedef enum abl_leave_t {
     ABL_LEAVE_REQUESTS,
     ABL_LEAVE_AGE,
     ABL_LEAVE_ROLL,     /* a rolling restart */
+    ABL_LEAVE_WISH,     /* somebody wants it to be replaced */
     ABL_LEAVE_SPARE,    /* there are more than are needed */
     ABL_LEAVE_SLOW,     /* it did not become ready in time */
     ABL_LEAVE_STUCK,    /* with a request */

@@ -154,6 +154,9 @@ static void say_ejected(abl_round_t *round, const abl_health_view_t *view, int64
         abl_say(ABL_SAY_WARNING, 0,
                 "ABL0076: balancer %s: %s is left out for %.1f s: it has asked for it (Retry-After)",
                 view->balancer, view->name, seconds);
+    } else if (view->ejected && !round->ejected && view->by_hand) {
+        abl_say(ABL_SAY_NOTICE, 0, "ABL0084: balancer %s: %s is left out for %.1f s, by hand", view->balancer,
+                view->name, seconds);
     } else if (view->ejected && !round->ejected) {
         abl_say(ABL_SAY_WARNING, 0,
                 view->by_rate

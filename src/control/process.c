@@ -72,6 +72,7 @@ static void note_started(abl_supervised_t *app, int slot, int output)
 {
     abl_board_slot_t *s = abl_board_slot_of(app, slot);
 
+    s->starts++;
     s->served = 0;
     s->too_small = false;
     s->spawned_at = abl_clock_now();

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "control/say.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -37,9 +38,11 @@ static void on_line(void *ctx, const char *line, size_t len)
     const speaker_t *speaker = ctx;
     abl_supervised_t *app = speaker->app;
     abl_held_t *held = &app->held[speaker->slot];
+    abl_board_slot_t *s = abl_board_slot_of(app, speaker->slot);
     long pid = abl_board_slot_of(app, speaker->slot)->pid;
     int64_t now = abl_clock_now();
 
+    (void)snprintf(s->lines[s->nlines++ % ABL_SLOT_LINES], sizeof(s->lines[0]), "%.*s", (int)len, line);
     if ((app->log.to != NULL && abl_log_line(&app->log, line, len, now)) || !may_say(held, now)) {
         return;
     }

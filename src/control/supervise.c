@@ -103,6 +103,9 @@ static void say_end(abl_supervised_t *app, int slot, int status)
     } else {
         (void)snprintf(why, sizeof(why), "%s; %s", abl_leave_name(leave), how);
     }
+    abl_board_slot_of(app, slot)->ended_at = abl_clock_now();
+    (void)snprintf(abl_board_slot_of(app, slot)->ended, sizeof(abl_board_slot_of(app, slot)->ended), "%s",
+                   why);
     if (failed) {
         abl_failure_note(app, slot, why);
     }
@@ -311,6 +314,34 @@ void abl_supervise_roll(abl_supervised_t *app, const char *why)
     abl_say(ABL_SAY_NOTICE, 0, "ABL0038: balancer %s: application %s: rolling restart (%s)",
             app->row->balancer, app->row->name, why);
     abl_fleet_roll(&app->row->fleet);
+}
+
+static void replace(abl_supervised_t *app, int slot)
+{
+    abl_instance_state_t state = abl_instance_of(app, slot)->state;
+
+    abl_say(ABL_SAY_NOTICE, 0, "ABL0081: balancer %s: application %s: instance %d is replaced by hand",
+            app->row->balancer, app->row->name, slot + 1);
+    if (state == ABL_INSTANCE_READY) {
+        app->row->fleet.slots[slot].worn = ABL_LEAVE_WISH; /* it serves until its replacement does */
+    } else if (state == ABL_INSTANCE_STARTING) {
+        tell(app, slot, ABL_EVENT_RETIRE, ABL_LEAVE_WISH);
+    }
+}
+
+void abl_supervise_wishes(abl_supervised_t *app)
+{
+    uint64_t slots = atomic_exchange(&app->row->wants_restart, 0);
+    int i;
+
+    if (atomic_exchange(&app->row->wants_roll, false)) {
+        abl_supervise_roll(app, "by hand");
+    }
+    for (i = 0; i < app->row->fleet.n; i++) {
+        if (slots >> i & 1) {
+            replace(app, i);
+        }
+    }
 }
 
 void abl_supervise_use(abl_supervised_t *app, int n)

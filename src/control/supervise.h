@@ -21,6 +21,9 @@ bool abl_supervise_exit(abl_supervised_t *app, pid_t pid, int status);
 /* This slot's instance, which a predecessor had started, has ended. */
 void abl_supervise_pidfd(abl_supervised_t *app, int slot);
 
+/* Does what somebody has asked for on the board: wants_roll, wants_restart. */
+void abl_supervise_wishes(abl_supervised_t *app);
+
 /* Everything new is made like the configuration of now; what runs is replaced, one by one. */
 void abl_supervise_roll(abl_supervised_t *app, const char *why);
 

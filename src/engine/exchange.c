@@ -253,8 +253,18 @@ static void ended(abl_exchange_t *x)
 
 /* ---- steps ------------------------------------------------------------------------------------------ */
 
+static void note_try(abl_exchange_t *x)
+{
+    if (x->facts.tries < ABL_TRIED_KEPT) {
+        x->facts.tried[x->facts.tries] = x->member;
+    }
+    x->facts.tries++;
+    x->usable_at = 0;
+}
+
 static bool got_member(abl_exchange_t *x)
 {
+    note_try(x);
     if (x->last_member >= 0) {
         x->events->on_retry(x->ctx, x->last_member, x->why, x->why_rv);
     } else {
@@ -329,6 +339,7 @@ static bool step_queued(abl_exchange_t *x)
 {
     switch (abl_ledger_collect(x->balancer->ledger, &x->ticket, &x->member)) {
     case APR_SUCCESS:
+        x->facts.queued += x->now - x->queued_at;
         x->started += x->now - x->queued_at; /* what the queue takes has a bound of its own */
         return got_member(x);
     case APR_ENOENT:
@@ -492,6 +503,8 @@ static bool step_race(abl_exchange_t *x)
 
 static bool begin_transfer(abl_exchange_t *x)
 {
+    x->usable_at = x->now;
+    x->facts.reused = x->conn->reused;
     abl_transfer_begin(x);
     x->step = step_transfer;
     return true;
@@ -729,6 +742,15 @@ abl_end_t abl_exchange_end(const abl_exchange_t *x, int *member, const char **wh
         *rv = x->why_rv;
     }
     return x->end;
+}
+
+void abl_exchange_facts(const abl_exchange_t *x, abl_facts_t *facts)
+{
+    *facts = x->facts;
+    facts->waited = x->queue_until != 0;
+    facts->queued += x->wait.queued ? x->now - x->queued_at : 0; /* it has ended there */
+    facts->connect = x->usable_at != 0 ? x->usable_at - x->taken_at : -1;
+    facts->first_byte = x->first_byte_at != 0 && x->usable_at != 0 ? x->first_byte_at - x->usable_at : -1;
 }
 
 void abl_exchange_close(abl_exchange_t *x)

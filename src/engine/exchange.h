@@ -43,6 +43,9 @@ int64_t abl_exchange_expects(const abl_exchange_t *x);
  * exchange's pool, or NULL, *rv: a reason or APR_SUCCESS. The pointers may be NULL. */
 abl_end_t abl_exchange_end(const abl_exchange_t *x, int *member, const char **why, apr_status_t *rv);
 
+/* What it has met on its way so far. */
+void abl_exchange_facts(const abl_exchange_t *x, abl_facts_t *facts);
+
 /* Gives back whatever the exchange still holds: its lease, its connection, and with that the memory of bytes
  * that on_data has brought and nobody has passed on. Must be called once, always. */
 void abl_exchange_close(abl_exchange_t *x);

@@ -54,6 +54,20 @@ typedef enum abl_end_t {
     ABL_END_CLIENT_GONE  /* the client left, or does not take the answer */
 } abl_end_t;
 
+#define ABL_TRIED_KEPT 8 /* members that a request was given to, by name; more are only counted */
+
+/* What a request has met on its way. Times in µs. */
+typedef struct abl_facts_t {
+    int tries;          /* members that it was given to, second tries that have won included */
+    bool hedged;        /* there was a second try beside a first */
+    bool reused;        /* the last connection had carried requests before */
+    bool waited;        /* it was in the queue, */
+    int64_t queued;     /* for so long, all in all */
+    int64_t connect;    /* at the last member: until the connection could be used; below 0: it never could */
+    int64_t first_byte; /* from then on to the answer's first byte; below 0: none came */
+    int tried[ABL_TRIED_KEPT]; /* members (indexes) in turn */
+} abl_facts_t;
+
 /* An answer's head: fields point into `bytes`, which are valid during the event only. */
 typedef struct abl_answer_t {
     const abl_h1_head_t *head;

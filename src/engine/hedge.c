@@ -67,6 +67,7 @@ void abl_hedge_begin(abl_exchange_t *x, int member)
     rival->is_rival = true;
     rival->sent_ever = true;
     x->rival = rival;
+    x->facts.hedged = true;
     x->hedged = true;
     x->own_deadline = x->wait.deadline;
 }
@@ -76,10 +77,24 @@ bool abl_hedge_is_good(const abl_exchange_t *rival)
     return rival->unwanted_status < 500 && rival->unwanted_status != 429;
 }
 
+/* What the first try has met was the request's, too. */
+static void take_facts(const abl_facts_t *first, int member, abl_facts_t *facts)
+{
+    bool reused = facts->reused;
+
+    *facts = *first;
+    facts->reused = reused;
+    if (facts->tries < ABL_TRIED_KEPT) {
+        facts->tried[facts->tries] = member;
+    }
+    facts->tries++;
+}
+
 void abl_hedge_win(abl_exchange_t *x)
 {
     abl_exchange_t *rival = x->rival;
 
+    take_facts(&x->facts, rival->last_member, &rival->facts);
     rival->events = x->events;
     rival->ctx = x->ctx;
     rival->queue_until = x->queue_until;

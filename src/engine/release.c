@@ -54,6 +54,24 @@ static bool says_nothing(const abl_exchange_t *x, bool failed)
     return (x->conn == NULL && !x->greeting_failed) || (!failed && !x->answered) || refuses;
 }
 
+/* Of an answer that was all there, and a failure. */
+static int failed_status(const abl_exchange_t *x)
+{
+    if (x->turned_away != 0) {
+        return x->turned_away;
+    }
+    return x->answered && x->ended_as == ABL_END_NONE ? x->head_status : 0;
+}
+
+/* An orphan's own words are gone with its request. */
+static const char *why_of(const abl_exchange_t *x)
+{
+    if (x->pool != NULL) {
+        return x->why;
+    }
+    return x->ended_as == ABL_END_TIMEOUT ? "no answer in time" : "its answer broke off";
+}
+
 static abl_outcome_t outcome_of(const abl_exchange_t *x)
 {
     bool failed = is_failure(x);
@@ -67,7 +85,10 @@ static abl_outcome_t outcome_of(const abl_exchange_t *x)
                            .says_nothing = says_nothing(x, failed),
                            .rest = x->rest,
                            .what = what_of(x, failed),
-                           .client = x->want.client};
+                           .client = x->want.client,
+                           .status = failed ? failed_status(x) : 0,
+                           .why = failed ? why_of(x) : NULL,
+                           .error = x->why_rv};
 }
 
 /* A rough mean: that two threads may overwrite each other's does not matter. */

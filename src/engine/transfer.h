@@ -127,6 +127,10 @@ struct abl_exchange_t {
     int64_t sent_at;    /* when the request was complete; 0: it is not */
     int64_t hold_until; /* a body is held back for 100 Continue, no refill; 0: it is not */
 
+    /* for abl_exchange_facts() */
+    abl_facts_t facts;
+    int64_t usable_at; /* when the connection could be used; 0: not yet */
+
     abl_end_t end;
     abl_end_t ended_as; /* an orphan: how it ended for the client, which says who is to blame; else NONE */
     abl_end_t last_failure; /* what it would be if no other member is left */

@@ -122,6 +122,7 @@ static apr_status_t copy_out(abl_body_t *body, char *buffer, size_t room, size_t
         }
         memcpy(buffer + *len, data, n);
         *len += n;
+        body->taken += n;
         apr_bucket_delete(e);
     }
     return APR_SUCCESS;

@@ -17,6 +17,7 @@ typedef struct abl_body_t {
     bool ended;
     bool collected;    /* all of it is in the spool, and read_body reads there */
     abl_spool_t spool; /* the owner sets its limits */
+    uint64_t taken;    /* bytes that were read */
     int error;         /* HTTP status of what went wrong, 0: nothing */
 } abl_body_t;
 

@@ -5,6 +5,7 @@
 #include "httpd/check.h"
 
 #include "httpd/app_check.h"
+#include "httpd/places.h"
 
 #include "http_core.h"
 
@@ -132,6 +133,7 @@ static int check_handlers(apr_pool_t *p, server_rec *s, const ap_directive_t *d)
 
     for (; d != NULL; d = d->next) {
         wrong += check_handler(p, s, d);
+        abl_config_look_for_fields();
         wrong += check_handlers(p, s, d->first_child);
     }
     return wrong;
@@ -232,9 +234,8 @@ static void check_listeners(apr_pool_t *p, server_rec *s)
 int abl_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     server_rec *server;
-    int wrong = check_routes(ptemp, s, scope_routes, NULL);
+    int wrong = check_routes(ptemp, s, scope_routes, NULL) + abl_places_make(pconf, s);
 
-    (void)pconf;
     (void)plog;
     for (server = s; server != NULL; server = server->next) {
         wrong += check_routes(ptemp, server, abl_server_conf(server)->routes,

@@ -21,9 +21,42 @@ static const abl_timeouts_t unset_timeouts = {ABL_UNSET, ABL_UNSET, ABL_UNSET, A
  * children inherit it and only read. */
 static abl_section_t *sections;
 
+/* BalancerLogFields, and with auto what was found. */
+static abl_log_fields_t log_fields;
+static bool wants_fields;
+
 void abl_config_reset(void)
 {
     sections = NULL;
+    log_fields = ABL_LOG_FIELDS_AUTO;
+    wants_fields = false;
+}
+
+void abl_config_set_log_fields(abl_log_fields_t fields)
+{
+    log_fields = fields;
+}
+
+static bool speaks_of_fields(const ap_directive_t *line)
+{
+    bool found = false;
+
+    for (; line != NULL && !found; line = line->next) {
+        found = (line->args != NULL && ap_strstr_c(line->args, "BALANCER_") != NULL) ||
+                speaks_of_fields(line->first_child);
+    }
+    return found;
+}
+
+void abl_config_look_for_fields(void)
+{
+    wants_fields = log_fields == ABL_LOG_FIELDS_ON ||
+                   (log_fields == ABL_LOG_FIELDS_AUTO && speaks_of_fields(ap_conftree));
+}
+
+bool abl_config_wants_fields(void)
+{
+    return wants_fields;
 }
 
 abl_section_t *abl_config_sections(void)
@@ -136,6 +169,7 @@ void *abl_config_create_dir(apr_pool_t *p, char *path)
     conf->preserve_host = ABL_UNSET;
     conf->error_override = ABL_UNSET;
     conf->forwarded = ABL_FORWARDED_UNSET;
+    conf->server_timing = conf->trace = ABL_UNSET;
     conf->timeouts = unset_timeouts;
     return conf;
 }
@@ -162,6 +196,8 @@ void *abl_config_merge_dir(apr_pool_t *p, void *base_, void *add_)
     merged->forwarded = add->forwarded != ABL_FORWARDED_UNSET ? add->forwarded : base->forwarded;
     merged->trusted_none = add->trusted_none;
     merged->trusted = add->trusted != NULL ? add->trusted : base->trusted;
+    merged->server_timing = add->server_timing != ABL_UNSET ? add->server_timing : base->server_timing;
+    merged->trace = add->trace != ABL_UNSET ? add->trace : base->trace;
     merged->timeouts = merge_timeouts(&base->timeouts, &add->timeouts);
     return merged;
 }

@@ -90,6 +90,9 @@ typedef struct abl_section_t {
     int napps;
     abl_name_conf_t *names; /* of those BalancerMember lines that have one */
     int nnames;
+    int places;            /* for members added at run time */
+    abl_member_t place_of; /* what they have in common */
+    bool places_seen;
     unsigned queue_seen; /* keys of BalancerQueue read so far */
     unsigned buffer_seen, eject_seen, retry_seen, hedge_seen, check_seen;
     const char *handler; /* "balancer:NAME" */
@@ -139,6 +142,8 @@ typedef struct abl_dir_conf_t {
     apr_array_header_t *trusted; /* of apr_ipsubnet_t *; NULL: unset */
     bool trusted_none;           /* BalancerTrusted said none: nothing else may follow */
     abl_timeouts_t timeouts;
+    int server_timing; /* ABL_UNSET, 0, 1 */
+    int trace;         /* BalancerTrace: a request without a traceparent gets one */
 } abl_dir_conf_t;
 
 static inline abl_dir_conf_t *abl_dir_conf(const request_rec *r)
@@ -172,6 +177,22 @@ abl_section_t *abl_config_find(const char *name);
 /* Adds a route to a list that is kept longest prefix first. Returns the route that already had the same
  * prefix, and adds nothing then; NULL: added. */
 abl_route_t *abl_config_add_route(abl_route_t **routes, abl_route_t *route);
+
+/* BalancerLogFields: whether requests get BALANCER_ variables. */
+typedef enum abl_log_fields_t {
+    ABL_LOG_FIELDS_AUTO = 0, /* where the configuration speaks of some */
+    ABL_LOG_FIELDS_ON,
+    ABL_LOG_FIELDS_OFF
+} abl_log_fields_t;
+
+/* Parent, while the configuration is read. */
+void abl_config_set_log_fields(abl_log_fields_t fields);
+
+/* Are those variables wanted? Anybody. */
+bool abl_config_wants_fields(void);
+
+/* The configuration is known: finds out. Parent. */
+void abl_config_look_for_fields(void);
 
 /* The timeouts that hold for a request: what its location says, else the balancer, else the server, else
  * the defaults. */

@@ -8,6 +8,7 @@
 #include "httpd/check.h"
 #include "httpd/drive.h"
 #include "httpd/linger.h"
+#include "httpd/persist.h"
 #include "httpd/resolver_keys.h"
 #include "httpd/timeouts.h"
 
@@ -301,6 +302,22 @@ static const char *set_lane(cmd_parms *cmd, void *dir, int on)
     return NULL;
 }
 
+static const char *set_log_fields(cmd_parms *cmd, void *dir, const char *value)
+{
+    (void)dir;
+    if (ap_cstr_casecmp(value, "on") == 0) {
+        abl_config_set_log_fields(ABL_LOG_FIELDS_ON);
+    } else if (ap_cstr_casecmp(value, "off") == 0) {
+        abl_config_set_log_fields(ABL_LOG_FIELDS_OFF);
+    } else if (ap_cstr_casecmp(value, "auto") == 0) {
+        abl_config_set_log_fields(ABL_LOG_FIELDS_AUTO);
+    } else {
+        return ABL_CONFIG_ERROR(cmd->pool, "ABL0400", "BalancerLogFields %s: expected auto, on or off",
+                                value);
+    }
+    return NULL;
+}
+
 #define ANYWHERE (RSRC_CONF | ACCESS_CONF | OR_FILEINFO)
 #define FLAG_OF(field) (void *)APR_OFFSETOF(abl_dir_conf_t, field)
 
@@ -331,6 +348,11 @@ const command_rec abl_directives[] = {
         "BalancerHealthCheck", abl_section_outside, NULL, RSRC_CONF,
         "inside <Balancer>: uri= or tcp, interval=, timeout=, rise=, fall=, expect=, body~, host=, "
         "jitter=, mandatory: members are asked from time to time whether they are well"),
+    AP_INIT_RAW_ARGS(
+        "BalancerPlaces", abl_section_outside, NULL, RSRC_CONF,
+        "in <Balancer>: off, or how many members may be added at run time, and keys of BalancerMember"),
+    AP_INIT_TAKE1("BalancerPersist", abl_persist_set, NULL, RSRC_CONF,
+                  "a file that keeps what was changed by the manager, over a stop of httpd"),
     AP_INIT_RAW_ARGS("BalancerHedge", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: off, or after= (p95, or a time) and budget= of a second try beside the "
                      "first, and limited="),
@@ -362,6 +384,13 @@ const command_rec abl_directives[] = {
         "addresses of DNS servers for members by name, instead of the system's; timeout=, tries="),
     AP_INIT_FLAG("BalancerLane", set_lane, NULL, RSRC_CONF,
                  "on or off: requests of kept connections are handled where connections are waited for"),
+    AP_INIT_TAKE1("BalancerLogFields", set_log_fields, NULL, RSRC_CONF,
+                  "auto (default: where the configuration names one), on or off: BALANCER_ variables for log "
+                  "lines"),
+    AP_INIT_FLAG("BalancerServerTiming", ap_set_flag_slot, FLAG_OF(server_timing), ANYWHERE,
+                 "On: answers tell the browser how long they took where (Server-Timing)"),
+    AP_INIT_FLAG("BalancerTrace", ap_set_flag_slot, FLAG_OF(trace), ANYWHERE,
+                 "On: requests without a traceparent field get one"),
     AP_INIT_TAKE1("BalancerInline", set_inline, NULL, RSRC_CONF,
                   "how long a worker waits for an answer before it parks the request (event MPM), or off"),
     {.name = NULL}};

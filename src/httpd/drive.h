@@ -8,6 +8,7 @@
 
 #include "engine/inline.h"
 #include "engine/stash.h"
+#include "httpd/account.h"
 #include "httpd/respond.h"
 
 #define ABL_INLINE_OFF (-2) /* no request is parked */
@@ -22,6 +23,7 @@ struct abl_drive_t {
     abl_body_t body;
     abl_request_t request;
     abl_timeouts_t timeouts;
+    abl_account_t account;
     const abl_exchange_events_t *events; /* the handler's; their ctx is &respond */
     abl_exchange_t *x;                   /* NULL: it has not begun */
     abl_inline_client_t client;

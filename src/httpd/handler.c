@@ -10,6 +10,7 @@
 #include "httpd/lane.h"
 #include "httpd/park.h"
 #include "httpd/respond.h"
+#include "httpd/trace.h"
 #include "httpd/unavailable.h"
 #include "httpd/view.h"
 
@@ -274,6 +275,9 @@ static int end_exchange(abl_drive_t *drive)
 
     apr_pool_userdata_setn(NULL, AT_WORK, NULL, respond->r->pool);
     log_end(drive);
+    drive->account.in = drive->body.taken;
+    drive->account.head_passed = respond->head_passed;
+    abl_account_end(respond->r, &drive->account, drive->x, end_of(drive));
     status = conclude(respond, end_of(drive));
     abl_exchange_close(drive->x);
     return status;
@@ -284,6 +288,9 @@ static int refuse(abl_drive_t *drive, int status)
 {
     request_rec *r = drive->respond.r;
 
+    drive->account.in = drive->body.taken;
+    abl_account_end(r, &drive->account, NULL,
+                    status == ABL_HTTP_CLIENT_GONE ? ABL_END_CLIENT_GONE : ABL_END_CLIENT_BODY);
     if (status == ABL_HTTP_CLIENT_GONE) {
         return client_gone(r);
     }
@@ -338,6 +345,8 @@ static abl_drive_t *make_drive(request_rec *r, const abl_section_t *section)
     drive->respond.body = &drive->body;
     drive->respond.section = section;
     drive->respond.balancer = &section->balancer;
+    drive->respond.account = &drive->account;
+    drive->respond.x = &drive->x;
     drive->events = &events;
     drive->begin = begin_exchange;
     drive->refuse = refuse;
@@ -378,17 +387,20 @@ static int serve(request_rec *r, const abl_section_t *section)
 {
     abl_drive_t *drive = make_drive(r, section);
     abl_request_t *request = &drive->request;
-    int status = abl_view_begin(r, request);
+    int status;
 
+    abl_trace_begin(r);
+    status = abl_view_begin(r, request);
     if (status == OK && section->buffer.max != 0 && request->head.body == ABL_H1_REQUEST_LENGTH &&
         request->head.length > section->buffer.max) {
         status = HTTP_REQUEST_ENTITY_TOO_LARGE;
     }
+    abl_affinity_want(r, section, &request->want);
+    abl_account_begin(r, &drive->account, section, request->want.only);
     if (status != OK) {
         return refuse(drive, status);
     }
     drive->enough = enough_of_body(r, section, request);
-    abl_affinity_want(r, section, &request->want);
     request->want.hurry = is_within(r, &section->balancer);
     return abl_drive(drive);
 }

@@ -10,7 +10,9 @@
 #include "httpd/drive.h"
 #include "httpd/linger.h"
 #include "httpd/park.h"
+#include "httpd/persist.h"
 #include "httpd/supervision.h"
+#include "ledger/secret.h"
 
 #include "http_core.h"
 
@@ -73,7 +75,18 @@ static void allow_descriptors(int seats)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int get_segment(server_rec *s)
+/* Without one there are no actions (session.h). */
+static void make_secret(abl_segment_t *made)
+{
+    unsigned char secret[ABL_SECRET_BYTES];
+
+    if (apr_generate_random_bytes(secret, sizeof(secret)) == APR_SUCCESS) {
+        abl_secret_set(made, secret);
+    }
+}
+
+/* *is_new: it was made just now, and nobody has changed anything in it. */
+static int get_segment(server_rec *s, bool *is_new)
 {
     retained_t *retained = ap_retained_data_get("mod_appbalance");
     apr_status_t rv;
@@ -87,6 +100,7 @@ static int get_segment(server_rec *s)
                      "not see the requests that children of the old one still have under way");
         retained->segment = NULL;
     }
+    *is_new = retained->segment == NULL;
     if (retained->segment == NULL) {
         allow_descriptors(seats_needed());
         rv = abl_segment_create(seats_needed(), &retained->segment);
@@ -97,6 +111,7 @@ static int get_segment(server_rec *s)
                          seats_needed(), seats_needed());
             return HTTP_INTERNAL_SERVER_ERROR;
         }
+        make_secret(retained->segment);
         apr_cpystrn(retained->made_by, ABL_MADE_BY, sizeof(retained->made_by));
     }
     segment = retained->segment;
@@ -131,10 +146,14 @@ int abl_lifecycle_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *p
         APR_ARRAY_PUSH(balancers, abl_balancer_t *) = &section->balancer;
     }
     if (balancers->nelts > 0 || ap_retained_data_get("mod_appbalance") != NULL) {
-        if (get_segment(s) != OK) {
+        bool is_new;
+        if (get_segment(s, &is_new) != OK) {
             return HTTP_INTERNAL_SERVER_ERROR;
         }
         configure(balancers, pconf, s);
+        if (is_new) {
+            abl_persist_load(s, segment, ptemp);
+        }
         abl_capacity_check(s);
         return abl_supervision_configure(pconf, s, segment);
     }
@@ -204,9 +223,9 @@ void abl_lifecycle_child_init(apr_pool_t *pchild, server_rec *s)
     abl_child_t *child = NULL;
     apr_status_t rv;
 
-    abl_linger_child_init();
     abl_drive_child_init();
     rv = start_balancers(pchild, &child);
+    abl_linger_child_init(child != NULL ? abl_segment_counts(child) : NULL);
     if (rv == APR_SUCCESS) {
         rv = abl_orphans_start();
     }

@@ -21,7 +21,6 @@
 #include "scoreboard.h"
 #include "util_filter.h"
 
-#include "apr_atomic.h"
 #include "apr_portable.h"
 
 #include <poll.h>
@@ -32,14 +31,17 @@
 #define STATE_PROCESSING CONN_STATE_READ_REQUEST_LINE
 #endif
 
-static volatile apr_uint32_t lingering; /* threads of this child that wait here now */
-static apr_uint32_t most;               /* how many may */
+static abl_seat_counts_t unseen;            /* where there is no ledger */
+static abl_seat_counts_t *counts = &unseen; /* with the threads of this child that wait here now */
+static apr_uint32_t most;                   /* how many may */
 
-void abl_linger_child_init(void)
+void abl_linger_child_init(abl_seat_counts_t *shared)
 {
     int threads = 0;
 
     (void)ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    counts = shared != NULL ? shared : &unseen;
+    counts->threads = threads > 0 ? (apr_uint32_t)threads : 1;
     most = threads > 1 ? (apr_uint32_t)threads / 2 : 0;
 }
 
@@ -101,11 +103,11 @@ static bool next_request(conn_rec *c)
     if (!may_wait(c) || (abl_drive_patience(c->base_server) >= 0 && abl_park_idle(c))) {
         return false;
     }
-    if (apr_atomic_inc32(&lingering) < most) {
+    if (atomic_fetch_add_explicit(&counts->lingering, 1, memory_order_relaxed) < most) {
         ap_update_child_status(c->sbh, SERVER_BUSY_KEEPALIVE, NULL);
         come = readable(c, patience(c));
     }
-    apr_atomic_dec32(&lingering);
+    atomic_fetch_sub_explicit(&counts->lingering, 1, memory_order_relaxed);
     return come;
 }
 

@@ -16,8 +16,9 @@
 #define ABL_LINGER_DEFAULT (2 * ABL_MS)
 #define ABL_LINGER_MAX (100 * ABL_MS)
 
-/* child_init: learns how many threads there are. */
-void abl_linger_child_init(void);
+/* child_init: learns how many threads there are. `shared`: where to say so, and how many linger; NULL:
+ * nowhere. */
+void abl_linger_child_init(abl_seat_counts_t *shared);
 
 /* process_connection hook, right before the core's own. */
 int abl_linger_process(conn_rec *c);

@@ -196,6 +196,7 @@ apr_status_t abl_respond_head(void *ctx, const abl_answer_t *answer)
         add_fields(respond, answer, bytes, fields);
         keep_error_fields(r, fields);
         abl_affinity_respond(r, respond->section, answer->member, r->err_headers_out);
+        abl_account_head(r, respond->account, *respond->x, answer->member);
         respond->override_status = answer->head->status;
         return APR_SUCCESS;
     }
@@ -204,6 +205,7 @@ apr_status_t abl_respond_head(void *ctx, const abl_answer_t *answer)
     set_status(r, answer, bytes);
     add_fields(respond, answer, bytes, r->headers_out);
     abl_affinity_respond(r, respond->section, answer->member, r->headers_out);
+    abl_account_head(r, respond->account, *respond->x, answer->member);
     set_content_type(r);
     return APR_SUCCESS;
 }

@@ -5,6 +5,7 @@
 #ifndef ABL_HTTPD_RESPOND_H
 #define ABL_HTTPD_RESPOND_H
 
+#include "httpd/account.h"
 #include "httpd/body.h"
 
 /* One answer on its way to the client; owned by the thread that owns the exchange. */
@@ -13,6 +14,8 @@ typedef struct abl_respond_t {
     abl_body_t *body;
     const abl_section_t *section;
     const abl_balancer_t *balancer; /* the section's */
+    const abl_account_t *account;
+    abl_exchange_t *const *x; /* whose answer it is */
     apr_bucket_brigade *bb;
     bool unflushed;   /* something was passed on that the filters may hold back */
     bool unblocked;   /* nothing waits for the client: see abl_respond_has_room() */

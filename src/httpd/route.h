@@ -13,7 +13,8 @@ typedef struct abl_note_t {
     bool candidate; /* dynamic unless a file or directory overrules; not set when another module, such
                      * as mod_rewrite, has mapped the URI to something else */
     bool ambiguous; /* httpd has repaired its framing */
-    bool stripped;  /* what an untrusted client said about itself has been removed */
+    struct abl_account_t *account; /* a balancer answers it; NULL: none does (account.h) */
+    bool stripped;                 /* what an untrusted client said about itself has been removed */
 } abl_note_t;
 
 /* The note of a request, made if there is none. */

@@ -13,6 +13,7 @@
 #include "httpd/member_keys.h"
 #include "httpd/members.h"
 #include "httpd/name_line.h"
+#include "httpd/places.h"
 #include "httpd/queue_keys.h"
 #include "httpd/retry_keys.h"
 #include "httpd/timeouts.h"
@@ -155,10 +156,12 @@ static const struct {
     const char *name;
     const char *(*set)(cmd_parms *cmd, abl_section_t *section, const char *args);
 } section_lines[] = {
-    {"BalancerMember", add_member},     {"BalancerMethod", set_method},      {"BalancerQueue", set_queue},
-    {"BalancerAffinity", set_affinity}, {"BalancerTimeout", set_timeouts},   {"BalancerBuffer", set_buffer},
-    {"BalancerRetry", set_retry},       {"BalancerApp", abl_app_line_parse}, {"BalancerEject", set_eject},
-    {"BalancerHedge", set_hedge},       {"BalancerHealthCheck", set_check},
+    {"BalancerMember", add_member},     {"BalancerMethod", set_method},
+    {"BalancerQueue", set_queue},       {"BalancerAffinity", set_affinity},
+    {"BalancerTimeout", set_timeouts},  {"BalancerBuffer", set_buffer},
+    {"BalancerRetry", set_retry},       {"BalancerApp", abl_app_line_parse},
+    {"BalancerEject", set_eject},       {"BalancerHedge", set_hedge},
+    {"BalancerHealthCheck", set_check}, {"BalancerPlaces", abl_places_parse},
 };
 
 static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_directive_t *line)
@@ -174,7 +177,7 @@ static const char *set_line(cmd_parms *cmd, abl_section_t *section, const ap_dir
         cmd->pool, "ABL0140",
         "%s does not belong inside <Balancer %s>; what does: BalancerMember, BalancerMethod, "
         "BalancerQueue, BalancerAffinity, BalancerTimeout, BalancerBuffer, BalancerEject, BalancerRetry, "
-        "BalancerHealthCheck, BalancerHedge, BalancerApp",
+        "BalancerHealthCheck, BalancerHedge, BalancerPlaces, BalancerApp",
         line->directive, section->balancer.name);
 }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The ledger as JSON. What the fields mean stands in docs/directives.md; "version" goes up when one changes
- * its meaning, not when one is added.
+ * One URL, several forms: which one a request wants, and the fields that all of them have.
  */
 #include "httpd/status.h"
 
-#include "base/json.h"
 #include "httpd/lifecycle.h"
-#include "httpd/status_apps.h"
+#include "httpd/manager.h"
+#include "httpd/page.h"
+#include "httpd/status_metrics.h"
+#include "httpd/status_stream.h"
 #include "ledger/view.h"
 
 #include "ap_mpm.h"
@@ -18,168 +19,192 @@
 
 #include "apr_strings.h"
 
-#define STATUS_VERSION 1
+#define POLICY "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
+/* ---- which form ------------------------------------------------------------------------------------- */
+
+/* What ?as= says; NULL: it is not there. */
+static const char *as_of(request_rec *r)
+{
+    const char *args = r->args, *pair;
+
+    while (args != NULL && *args != '\0') {
+        pair = ap_getword(r->pool, &args, '&');
+        if (strncmp(pair, "as=", 3) == 0) {
+            return pair + 3;
+        }
+    }
+    return NULL;
+}
+
+static bool accepts(const request_rec *r, const char *type)
+{
+    const char *accept = apr_table_get(r->headers_in, "Accept");
+
+    return accept != NULL && ap_strcasestr(accept, type) != NULL;
+}
+
+static const char *form_of(request_rec *r)
+{
+    const char *as = as_of(r);
+
+    if (as != NULL) {
+        return as;
+    }
+    return accepts(r, "text/html")                      ? "html"
+           : accepts(r, "text/event-stream")            ? "stream"
+           : accepts(r, "application/openmetrics-text") ? "metrics"
+                                                        : "json";
+}
+
+/* ---- forms ------------------------------------------------------------------------------------------ */
 
 static void write_out(void *to, const char *bytes, size_t len)
 {
     (void)ap_rwrite(bytes, (int)len, to);
 }
 
-static void number(abl_json_t *json, const char *name, apr_uint64_t value)
+static int send_json(request_rec *r, const abl_steering_t *steering)
 {
-    abl_json_key(json, name);
-    abl_json_number(json, (int64_t)value);
-}
+    abl_json_t json = {.write = write_out, .to = r};
 
-static void text(abl_json_t *json, const char *name, const char *value)
-{
-    abl_json_key(json, name);
-    abl_json_text(json, value);
-}
-
-static void flag(abl_json_t *json, const char *name, bool value)
-{
-    abl_json_key(json, name);
-    abl_json_bool(json, value);
-}
-
-static const char *status_name(abl_status_t status)
-{
-    static const char *const names[] = {[ABL_STATUS_ON] = "on",
-                                        [ABL_STATUS_SPARE] = "spare",
-                                        [ABL_STATUS_BACKUP] = "backup",
-                                        [ABL_STATUS_DRAIN] = "drain",
-                                        [ABL_STATUS_DISABLED] = "disabled"};
-
-    return names[status];
-}
-
-/* Where a name is. */
-static void write_site(abl_json_t *json, const abl_site_t *site)
-{
-    char address[ABL_IP_TEXT];
-    int i;
-
-    abl_json_key(json, "at");
-    abl_json_open(json, '[');
-    for (i = 0; i < site->n; i++) {
-        abl_json_text(json, abl_ip_text(&site->ips[i], address));
+    ap_set_content_type(r, "application/json");
+    if (!r->header_only) {
+        abl_status_json(&json, r->pool, r->server, steering, NULL);
+        ap_rputs("\n", r);
     }
-    abl_json_close(json, ']');
+    return OK;
 }
 
-static void write_member(abl_json_t *json, const abl_member_view_t *member)
+static int send_metrics(request_rec *r)
 {
-    abl_json_open(json, '{');
-    text(json, "address", member->address);
-    text(json, "route", member->route);
-    if (member->named) {
-        write_site(json, &member->site);
+    abl_metrics_t metrics = {.write = write_out, .to = r, .open = accepts(r, "application/openmetrics-text")};
+
+    ap_set_content_type(r, metrics.open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                                        : "text/plain; version=0.0.4; charset=utf-8");
+    if (!r->header_only) {
+        abl_status_metrics(&metrics, r->pool);
     }
-    text(json, "status", status_name(member->status));
-    number(json, "set", (apr_uint64_t)member->set);
-    abl_json_key(json, "weight");
-    abl_json_hundredths(json, member->weight);
-    number(json, "share", member->share);
-    number(json, "concurrency", member->concurrency);
-    number(json, "busy", member->busy);
-    number(json, "queued", member->queued);
-    number(json, "requests", member->requests);
-    number(json, "failures", member->failures);
-    number(json, "bytes", member->bytes);
-    abl_json_key(json, "latency_ms");
-    if (member->latency == 0) {
-        abl_json_null(json);
-    } else {
-        abl_json_millis(json, (int64_t)member->latency);
-    }
-    flag(json, "away", member->away);
-    flag(json, "unfit", member->unfit);
-    flag(json, "unproven", member->unproven);
-    flag(json, "ejected", member->ejected);
-    abl_json_key(json, "ejected_for_ms");
-    abl_json_millis(json, member->ejected_for > 0 ? member->ejected_for : 0);
-    flag(json, "draining", member->draining);
-    flag(json, "removed", member->removed);
-    abl_json_close(json, '}');
+    return OK;
 }
 
-static void write_balancer(abl_json_t *json, const abl_balancer_view_t *view)
+static int send_page(request_rec *r, const abl_page_t *page)
 {
-    int i;
+    int rc;
 
-    abl_json_open(json, '{');
-    text(json, "name", view->name);
-    text(json, "method", view->method);
-    flag(json, "removed", view->removed);
-    abl_json_key(json, "queue");
-    abl_json_open(json, '{');
-    number(json, "length", view->waiting);
-    number(json, "limit", view->queue_length);
-    number(json, "per_client", view->per_client);
-    abl_json_key(json, "head_age_ms");
-    abl_json_millis(json, view->head_age);
-    abl_json_close(json, '}');
-    abl_json_key(json, "members");
-    abl_json_open(json, '[');
+    apr_table_setn(r->headers_out, "Cache-Control", "no-cache");
+    apr_table_setn(r->headers_out, "ETag", page->etag);
+    ap_set_content_type(r, page->type);
+    rc = ap_meets_conditions(r);
+    if (rc == OK) {
+        ap_set_content_length(r, (apr_off_t)page->len);
+        (void)ap_rwrite(page->bytes, (int)page->len, r);
+    }
+    return rc;
+}
+
+static int send_form(request_rec *r, const char *form, const abl_steering_t *steering)
+{
+    const abl_page_t *page = abl_page_find(form);
+
+    apr_table_setn(r->headers_out, "Vary", "Accept");
+    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
+    apr_table_setn(r->headers_out, "Referrer-Policy", "no-referrer");
+    apr_table_setn(r->headers_out, "Content-Security-Policy", POLICY);
+    if (page != NULL) {
+        return send_page(r, page);
+    }
+    if (strcmp(form, "json") == 0) {
+        return send_json(r, steering);
+    }
+    if (strcmp(form, "metrics") == 0) {
+        return send_metrics(r);
+    }
+    if (strcmp(form, "stream") == 0) {
+        return r->header_only ? OK : abl_status_stream(r, steering);
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                  "ABL0429: ?as=%s: there are html, json, metrics, stream, js and css", form);
+    return HTTP_BAD_REQUEST;
+}
+
+/* Does this form say what a reader may do? */
+static bool is_data(const char *form)
+{
+    return strcmp(form, "json") == 0 || strcmp(form, "stream") == 0;
+}
+
+static bool is_called(const request_rec *r, const char *name)
+{
+    return r->handler != NULL && ap_cstr_casecmp(r->handler, name) == 0;
+}
+
+int abl_status_handler(request_rec *r)
+{
+    bool manager = is_called(r, "balancer-manager");
+    abl_steering_t steering = {.manager = false};
+    const char *form;
+
+    if (!manager && !is_called(r, "balancer-status")) {
+        return DECLINED;
+    }
+    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, manager ? M_POST : -1, -1);
+    if (manager && r->method_number == M_POST) {
+        apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+        return abl_manager_post(r);
+    }
+    if (r->method_number != M_GET) {
+        return HTTP_METHOD_NOT_ALLOWED;
+    }
+    form = form_of(r);
+    if (manager && is_data(form)) {
+        abl_manager_steering(r, &steering);
+    }
+    return send_form(r, form, &steering);
+}
+
+/* ---- mod_status ------------------------------------------------------------------------------------- */
+
+/* One balancer in a line. */
+static void write_line(request_rec *r, const abl_balancer_view_t *view, bool brief)
+{
+    apr_uint32_t busy = 0;
+    int i, used = 0;
+
     for (i = 0; i < view->nmembers; i++) {
-        write_member(json, &view->members[i]);
+        const abl_member_view_t *m = &view->members[i];
+        busy += m->busy;
+        used += !m->away && !m->ejected && !m->unfit && !m->unproven && !m->unreachable && !m->removed &&
+                m->status != ABL_STATUS_DISABLED;
     }
-    abl_json_close(json, ']');
-    abl_json_close(json, '}');
+    if (brief) {
+        ap_rprintf(r, "AppbalanceBalancer: %s members=%d used=%d busy=%u queue=%u\n", view->name,
+                   view->nmembers, used, busy, view->waiting);
+    } else {
+        ap_rprintf(r, "<tr><td>%s</td><td>%d of %d</td><td>%u</td><td>%u of %u</td></tr>\n", view->name, used,
+                   view->nmembers, busy, view->waiting, view->queue_length);
+    }
 }
 
-static void write_balancers(abl_json_t *json, apr_pool_t *pool, abl_segment_t *segment)
+static void write_lines(request_rec *r, abl_segment_t *segment, bool brief)
 {
-    abl_balancer_view_t *view = apr_palloc(pool, sizeof(*view));
+    abl_balancer_view_t *view = apr_palloc(r->pool, sizeof(*view));
     int i;
 
-    abl_json_key(json, "balancers");
-    abl_json_open(json, '[');
+    if (!brief) {
+        ap_rputs("<table border=\"0\"><tr><th>balancer</th><th>members in use</th><th>requests at "
+                 "them</th><th>waiting</th></tr>\n",
+                 r);
+    }
     for (i = 1; segment != NULL && i <= abl_view_balancers(segment); i++) {
         if (abl_view_balancer(segment, i, view)) {
-            write_balancer(json, view);
+            write_line(r, view, brief);
         }
     }
-    abl_json_close(json, ']');
-}
-
-static void write_seats(abl_json_t *json, apr_pool_t *pool, abl_segment_t *segment)
-{
-    abl_seat_view_t *seats = apr_palloc(pool, ABL_SEATS_MAX * sizeof(*seats));
-    int n = segment != NULL ? abl_view_seats(segment, seats, ABL_SEATS_MAX) : 0;
-    int i;
-
-    abl_json_key(json, "seats");
-    abl_json_open(json, '[');
-    for (i = 0; i < n; i++) {
-        abl_json_open(json, '{');
-        number(json, "seat", (apr_uint64_t)seats[i].seat);
-        number(json, "pid", (apr_uint64_t)seats[i].pid);
-        number(json, "parked", seats[i].parked);
-        number(json, "adopted", seats[i].adopted);
-        abl_json_close(json, '}');
+    if (!brief) {
+        ap_rputs("</table>\n", r);
     }
-    abl_json_close(json, ']');
-}
-
-static void write_status(request_rec *r)
-{
-    abl_segment_t *segment = abl_lifecycle_segment();
-    abl_json_t json = {.write = write_out, .to = r};
-    char verdict[ABL_CHECK_MAX] = "";
-    bool sound = segment == NULL || abl_ledger_check(segment, verdict);
-
-    abl_json_open(&json, '{');
-    number(&json, "version", STATUS_VERSION);
-    text(&json, "module", ABL_VERSION);
-    text(&json, "check", sound ? "ok" : verdict);
-    number(&json, "rebuilds", segment != NULL ? abl_view_rebuilds(segment) : 0);
-    write_seats(&json, r->pool, segment);
-    write_balancers(&json, r->pool, segment);
-    abl_status_apps(&json);
-    abl_json_close(&json, '}');
-    ap_rputs("\n", r);
 }
 
 int abl_status_extend(request_rec *r, int flags)
@@ -202,23 +227,6 @@ int abl_status_extend(request_rec *r, int flags)
             "looked after without one, these included.</p>\n",
             parked, adopted);
     }
-    return OK;
-}
-
-int abl_status_handler(request_rec *r)
-{
-    if (r->handler == NULL || ap_cstr_casecmp(r->handler, "balancer-status") != 0) {
-        return DECLINED;
-    }
-    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
-    if (r->method_number != M_GET) {
-        return HTTP_METHOD_NOT_ALLOWED;
-    }
-    ap_set_content_type(r, "application/json");
-    apr_table_setn(r->headers_out, "Cache-Control", "no-store");
-    apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
-    if (!r->header_only) {
-        write_status(r);
-    }
+    write_lines(r, segment, (flags & AP_STATUS_SHORT) != 0);
     return OK;
 }

@@ -9,13 +9,9 @@
 
 #include "base/clock.h"
 
-#include <errno.h>
+#include "apr_strings.h"
 
-static void number(abl_json_t *json, const char *name, uint64_t value)
-{
-    abl_json_key(json, name);
-    abl_json_number(json, (int64_t)value);
-}
+#include <errno.h>
 
 /* A copy that ends. */
 static void text(abl_json_t *json, const char *name, const char *value, size_t room)
@@ -31,10 +27,28 @@ static void text(abl_json_t *json, const char *name, const char *value, size_t r
     abl_json_text(json, copy);
 }
 
-static void flag(abl_json_t *json, const char *name, bool value)
+/* Why the one before it ended. */
+static void write_restart(abl_json_t *json, const abl_board_slot_t *s, int64_t now)
 {
-    abl_json_key(json, name);
-    abl_json_bool(json, value);
+    if (s->ended_at == 0) {
+        abl_json_put_null(json, "last_restart");
+        return;
+    }
+    abl_json_begin(json, "last_restart", '{');
+    abl_json_put_millis(json, "ago_ms", now - s->ended_at);
+    text(json, "why", s->ended, sizeof(s->ended));
+    abl_json_close(json, '}');
+}
+
+static void write_lines(abl_json_t *json, const abl_board_slot_t *s)
+{
+    uint64_t n = s->nlines, i;
+
+    abl_json_begin(json, "last_lines", '[');
+    for (i = n > ABL_SLOT_LINES ? n - ABL_SLOT_LINES : 0; i < n; i++) {
+        text(json, NULL, s->lines[i % ABL_SLOT_LINES], sizeof(s->lines[0]));
+    }
+    abl_json_close(json, ']');
 }
 
 static void write_instance(abl_json_t *json, const abl_board_app_t *row, int i, int64_t now)
@@ -48,21 +62,25 @@ static void write_instance(abl_json_t *json, const abl_board_app_t *row, int i, 
         return;
     }
     abl_json_open(json, '{');
-    number(json, "instance", (uint64_t)i + 1);
+    abl_json_put_number(json, "instance", (uint64_t)i + 1);
     text(json, "address", s->address, sizeof(s->address));
-    number(json, "pid", (uint64_t)s->pid);
+    abl_json_put_number(json, "pid", (uint64_t)s->pid);
     abl_json_key(json, "state");
     abl_json_text(json, abl_instance_state_name(state));
     abl_json_key(json, "age_ms");
     abl_json_millis(json, slot->instance.ready_at != 0 ? now - slot->instance.ready_at : 0);
-    number(json, "requests", s->served);
-    number(json, "memory", s->recycle.memory);
+    abl_json_put_number(json, "requests", s->served);
+    abl_json_put_number(json, "memory", s->recycle.memory);
+    abl_json_put_number(json, "memory_limit", row->memory);
+    abl_json_put_number(json, "restarts", s->starts > 0 ? s->starts - 1 : 0);
     abl_json_key(json, "leaves_because");
     if (leave > ABL_LEAVE_NOT && leave <= ABL_LEAVE_STOP) {
         abl_json_text(json, abl_leave_name(leave));
     } else {
         abl_json_null(json);
     }
+    write_restart(json, s, now);
+    write_lines(json, s);
     abl_json_close(json, '}');
 }
 
@@ -103,8 +121,8 @@ static void write_death(abl_json_t *json, const abl_board_failure_t *death, int6
         return;
     }
     abl_json_open(json, '{');
-    number(json, "instance", (uint64_t)death->slot + 1);
-    number(json, "pid", (uint64_t)death->pid);
+    abl_json_put_number(json, "instance", (uint64_t)death->slot + 1);
+    abl_json_put_number(json, "pid", (uint64_t)death->pid);
     text(json, "why", death->why, sizeof(death->why));
     abl_json_key(json, "ago_ms");
     abl_json_millis(json, now - death->at);
@@ -124,12 +142,13 @@ static void write_app(abl_json_t *json, const abl_board_app_t *row, int64_t now)
     abl_json_open(json, '{');
     text(json, "balancer", row->balancer, sizeof(row->balancer));
     text(json, "name", row->name, sizeof(row->name));
-    flag(json, "removed", row->gone_at != 0);
-    flag(json, "failed", row->fleet.failed);
-    flag(json, "rolling", n >= 0 && n <= ABL_SLOTS_OF_APP_MAX && abl_fleet_is_rolling(&row->fleet));
-    number(json, "wanted", (uint64_t)abl_fleet_wanted(&row->fleet, &row->conf));
-    number(json, "starts", row->starts);
-    number(json, "failures", row->failures);
+    abl_json_put_bool(json, "removed", row->gone_at != 0);
+    abl_json_put_bool(json, "failed", row->fleet.failed);
+    abl_json_put_bool(json, "rolling",
+                      n >= 0 && n <= ABL_SLOTS_OF_APP_MAX && abl_fleet_is_rolling(&row->fleet));
+    abl_json_put_number(json, "wanted", (uint64_t)abl_fleet_wanted(&row->fleet, &row->conf));
+    abl_json_put_number(json, "starts", row->starts);
+    abl_json_put_number(json, "failures", row->failures);
     abl_json_key(json, "instances");
     abl_json_open(json, '[');
     for (i = 0; i < n && i < ABL_SLOTS_OF_APP_MAX; i++) {
@@ -141,16 +160,19 @@ static void write_app(abl_json_t *json, const abl_board_app_t *row, int64_t now)
     abl_json_close(json, '}');
 }
 
+uint64_t abl_status_control(void)
+{
+    abl_board_t *board = abl_supervision_board();
+
+    return board != NULL ? (uint64_t)atomic_load(abl_board_control(board)) : 0;
+}
+
 void abl_status_apps(abl_json_t *json)
 {
     abl_board_t *board = abl_supervision_board();
     int64_t now = abl_clock_now();
     int i;
 
-    if (board != NULL) {
-        number(json, "control", (uint64_t)atomic_load(abl_board_control(board)));
-    }
-    abl_json_key(json, "applications");
     abl_json_open(json, '[');
     for (i = 0; board != NULL && i < ABL_APPS_MAX; i++) {
         const abl_board_app_t *row = abl_board_app(board, i);
@@ -159,4 +181,79 @@ void abl_status_apps(abl_json_t *json)
         }
     }
     abl_json_close(json, ']');
+}
+
+/* ---- figures ---------------------------------------------------------------------------------------- */
+
+static uint64_t wanted(const abl_board_app_t *row)
+{
+    return (uint64_t)abl_fleet_wanted(&row->fleet, &row->conf);
+}
+
+static uint64_t ready(const abl_board_app_t *row)
+{
+    uint64_t n = 0;
+    int i;
+
+    for (i = 0; i < row->fleet.n && i < ABL_SLOTS_OF_APP_MAX; i++) {
+        n += row->fleet.slots[i].instance.state == ABL_INSTANCE_READY;
+    }
+    return n;
+}
+
+static uint64_t memory(const abl_board_app_t *row)
+{
+    uint64_t sum = 0;
+    int i;
+
+    for (i = 0; i < row->fleet.n && i < ABL_SLOTS_OF_APP_MAX; i++) {
+        sum += row->slots[i].recycle.memory;
+    }
+    return sum;
+}
+
+static uint64_t starts(const abl_board_app_t *row)
+{
+    return row->starts;
+}
+
+static uint64_t failures(const abl_board_app_t *row)
+{
+    return row->failures;
+}
+
+static void write_family(abl_metrics_t *m, abl_board_t *board, uint64_t (*value)(const abl_board_app_t *row))
+{
+    int i;
+
+    for (i = 0; board != NULL && i < ABL_APPS_MAX; i++) {
+        const abl_board_app_t *row = abl_board_app(board, i);
+        char balancer[ABL_NAME_MAX + 1], name[ABL_NAME_MAX + 1];
+        if (row->name[0] == '\0') {
+            continue;
+        }
+        apr_cpystrn(balancer, row->balancer, sizeof(balancer));
+        apr_cpystrn(name, row->name, sizeof(name));
+        abl_metrics_label(m, "balancer", balancer);
+        abl_metrics_label(m, "application", name);
+        abl_metrics_sample(m, "", value(row));
+    }
+}
+
+void abl_status_apps_metrics(abl_metrics_t *m)
+{
+    abl_board_t *board = abl_supervision_board();
+
+    abl_metrics_family(m, "application_wanted", ABL_METRICS_GAUGE, "instances that there should be");
+    write_family(m, board, wanted);
+    abl_metrics_family(m, "application_ready", ABL_METRICS_GAUGE, "instances that requests go to");
+    write_family(m, board, ready);
+    abl_metrics_family(m, "application_memory_bytes", ABL_METRICS_GAUGE,
+                       "memory of all instances, when it was measured last");
+    write_family(m, board, memory);
+    abl_metrics_family(m, "application_starts", ABL_METRICS_COUNTER, "instances that were started");
+    write_family(m, board, starts);
+    abl_metrics_family(m, "application_failures", ABL_METRICS_COUNTER,
+                       "instances that ended unasked or could not be started");
+    write_family(m, board, failures);
 }

@@ -9,6 +9,7 @@
 #include "control/record.h"
 #include "control/title.h"
 #include "httpd/name_line.h"
+#include "httpd/persist.h"
 #include "httpd/resolver_keys.h"
 
 #include "ap_listen.h"
@@ -394,7 +395,8 @@ static void ring(server_rec *s)
 
 static bool publish(apr_pool_t *p, const abl_app_conf_t *apps)
 {
-    abl_board_conf_t conf = {.apps = apps, .n = n_apps, .resolver = abl_resolver_keys_conf()};
+    abl_board_conf_t conf = {
+        .apps = apps, .n = n_apps, .resolver = abl_resolver_keys_conf(), .persist = abl_persist_file()};
 
     conf.names = abl_name_line_collect(p, &conf.nnames);
     conf.targets = collect_targets(p, &conf.ntargets);

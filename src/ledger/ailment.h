@@ -29,6 +29,10 @@ void abl_ailment_check(abl_segment_t *segment, uint32_t row, bool is_new);
  * takes the mark away that it was left out for, afterwards. */
 void abl_ailment_back(abl_segment_t *segment, uint32_t row, int64_t now);
 
+/* Somebody wants it left out until then, abl_clock_now(); and back, whatever it was left out for. */
+void abl_ailment_eject(abl_segment_t *segment, uint32_t row, int64_t until);
+void abl_ailment_pardon(abl_segment_t *segment, const abl_child_t *child, uint32_t row);
+
 /* Somebody accepts connections there again: nothing if it was not away. */
 void abl_ailment_return(abl_segment_t *segment, const abl_child_t *child, uint32_t row);
 

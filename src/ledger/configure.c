@@ -8,6 +8,7 @@
 #include "ledger/lateness.h"
 #include "ledger/rebuild.h"
 #include "ledger/site_row.h"
+#include "ledger/steered.h"
 
 #include <string.h>
 #include <strings.h>
@@ -67,6 +68,8 @@ static uint32_t new_balancer(abl_segment_t *segment, const char *name)
     }
     memset(&segment->balancers[i], 0, sizeof(segment->balancers[i]));
     segment->balancers[i].savings = ABL_RETRY_BURST * 100;
+    abl_tally_clear(segment, i);
+    abl_history_clear(segment, i);
     set_text(segment->balancers[i].name, sizeof(segment->balancers[i].name), name);
     return i;
 }
@@ -123,6 +126,7 @@ static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *a
         return 0;
     }
     memset(&segment->rows[row], 0, sizeof(segment->rows[row]));
+    abl_chronicle_clear(segment, row);
     segment->rows[row].slot = slot;
     segment->rows[row].until = UINT64_MAX;
     segment->rows[row].c.id = abl_hash_text(address);
@@ -132,25 +136,17 @@ static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *a
     return row;
 }
 
-static void set_limit(abl_row_t *row, uint32_t limit)
-{
-    row->c.limit = limit;
-    row->allowed = limit;
-    row->ceiling = limit != 0 && row->c.busy > limit ? row->c.busy : 0;
-}
-
 /* Where it is has to be found out; a slot's occupant says what it is called, a record what it weighs. */
 static void set_naming(abl_segment_t *segment, uint32_t row, const abl_member_conf_t *conf, bool is_new)
 {
     abl_row_t *r = &segment->rows[row];
 
     if (conf->naming != ABL_NAMING_NONE && (is_new || conf->naming != r->naming)) {
-        abl_site_begin(segment, row);
+        abl_site_begin(segment, row, conf->naming);
     }
     r->naming = (uint8_t)conf->naming;
     if (conf->naming != ABL_NAMING_RECORD || r->shut) {
         r->set = (uint8_t)conf->set;
-        r->weight = r->c.weight = conf->weight;
     }
     if (conf->naming < ABL_NAMING_SLOT || r->shut) {
         set_text(segment->names[row].route, sizeof(segment->names[row].route), conf->route);
@@ -175,9 +171,8 @@ static void set_row(abl_segment_t *segment, uint32_t row, const abl_member_conf_
     }
     set_naming(segment, row, conf, is_new);
     r->order = order;
-    r->status = (uint8_t)conf->status;
     r->slow_start = conf->slow_start;
-    set_limit(r, conf->concurrency);
+    abl_steered_configure(segment, row, conf, is_new);
     abl_ailment_start(segment, row,
                       is_new && segment->shared->generation > 1 && conf->naming == ABL_NAMING_NONE);
     abl_ailment_check(segment, row, is_new);
@@ -369,6 +364,7 @@ apr_status_t abl_segment_configure(abl_segment_t *segment, const abl_ledger_conf
         abl_grant_balancer(segment, NULL, balancer);
     }
     forget_gone(segment);
+    atomic_fetch_add(&segment->journal->steered, 1); /* some of it may be out of date now */
     abl_leave(segment);
     return *left_out > 0 ? APR_ENOSPC : APR_SUCCESS;
 }

@@ -202,7 +202,7 @@ static void eject(abl_segment_t *segment, abl_row_t *r, bool by_rate, uint32_t f
     }
     a->times = a->times < DURATIONS_MAX ? a->times + 1 : a->times;
     a->by_rate = by_rate;
-    a->by_wish = 0;
+    a->by_wish = a->by_hand = 0;
     a->fails = fails;
     leave_out_until(segment, r, now + (int64_t)a->times * b->eject.duration);
 }
@@ -211,6 +211,16 @@ static void eject(abl_segment_t *segment, abl_row_t *r, bool by_rate, uint32_t f
 static bool is_same_event(const abl_ailment_t *a, const abl_outcome_t *outcome)
 {
     return outcome->broken && a->broke_at != 0 && outcome->began <= a->broke_at;
+}
+
+void abl_ailment_eject(abl_segment_t *segment, uint32_t row, int64_t until)
+{
+    abl_row_t *r = &segment->rows[row];
+
+    r->ailment.by_rate = 0;
+    r->ailment.by_wish = 1; /* no trial afterwards */
+    r->ailment.by_hand = 1;
+    leave_out_until(segment, r, until);
 }
 
 /* It has said so itself, and for how long: no trial afterwards. */
@@ -222,6 +232,7 @@ static bool let_rest(abl_segment_t *segment, uint32_t row, int64_t rest, int64_t
         return false;
     }
     r->ailment.by_wish = 1;
+    r->ailment.by_hand = 0;
     leave_out_until(segment, r, now + rest);
     return true;
 }
@@ -382,6 +393,7 @@ void abl_ailment_back(abl_segment_t *segment, uint32_t row, int64_t now)
     r->ailment.on_trial = r->ailment.ejected && !r->ailment.by_wish;
     begin_anew(&r->ailment);
     grow(&segment->balancers[r->balancer], r, now);
+    r->ailment.by_hand = 0;
     abl_in_order();
     r->ailment.ejected = 0;
     abl_grant_ring(segment);
@@ -489,6 +501,7 @@ void abl_health_gone(const abl_gate_t *gate, int error)
     row = abl_gate_find(gate);
     if (row != 0) {
         leave_out(gate->segment, gate->child, row, error, abl_clock_now());
+        abl_chronicle_failure(gate->segment, row, "cannot connect", error, abl_clock_now());
     }
     abl_leave(gate->segment);
 }
@@ -506,6 +519,21 @@ void abl_ailment_return(abl_segment_t *segment, const abl_child_t *child, uint32
         segment->rows[row].ailment.away = 0;
         abl_grant_balancer(segment, child, segment->rows[row].balancer);
     }
+}
+
+void abl_ailment_pardon(abl_segment_t *segment, const abl_child_t *child, uint32_t row)
+{
+    abl_ailment_t *a = &segment->rows[row].ailment;
+
+    a->unfit = a->unproven = 0;
+    a->checks = 0;
+    if (a->ejected) {
+        abl_ailment_back(segment, row, abl_clock_now());
+    }
+    a->on_trial = a->by_hand = 0;
+    a->times = 0;
+    abl_ailment_return(segment, child, row);
+    abl_grant_forget_tries(segment, row);
 }
 
 bool abl_health_back(const abl_gate_t *gate)
@@ -560,7 +588,8 @@ static void view_row(const abl_segment_t *segment, uint32_t row, abl_health_view
     view->disabled = r->status == ABL_STATUS_DISABLED;
     view->until = r->ailment.until;
     view->by_rate = r->ailment.by_rate;
-    view->by_wish = r->ailment.by_wish;
+    view->by_wish = r->ailment.by_wish && !r->ailment.by_hand;
+    view->by_hand = r->ailment.by_hand;
     view->fails = r->ailment.fails;
 }
 

@@ -59,6 +59,7 @@ typedef struct abl_health_view_t {
     bool disabled;  /* it gets no request anyway */
     bool by_rate;   /* ejected because of its rate of failures, not because of a row of them */
     bool by_wish;   /* or because it has asked for it (Retry-After) */
+    bool by_hand;   /* or because somebody wanted it (steer.h) */
     unsigned fails; /* failures that it was ejected for: in a row, or percent */
 } abl_health_view_t;
 

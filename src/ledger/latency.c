@@ -8,8 +8,9 @@
 #define FIRST_DOUBLING 8 /* of 256 µs; the steps below are of 32 µs */
 #define MANY 4096
 
-static uint32_t step_of(uint64_t took)
+uint32_t abl_latency_step(int64_t micros)
 {
+    uint64_t took = micros > 0 ? (uint64_t)micros : 0;
     uint32_t doubling, step;
 
     if (took < 1u << FIRST_DOUBLING) {
@@ -21,7 +22,7 @@ static uint32_t step_of(uint64_t took)
 }
 
 /* Where the step after this one begins. */
-static int64_t end_of(uint32_t step)
+int64_t abl_latency_end(uint32_t step)
 {
     uint32_t next = step + 1;
     uint32_t doubling;
@@ -49,7 +50,7 @@ void abl_latency_count(abl_latency_t *latency, int64_t took)
     if (latency->n >= MANY) {
         halve(latency);
     }
-    latency->steps[step_of(took > 0 ? (uint64_t)took : 0)]++;
+    latency->steps[abl_latency_step(took)]++;
     latency->n++;
 }
 
@@ -61,7 +62,7 @@ int64_t abl_latency_percentile(const abl_latency_t *latency, uint32_t percent)
     for (i = 0; i < ABL_LATENCY_STEPS && wanted > 0; i++) {
         seen += latency->steps[i];
         if (seen >= wanted) {
-            return end_of(i);
+            return abl_latency_end(i);
         }
     }
     return 0;

@@ -18,6 +18,12 @@ typedef struct abl_latency_t {
 /* Counts one that took so long, µs. Where there are many already, all of them count half from now on. */
 void abl_latency_count(abl_latency_t *latency, int64_t took);
 
+/* The step in which something is that took so long, µs. */
+uint32_t abl_latency_step(int64_t took);
+
+/* How long what is in this step took at most, µs. */
+int64_t abl_latency_end(uint32_t step);
+
 /* So many percent (1 to 99) took less than this, µs; 0 where there are none. */
 int64_t abl_latency_percentile(const abl_latency_t *latency, uint32_t percent);
 

@@ -8,6 +8,10 @@
  *     │ dirty  │ listed ────┼─► row   │ address │ epoch   │ mail ─┼─► ticket  │ seat 2: leases of row 1… │
  *     │ free ──┼────────────┼─────────┼─────────┼─────────┼───────┼─► ticket  │ …                        │
  *     └────────┴────────────┴─────────┴─────────┴─────────┴───────┴───────────┴──────────────────────────┘
+ *     ┌──────────────┬───────────────┬───────────────────────────┐
+ *     │ tallies      │ histories     │ chronicles                │   for those who look only
+ *     │ per balancer │ per balancer  │ per row: times, failures  │
+ *     └──────────────┴───────────────┴───────────────────────────┘
  *
  * A **row** is one member. Everything is named by its index, from 1; 0 is nobody. Everything is read and
  * written inside the lock, except what is said to be otherwise.
@@ -21,8 +25,13 @@
 #define ABL_LEDGER_LAYOUT_H
 
 #include "base/ip.h"
+#include "ledger/chronicle.h"
+#include "ledger/history.h"
+#include "ledger/journal.h"
 #include "ledger/latency.h"
-#include "ledger/ledger.h"
+#include "ledger/secret.h"
+#include "ledger/steer.h"
+#include "ledger/tally.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -52,6 +61,7 @@ typedef struct abl_ailment_t {
     uint8_t ejected; /* it has failed too often */
     uint8_t by_rate; /* that is why */
     uint8_t by_wish; /* or it has asked for it */
+    uint8_t by_hand; /* or somebody has (steer.h) */
     uint8_t
         on_trial;  /* it was ejected: one failure more, before it has shown that it works, and it is again */
     uint8_t met;   /* somebody was there once */
@@ -100,16 +110,20 @@ typedef struct abl_row_t {
     uint8_t suspected;            /* truth; shut by a child, which has found nobody there */
     uint8_t accused;              /* truth; a request has been there for too long */
     uint8_t naming;               /* truth; abl_naming_t (site.h): until it is known where it is it is shut */
-    uint8_t vacant;               /* truth; nobody is there: as if it were not listed */
-    uint32_t weight;              /* truth; c.weight is less while it starts slowly */
-    uint32_t allowed;             /* leases at once, while it starts slowly less than c.limit */
-    int64_t slow_start;           /* truth; µs */
-    int64_t moved_at;             /* truth; its addresses are what they are since; 0: for ever */
+    uint8_t conf_status;          /* truth; abl_status_t, as the configuration says */
+    uint8_t steered;              /* truth; ABL_STEERED_*, what was changed by hand */
+    uint32_t conf_weight, conf_limit; /* truth; as the configuration says */
+    uint8_t vacant;                   /* truth; nobody is there: as if it were not listed */
+    uint32_t weight;                  /* truth; c.weight is less while it starts slowly */
+    uint32_t allowed;                 /* leases at once, while it starts slowly less than c.limit */
+    int64_t slow_start;               /* truth; µs */
+    int64_t moved_at;                 /* truth; its addresses are what they are since; 0: for ever */
     uint32_t ceiling;  /* while more than `limit` are busy because the limit was lowered: how many at most */
     abl_list_t queue;  /* tickets that wait for this member only */
     uint64_t requests; /* leases taken so far */
-    uint64_t opened;   /* truth; `requests` when the gate was opened */
-    uint64_t until;    /* truth; no lease is given when `requests` is there; UINT64_MAX: no such limit */
+    uint64_t requests_then; /* when statistics were begun anew; they show what came since */
+    uint64_t opened;        /* truth; `requests` when the gate was opened */
+    uint64_t until;         /* truth; no lease is given when `requests` is there; UINT64_MAX: no such limit */
     uint64_t failures;
     uint64_t bytes;
     abl_candidate_t c; /* busy, queued: caches; `usable` means nothing here */
@@ -159,9 +173,41 @@ typedef struct abl_balancer_row_t {
     int64_t outage_wait;        /* truth; how long members that are all away are waited for, µs */
     int64_t outage_since;       /* a request has found all of them away; 0: none has */
     int64_t change_at;          /* when time alone changes something about its members; 0: it does not */
+    int64_t reset_at;           /* statistics were begun anew, seconds since 1970; 0: never */
     _Atomic uint32_t ndoubts;
     abl_doubt_t doubts[ABL_DOUBTS];
 } abl_balancer_row_t;
+
+/* See tally.h: nothing but counters, each added to without the lock. */
+typedef struct abl_tally_row_t {
+    _Atomic uint64_t ended[ABL_TALLY_ENDS][ABL_TALLY_CLASSES];
+    _Atomic uint64_t out, took_sum, in, waited, waits_sum, retries, hedged;
+    _Atomic uint64_t took[ABL_LATENCY_STEPS];
+    _Atomic uint64_t waits[ABL_LATENCY_STEPS];
+} abl_tally_row_t;
+
+/* See history.h: without the lock, by one writer. */
+typedef struct abl_history_row_t {
+    _Atomic uint64_t ever;
+    int64_t end;
+    abl_percentiles_t minute_took, minute_wait;
+    abl_sample_t samples[ABL_SAMPLES];
+} abl_history_row_t;
+
+/* What is remembered of a member, see chronicle.h. */
+typedef struct abl_chronicle_row_t {
+    abl_latency_t latencies;             /* to the first byte */
+    char notes[ABL_NOTES][ABL_NOTE_MAX]; /* who has changed it by hand, and why; empty: nobody */
+    uint32_t nfailures;                  /* ever; the ring has the last of them */
+    abl_failure_t failures[ABL_FAILURES_KEPT];
+} abl_chronicle_row_t;
+
+/* See journal.h. */
+typedef struct abl_journal_row_t {
+    _Atomic uint64_t n;       /* entries ever; read without the lock */
+    _Atomic uint64_t steered; /* changes with every change of steer.h; likewise */
+    abl_entry_t entries[ABL_JOURNAL_ENTRIES];
+} abl_journal_row_t;
 
 typedef struct abl_place_row_t {
     uint32_t seat;       /* truth; 0: the ticket is free */
@@ -200,18 +246,24 @@ typedef struct abl_shared_t {
     uint32_t free_ticket; /* head of the list of those below tickets_used that are free */
     uint64_t place;       /* truth; the last one given */
     uint64_t rebuilds;
+    bool has_secret; /* see secret.h */
+    unsigned char secret[ABL_SECRET_BYTES];
 } abl_shared_t;
 
 /* This process's view of the segment. Made by the parent, inherited by its children, never freed. */
 struct abl_segment_t {
     abl_shared_t *shared;
-    abl_balancer_row_t *balancers; /* [1..ABL_LEDGER_BALANCERS] */
-    abl_row_t *rows;               /* [1..ABL_LEDGER_MEMBERS] */
-    abl_name_t *names;             /* of the row with the same index */
-    abl_site_row_t *sites;         /* likewise */
-    abl_seat_row_t *seats;         /* [1..nseats] */
-    abl_place_row_t *tickets;      /* [1..ABL_LEDGER_TICKETS] */
-    uint32_t *held;                /* truth; see abl_held() */
+    abl_balancer_row_t *balancers;   /* [1..ABL_LEDGER_BALANCERS] */
+    abl_row_t *rows;                 /* [1..ABL_LEDGER_MEMBERS] */
+    abl_name_t *names;               /* of the row with the same index */
+    abl_site_row_t *sites;           /* likewise */
+    abl_seat_row_t *seats;           /* [1..nseats] */
+    abl_place_row_t *tickets;        /* [1..ABL_LEDGER_TICKETS] */
+    uint32_t *held;                  /* truth; see abl_held() */
+    abl_tally_row_t *tallies;        /* of the balancer with the same index */
+    abl_history_row_t *histories;    /* likewise */
+    abl_chronicle_row_t *chronicles; /* of the row with the same index */
+    abl_journal_row_t *journal;
     uint32_t nseats;
     uint32_t generation; /* of the configuration that this process, or its parent when it forked, has read */
     int *wakers;         /* [1..nseats]: the eventfd that wakes the seat's child */
@@ -270,6 +322,13 @@ static inline bool abl_row_has_room(const abl_row_t *row)
     return (row->c.limit == 0 || row->c.busy < row->allowed) && row->requests < row->until && !row->shut &&
            !row->vacant && !row->ailment.away && !row->ailment.unproven;
 }
+
+/* journal.c: as abl_journal_add(), inside the lock. */
+void abl_journal_write(abl_segment_t *segment, const abl_entry_t *entry);
+
+/* tally.c, history.c: begin anew. */
+void abl_tally_clear(abl_segment_t *segment, uint32_t balancer);
+void abl_history_clear(abl_segment_t *segment, uint32_t balancer);
 
 /* Where a process can be made to die, by tests. */
 typedef enum abl_probe_t {

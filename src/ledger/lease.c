@@ -382,6 +382,10 @@ static bool learn(abl_segment_t *segment, uint32_t index, const abl_outcome_t *o
         abl_latency_learn(row->c.latency, row->c.latency_at, now, outcome->latency, outcome->failed);
     row->c.latency_at = now;
     abl_lateness_learn(&segment->balancers[row->balancer], outcome->latency);
+    abl_chronicle_latency(segment, index, outcome->latency);
+    if (outcome->failed) {
+        abl_chronicle_outcome(segment, index, outcome, now);
+    }
     return abl_ailment_learn(segment, index, outcome, now);
 }
 

@@ -33,7 +33,7 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "12" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "13" /* changes whenever what lies in the segment does */
 
 #define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
@@ -58,7 +58,8 @@ typedef enum abl_naming_t {
     ABL_NAMING_NONE = 0, /* the member itself */
     ABL_NAMING_HOST,     /* a host: its addresses are tried in turn */
     ABL_NAMING_SLOT,     /* one of a host's addresses: who it is may change */
-    ABL_NAMING_RECORD    /* one of a name's SRV records: and its weight and set may, too */
+    ABL_NAMING_RECORD,   /* one of a name's SRV records: and its weight and set may, too */
+    ABL_NAMING_OPEN      /* nobody, until somebody is put there at run time (steer.h) */
 } abl_naming_t;
 
 typedef struct abl_member_conf_t {
@@ -130,7 +131,9 @@ apr_status_t abl_segment_join(abl_segment_t *segment, abl_child_t **child);
 /* What a child tells about itself, for whoever looks; nothing depends on it. Never NULL. Only the child
  * changes it, while it lives. Any thread. */
 typedef struct abl_seat_counts_t {
-    _Atomic apr_uint32_t parked;  /* requests that wait without a thread */
+    _Atomic apr_uint32_t parked;    /* requests that wait without a thread */
+    _Atomic apr_uint32_t lingering; /* threads that stay with a connection for a moment */
+    _Atomic apr_uint32_t threads;   /* that it has for requests */
     _Atomic apr_uint32_t adopted; /* connections that the module looks after, those of the former included */
 } abl_seat_counts_t;
 
@@ -222,6 +225,9 @@ typedef struct abl_outcome_t {
     bool says_nothing;   /* about its health: it could not be reached, or the client has left */
     apr_uint64_t what;   /* hash of what was asked for; 0: unknown. See abl_health_asks() */
     apr_uint64_t client; /* who has asked, hashed; 0: unknown */
+    int status;          /* of an answer that is a failure; 0: there was none, */
+    const char *why;     /* but this; NULL: not known */
+    int error;           /* and an errno, or one of APR's; 0: none */
 } abl_outcome_t;
 
 /* Gives a lease back, or hands it on. `outcome` may be NULL: nothing is learnt. */

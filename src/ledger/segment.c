@@ -37,6 +37,10 @@ static size_t lay_out(abl_segment_t *s, char *base)
     s->seats = carve(base, &used, sizeof(*s->seats) * ((size_t)s->nseats + 1));
     s->tickets = carve(base, &used, sizeof(*s->tickets) * (ABL_LEDGER_TICKETS + 1));
     s->held = carve(base, &used, sizeof(*s->held) * ((size_t)s->nseats + 1) * (ABL_LEDGER_MEMBERS + 1));
+    s->tallies = carve(base, &used, sizeof(*s->tallies) * (ABL_LEDGER_BALANCERS + 1));
+    s->histories = carve(base, &used, sizeof(*s->histories) * (ABL_LEDGER_BALANCERS + 1));
+    s->chronicles = carve(base, &used, sizeof(*s->chronicles) * (ABL_LEDGER_MEMBERS + 1));
+    s->journal = carve(base, &used, sizeof(*s->journal));
     return used;
 }
 

@@ -26,7 +26,7 @@ static bool is_vacant(const abl_row_t *r)
     return r->vacant && !r->shut;
 }
 
-static void vacate(abl_segment_t *segment, uint32_t row)
+void abl_site_vacate(abl_segment_t *segment, uint32_t row)
 {
     abl_row_t *r = &segment->rows[row];
 
@@ -43,6 +43,7 @@ static void forget(abl_segment_t *segment, uint32_t row)
     abl_row_t *r = &segment->rows[row];
 
     abl_ailment_forget(segment, row);
+    abl_chronicle_clear(segment, row);
     r->ailment.met = 0;
     r->c.latency = 0;
     r->c.mean_bytes = r->c.traffic = 0;
@@ -66,13 +67,18 @@ static void weigh(abl_segment_t *segment, uint32_t row, const abl_occupant_t *wh
     abl_row_t *r = &segment->rows[row];
 
     if (r->naming == ABL_NAMING_RECORD) {
-        r->weight = r->c.weight = who->weight;
+        bool steered = (r->steered & ABL_STEERED_WEIGHT) && r->conf_weight == who->weight;
+        r->conf_weight = who->weight;
+        if (!steered) {
+            r->weight = r->c.weight = who->weight;
+            r->steered &= (uint8_t)~ABL_STEERED_WEIGHT;
+        }
         r->set = (uint8_t)who->set;
     }
 }
 
 /* It is vacant until all is said, so that whoever dies here leaves nobody where he is not. */
-static void occupy(abl_segment_t *segment, uint32_t row, const abl_occupant_t *who)
+void abl_site_occupy(abl_segment_t *segment, uint32_t row, const abl_occupant_t *who)
 {
     abl_row_t *r = &segment->rows[row];
     bool added = r->shut && r->born > 1; /* by a graceful restart */
@@ -101,7 +107,7 @@ static bool has_moved(const abl_segment_t *segment, uint32_t row, const abl_occu
 
 static bool is_weighed(const abl_row_t *r, const abl_occupant_t *who)
 {
-    return r->naming != ABL_NAMING_RECORD || (r->weight == who->weight && r->set == who->set);
+    return r->naming != ABL_NAMING_RECORD || (r->conf_weight == who->weight && r->set == who->set);
 }
 
 /* True: something has changed. */
@@ -112,13 +118,13 @@ static bool settle(abl_segment_t *segment, uint32_t row, const abl_occupant_t *w
 
     if (who == NULL) {
         if (!is_vacant(r)) {
-            vacate(segment, row);
+            abl_site_vacate(segment, row);
             return true;
         }
         return false;
     }
     if (r->shut || r->vacant || (abl_site_is_slot(r) && r->c.id != who->id)) {
-        occupy(segment, row, who);
+        abl_site_occupy(segment, row, who);
         return true;
     }
     moved = has_moved(segment, row, who);
@@ -170,7 +176,7 @@ bool abl_site_look(const abl_gate_t *gate, abl_site_view_t *view)
                                   .vacant = is_vacant(r),
                                   .id = r->c.id,
                                   .busy = r->c.busy,
-                                  .weight = r->weight,
+                                  .weight = r->conf_weight,
                                   .set = r->set};
         abl_site_of_row(gate->segment, row, &view->site);
     }

@@ -24,6 +24,11 @@ typedef struct abl_occupant_t {
  * already. False: there is no such member, or it is not one with a name. */
 bool abl_site_settle(const abl_gate_t *gate, const abl_occupant_t *who);
 
+/* For the ledger's own files, inside its lock: somebody is there from now on, or nobody. The list of members
+ * is to be made anew then, and those who wait are to be looked at. */
+void abl_site_occupy(abl_segment_t *segment, uint32_t row, const abl_occupant_t *who);
+void abl_site_vacate(abl_segment_t *segment, uint32_t row);
+
 typedef struct abl_site_view_t {
     bool pending, vacant;
     apr_uint64_t id;   /* of who is there */

@@ -111,15 +111,28 @@ int abl_site_home(const abl_ledger_t *ledger, apr_uint64_t key)
 
 bool abl_site_is_slot(const abl_row_t *row)
 {
-    return row->naming == ABL_NAMING_SLOT || row->naming == ABL_NAMING_RECORD;
+    return row->naming >= ABL_NAMING_SLOT;
 }
 
-void abl_site_begin(abl_segment_t *segment, uint32_t row)
+/* Of an open place it is known that nobody is there. */
+void abl_site_begin(abl_segment_t *segment, uint32_t row, abl_naming_t naming)
 {
-    segment->rows[row].shut = 1;
+    segment->rows[row].shut = naming != ABL_NAMING_OPEN;
     abl_in_order();
-    segment->rows[row].vacant = 0;
+    segment->rows[row].vacant = naming == ABL_NAMING_OPEN;
     abl_site_publish(segment, row, NULL, 0);
+}
+
+bool abl_site_address(const abl_segment_t *segment, uint32_t row, char *address, size_t room)
+{
+    char text[ABL_IP_TEXT];
+    abl_site_t site;
+
+    abl_site_of_row(segment, row, &site);
+    if (site.n > 0) {
+        (void)snprintf(address, room, "http://%s", abl_ip_text(&site.ips[0], text));
+    }
+    return site.n > 0;
 }
 
 void abl_site_name(const abl_segment_t *segment, uint32_t row, char *name, size_t room)
@@ -132,6 +145,9 @@ void abl_site_name(const abl_segment_t *segment, uint32_t row, char *name, size_
 
     if (segment->rows[row].naming == ABL_NAMING_NONE) {
         (void)snprintf(name, room, "%s", address);
+        return;
+    }
+    if (segment->rows[row].naming == ABL_NAMING_OPEN && abl_site_address(segment, row, name, room)) {
         return;
     }
     abl_site_of_row(segment, row, &site);

@@ -94,7 +94,7 @@ START_TEST(beside_another)
     fails("b", 1, ABL_CHECKS_OUT);
     ck_assert_str_eq(used(w.ledger, &beside), "nobody");
     ck_assert_str_eq(used(w.ledger, &after), "c"); /* the first has failed: that is what backups are for */
-    fails("a", 1, ABL_CHECKS_OUT); /* now the backup is in use for everybody */
+    fails("a", 1, ABL_CHECKS_OUT);                 /* now the backup is in use for everybody */
     ck_assert_str_eq(used(w.ledger, &beside), "c");
     fails("c", 1, ABL_CHECKS_OUT); /* panic */
     ck_assert_str_eq(used(w.ledger, &beside), "nobody");

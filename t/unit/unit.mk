@@ -11,7 +11,7 @@ UNIT_LDFLAGS ?= $(UNIT_EXTRA)
 UNIT_CPPFLAGS = $(eval UNIT_CPPFLAGS := $(shell apr-1-config --cppflags --includes) \
 	$(shell apu-1-config --includes) $(shell pkg-config --cflags check))$(UNIT_CPPFLAGS)
 UNIT_LIBS = $(eval UNIT_LIBS := $(shell apu-1-config --link-ld --libs) \
-	$(shell apr-1-config --link-ld --libs) $(shell pkg-config --libs check) -lssl -lcrypto -lcares -lresolv -lm)$(UNIT_LIBS)
+	$(shell apr-1-config --link-ld --libs) $(shell pkg-config --libs check) -lssl -lcrypto -lcares -ljansson -lresolv -lm)$(UNIT_LIBS)
 
 UNIT_DIR := build/unit
 UNIT_LIB := $(UNIT_DIR)/libabl.a

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * httpd has no way to ask which Require lines hold, and they may come from anywhere, .htaccess included. So
+ * its access control is asked, once more, about somebody else: the hooks that decided about this request
+ * decide about it as if a stranger had sent it. (httpd's own ap_some_authn_required() asks in the same way.)
+ */
+#include "httpd/access.h"
+
+#include "http_core.h"
+#include "http_request.h"
+
+#include "apr_strings.h"
+
+#define STRANGER "192.0.2.1"
+
+/* The parts of a request, and of its connection, that say who has sent it. */
+typedef struct sender_t {
+    conn_rec *connection;
+    char *user, *type;
+    apr_sockaddr_t *addr;
+    char *ip;
+    apr_table_t *headers, *env, *notes;
+    const struct ap_logconf *log;
+} sender_t;
+
+static sender_t sender_of(const request_rec *r)
+{
+    return (sender_t){.connection = r->connection,
+                      .user = r->user,
+                      .type = r->ap_auth_type,
+                      .addr = r->useragent_addr,
+                      .ip = r->useragent_ip,
+                      .headers = r->headers_in,
+                      .env = r->subprocess_env,
+                      .notes = r->notes,
+                      .log = r->log};
+}
+
+static void set_sender(request_rec *r, const sender_t *sender)
+{
+    r->connection = sender->connection;
+    r->user = sender->user;
+    r->ap_auth_type = sender->type;
+    r->useragent_addr = sender->addr;
+    r->useragent_ip = sender->ip;
+    r->headers_in = sender->headers;
+    r->subprocess_env = sender->env;
+    r->notes = sender->notes;
+    r->log = sender->log;
+}
+
+/* Nobody's certificate: what modules know of a connection is not known of this one. */
+static conn_rec *strange_connection(const request_rec *r, apr_sockaddr_t *addr)
+{
+    conn_rec *c = apr_pmemdup(r->pool, r->connection, sizeof(*c));
+
+    c->conn_config = ap_create_conn_config(r->pool);
+    ap_set_core_module_config(c->conn_config, ap_get_core_module_config(r->connection->conn_config));
+    c->notes = apr_table_make(r->pool, 1);
+    c->client_addr = addr;
+    c->client_ip = apr_pstrdup(r->pool, STRANGER);
+    c->remote_host = apr_pstrdup(r->pool, "");
+    c->master = NULL;
+    return c;
+}
+
+/* What is refused now is no news for the log. */
+static const struct ap_logconf *silence(apr_pool_t *p)
+{
+    struct ap_logconf *log = apr_pcalloc(p, sizeof(*log));
+
+    log->level = APLOG_EMERG;
+    return log;
+}
+
+static bool make_stranger(const request_rec *r, sender_t *stranger)
+{
+    apr_sockaddr_t *addr;
+
+    if (apr_sockaddr_info_get(&addr, STRANGER, APR_INET, 9, 0, r->pool) != APR_SUCCESS) {
+        return false;
+    }
+    *stranger = (sender_t){.connection = strange_connection(r, addr),
+                           .addr = addr,
+                           .ip = apr_pstrdup(r->pool, STRANGER),
+                           .headers = apr_table_make(r->pool, 1),
+                           .env = apr_table_make(r->pool, 1),
+                           .notes = apr_table_make(r->pool, 1),
+                           .log = silence(r->pool)};
+    return true;
+}
+
+/* DECLINED of the second hook: a user is needed, if there was one. */
+static bool lets_in(request_rec *r, bool had_user)
+{
+    int by_address = ap_run_access_checker(r);
+    int without_user;
+
+    if (ap_satisfies(r) == SATISFY_ANY) {
+        return by_address == OK || ap_run_access_checker_ex(r) == OK;
+    }
+    if (by_address != OK && by_address != DECLINED) {
+        return false;
+    }
+    without_user = ap_run_access_checker_ex(r);
+    return without_user == OK || (without_user == DECLINED && !had_user);
+}
+
+bool abl_access_is_open(request_rec *r)
+{
+    sender_t sender = sender_of(r);
+    apr_table_t *errors = apr_table_copy(r->pool, r->err_headers_out);
+    sender_t stranger;
+    bool open;
+
+    if (!make_stranger(r, &stranger)) {
+        return true; /* nothing is known, and nothing allowed */
+    }
+    set_sender(r, &stranger);
+    open = lets_in(r, sender.user != NULL);
+    set_sender(r, &sender);
+    r->err_headers_out = errors;
+    return open;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The page's files, which are part of the module: src/httpd/page/.
+ */
+#ifndef ABL_HTTPD_PAGE_H
+#define ABL_HTTPD_PAGE_H
+
+#include <stddef.h>
+
+typedef struct abl_page_t {
+    const char *as;   /* what ?as= calls it: "html", "css", "js" */
+    const char *type; /* Content-Type */
+    const char *etag; /* quoted; changes when the bytes do */
+    const char *bytes;
+    size_t len;
+} abl_page_t;
+
+/* NULL: there is no such file. Any process. */
+const abl_page_t *abl_page_find(const char *as);
+
+#endif

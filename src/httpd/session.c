@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A token is the keyed hash of its session's cookie and of the user. The key is in the segment: it is the
+ * same for all children, and for as long as httpd runs.
+ */
+#include "httpd/session.h"
+
+#include "httpd/cookie.h"
+#include "httpd/forwarded.h"
+#include "httpd/lifecycle.h"
+#include "ledger/secret.h"
+
+#include "apr_escape.h"
+#include "apr_strings.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#define COOKIE "balancer-session"
+#define ID_BYTES 16
+#define ID_LEN (2 * ID_BYTES)
+
+static bool is_id(const char *text)
+{
+    return strlen(text) == ID_LEN && strspn(text, "0123456789abcdef") == ID_LEN;
+}
+
+static const char *session_of(request_rec *r)
+{
+    const char *at = NULL, *value;
+
+    while ((value = abl_cookie_next(r, COOKIE, &at)) != NULL) {
+        if (is_id(value)) {
+            return value;
+        }
+    }
+    return NULL;
+}
+
+static const char *token_of(request_rec *r, const char *session)
+{
+    const abl_segment_t *segment = abl_lifecycle_segment();
+    const char *text = apr_pstrcat(r->pool, session, ":", r->user != NULL ? r->user : "", NULL);
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned int len = sizeof(mac);
+
+    if (segment == NULL || !abl_secret_is_known(segment) ||
+        HMAC(EVP_sha256(), abl_secret_of(segment), ABL_SECRET_BYTES, (const unsigned char *)text,
+             strlen(text), mac, &len) == NULL) {
+        return NULL;
+    }
+    return apr_pescape_hex(r->pool, mac, len, 0);
+}
+
+static void send_cookie(request_rec *r, const char *id)
+{
+    bool secure = ap_cstr_casecmp(abl_forwarded_scheme(r), "https") == 0;
+
+    apr_table_addn(r->err_headers_out, "Set-Cookie",
+                   apr_pstrcat(r->pool, COOKIE "=", id, "; Path=", ap_escape_uri(r->pool, r->uri),
+                               "; HttpOnly; SameSite=Strict", secure ? "; Secure" : "", NULL));
+}
+
+const char *abl_session_token(request_rec *r)
+{
+    const char *session = session_of(r);
+    unsigned char id[ID_BYTES];
+
+    if (session == NULL) {
+        if (apr_generate_random_bytes(id, sizeof(id)) != APR_SUCCESS) {
+            return NULL;
+        }
+        session = apr_pescape_hex(r->pool, id, sizeof(id), 0);
+        send_cookie(r, session);
+    }
+    return token_of(r, session);
+}
+
+/* "https://host:port" and the request's Host. A port that is the scheme's own may be left out of either. */
+static bool is_own_origin(request_rec *r, const char *origin)
+{
+    const char *host = apr_table_get(r->headers_in, "Host");
+    const char *authority = ap_strstr_c(origin, "://");
+
+    return host != NULL && authority != NULL && ap_cstr_casecmp(authority + 3, host) == 0;
+}
+
+const char *abl_session_refusal(request_rec *r)
+{
+    const char *origin = apr_table_get(r->headers_in, "Origin");
+    const char *site = apr_table_get(r->headers_in, "Sec-Fetch-Site");
+    const char *given = apr_table_get(r->headers_in, ABL_TOKEN_FIELD);
+    const char *session = session_of(r);
+    const char *token = session != NULL ? token_of(r, session) : NULL;
+
+    if ((origin != NULL && !is_own_origin(r, origin)) || (site != NULL && strcmp(site, "same-origin") != 0)) {
+        return "the request comes from a page of another origin";
+    }
+    if (token == NULL) {
+        return "there is no session: get the JSON form first, and send the cookie " COOKIE
+               " that comes with it";
+    }
+    if (given == NULL || strlen(given) != strlen(token) || CRYPTO_memcmp(given, token, strlen(token)) != 0) {
+        return "the field " ABL_TOKEN_FIELD
+               " must have the steering.token of the JSON form, of the same session and user";
+    }
+    return NULL;
+}

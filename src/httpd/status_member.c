@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Members, for those who look.
+ */
+#include "httpd/status_member.h"
+
+#include "base/clock.h"
+
+#include <apr_strings.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *abl_status_name(abl_status_t status)
+{
+    static const char *const names[] = {[ABL_STATUS_ON] = "on",
+                                        [ABL_STATUS_SPARE] = "spare",
+                                        [ABL_STATUS_BACKUP] = "backup",
+                                        [ABL_STATUS_DRAIN] = "drain",
+                                        [ABL_STATUS_DISABLED] = "disabled"};
+
+    return names[status];
+}
+
+/* ---- its state -------------------------------------------------------------------------------------- */
+
+typedef enum state_t {
+    REMOVED,
+    DISABLED,
+    AWAY,
+    EJECTED,
+    UNFIT,
+    UNPROVEN,
+    DRAINING,
+    STARTING,
+    FULL,
+    SPARE,
+    BACKUP,
+    UP
+} state_t;
+
+static state_t state_of(const abl_member_view_t *m)
+{
+    const struct {
+        bool is;
+        state_t state;
+    } states[] = {
+        {m->removed, REMOVED},
+        {m->status == ABL_STATUS_DISABLED, DISABLED},
+        {m->away, AWAY},
+        {m->ejected, EJECTED},
+        {m->unfit, UNFIT},
+        {m->unproven, UNPROVEN},
+        {m->draining || m->status == ABL_STATUS_DRAIN, DRAINING},
+        {m->unreachable, STARTING},
+        {m->concurrency != 0 && m->busy >= m->concurrency, FULL},
+        {m->status == ABL_STATUS_SPARE, SPARE},
+        {m->status == ABL_STATUS_BACKUP, BACKUP},
+        {true, UP},
+    };
+    int i = 0;
+
+    while (!states[i].is) {
+        i++;
+    }
+    return states[i].state;
+}
+
+const char *abl_status_state(const abl_member_view_t *member)
+{
+    static const char *const words[] = {
+        [REMOVED] = "removed", [DISABLED] = "disabled", [AWAY] = "away",         [EJECTED] = "ejected",
+        [UNFIT] = "unfit",     [UNPROVEN] = "unproven", [DRAINING] = "draining", [STARTING] = "starting",
+        [FULL] = "full",       [SPARE] = "spare",       [BACKUP] = "backup",     [UP] = "up"};
+
+    return words[state_of(member)];
+}
+
+/* ---- and why ---------------------------------------------------------------------------------------- */
+
+static const char *why_ejected(const abl_member_view_t *m, char *buffer, size_t room)
+{
+    long left = m->ejected_for > 0 ? (long)((m->ejected_for + ABL_SECOND - 1) / ABL_SECOND) : 0;
+
+    if (m->by_hand) {
+        (void)snprintf(buffer, room, "ejected %s; again in %ld s", m->notes[ABL_NOTE_OF_REST], left);
+    } else if (m->by_wish) {
+        (void)snprintf(buffer, room, "it has asked to be left alone (Retry-After); again in %ld s", left);
+    } else if (m->by_rate) {
+        (void)snprintf(buffer, room, "%u %% of its requests have failed; again in %ld s", m->fails, left);
+    } else {
+        (void)snprintf(buffer, room, "%u failures in a row; again in %ld s", m->fails, left);
+    }
+    return buffer;
+}
+
+static const char *why_away(const abl_member_view_t *m, char *buffer, size_t room)
+{
+    char error[128];
+
+    (void)snprintf(buffer, room, "cannot connect: %s", apr_strerror(m->error, error, sizeof(error)));
+    return buffer;
+}
+
+/* What somebody has done to it, or the configuration. */
+static const char *by_whom(const abl_member_view_t *m, const char *what, char *buffer, size_t room)
+{
+    const char *note = m->notes[ABL_NOTE_OF_STATUS];
+
+    (void)snprintf(buffer, room, "%s %s", what, note[0] != '\0' ? note : "in the configuration");
+    return buffer;
+}
+
+/* Of a member that is used. */
+static const char *why_so(const abl_member_view_t *m, char *buffer, size_t room)
+{
+    const char *rest = m->notes[ABL_NOTE_OF_REST], *status = m->notes[ABL_NOTE_OF_STATUS];
+
+    if (m->share < 100) {
+        (void)snprintf(buffer, room, "it starts slowly: %u %% by now", m->share);
+        return buffer;
+    }
+    if (rest[0] == '\0' && status[0] == '\0') {
+        return NULL;
+    }
+    (void)snprintf(buffer, room, "%s %s", m->added ? "added" : "changed", rest[0] != '\0' ? rest : status);
+    return buffer;
+}
+
+const char *abl_status_why(const abl_member_view_t *m, char *buffer, size_t room)
+{
+    switch (state_of(m)) {
+    case REMOVED:
+        return "not in the configuration any more: it finishes the requests that it has";
+    case DISABLED:
+        return by_whom(m, "disabled", buffer, room);
+    case AWAY:
+        return why_away(m, buffer, room);
+    case EJECTED:
+        return why_ejected(m, buffer, room);
+    case UNFIT:
+        (void)snprintf(buffer, room, "its checks fail%s%s", m->nfailures > 0 ? ": " : "",
+                       m->nfailures > 0 ? m->last[0].why : "");
+        return buffer;
+    case UNPROVEN:
+        return "no check has passed yet";
+    case DRAINING:
+        return by_whom(m, "drained", buffer, room);
+    case STARTING:
+        return m->supervised ? "its application has not started it yet" : "its name is being looked up";
+    case FULL:
+        (void)snprintf(buffer, room, "all of its %u places are taken", m->concurrency);
+        return buffer;
+    default:
+        return why_so(m, buffer, room);
+    }
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------- */
+
+void abl_status_percentiles(abl_json_t *json, const char *name, const apr_uint32_t values[3],
+                            apr_uint32_t nothing)
+{
+    static const char *const names[] = {"p50", "p90", "p99"};
+    int i;
+
+    abl_json_begin(json, name, '{');
+    for (i = 0; i < 3; i++) {
+        if (values[i] == nothing) {
+            abl_json_put_null(json, names[i]);
+        } else {
+            abl_json_put_millis(json, names[i], values[i]);
+        }
+    }
+    abl_json_close(json, '}');
+}
+
+/* Where a name is, or an added member. */
+static void write_site(abl_json_t *json, const abl_site_t *site)
+{
+    char address[ABL_IP_TEXT];
+    int i;
+
+    abl_json_begin(json, "at", '[');
+    for (i = 0; i < site->n; i++) {
+        abl_json_text(json, abl_ip_text(&site->ips[i], address));
+    }
+    abl_json_close(json, ']');
+}
+
+static void write_configured(abl_json_t *json, const abl_member_view_t *m)
+{
+    abl_json_begin(json, "configured", '{');
+    abl_json_put_text(json, "status", abl_status_name(m->conf_status));
+    abl_json_key(json, "weight");
+    abl_json_hundredths(json, m->conf_weight);
+    abl_json_put_number(json, "concurrency", m->conf_concurrency);
+    abl_json_close(json, '}');
+    abl_json_begin(json, "steered", '[');
+    if ((m->steered & ABL_STEERED_STATUS) || m->draining) {
+        abl_json_text(json, "status");
+    }
+    if (m->steered & ABL_STEERED_WEIGHT) {
+        abl_json_text(json, "weight");
+    }
+    if (m->steered & ABL_STEERED_LIMIT) {
+        abl_json_text(json, "concurrency");
+    }
+    abl_json_close(json, ']');
+}
+
+static void write_failures(abl_json_t *json, const abl_member_view_t *m, int64_t now)
+{
+    char why[ABL_FAILURE_WHY + 160], error[128];
+    int i;
+
+    abl_json_begin(json, "last_failures", '[');
+    for (i = 0; i < m->nfailures; i++) {
+        const abl_failure_t *f = &m->last[i];
+        abl_json_open(json, '{');
+        abl_json_put_millis(json, "ago_ms", now - f->at);
+        (void)snprintf(why, sizeof(why), "%s%s%s", f->why, f->error != 0 ? ": " : "",
+                       f->error != 0 ? apr_strerror(f->error, error, sizeof(error)) : "");
+        abl_json_put_text(json, "why", why);
+        abl_json_close(json, '}');
+    }
+    abl_json_close(json, ']');
+}
+
+static void write_figures(abl_json_t *json, const abl_member_view_t *m)
+{
+    abl_json_put_number(json, "share", m->share);
+    abl_json_put_number(json, "concurrency", m->concurrency);
+    abl_json_put_number(json, "busy", m->busy);
+    abl_json_put_number(json, "queued", m->queued);
+    abl_json_put_number(json, "requests", m->requests);
+    abl_json_put_number(json, "failures", m->failures);
+    abl_json_put_number(json, "bytes", m->bytes);
+    if (m->latency == 0) {
+        abl_json_put_null(json, "latency_ms");
+    } else {
+        abl_json_put_millis(json, "latency_ms", (int64_t)m->latency);
+    }
+    abl_status_percentiles(json, "percentiles_ms", m->percentiles, 0);
+}
+
+void abl_status_member(abl_json_t *json, const abl_member_view_t *m, int64_t now)
+{
+    char why[ABL_NOTE_MAX + 80];
+
+    abl_json_open(json, '{');
+    abl_json_put_text(json, "address", m->address);
+    abl_json_put_text(json, "route", m->route);
+    if (m->named) {
+        write_site(json, &m->site);
+    }
+    abl_json_put_text(json, "state", abl_status_state(m));
+    abl_json_put_text(json, "why", abl_status_why(m, why, sizeof(why)));
+    abl_json_put_text(json, "status", abl_status_name(m->status));
+    abl_json_put_number(json, "set", (uint64_t)m->set);
+    abl_json_key(json, "weight");
+    abl_json_hundredths(json, m->weight);
+    write_figures(json, m);
+    write_configured(json, m);
+    abl_json_put_bool(json, "added", m->added);
+    abl_json_put_bool(json, "supervised", m->supervised);
+    abl_json_put_bool(json, "away", m->away);
+    abl_json_put_bool(json, "unfit", m->unfit);
+    abl_json_put_bool(json, "unproven", m->unproven);
+    abl_json_put_bool(json, "ejected", m->ejected);
+    abl_json_put_millis(json, "ejected_for_ms", m->ejected_for);
+    abl_json_put_bool(json, "draining", m->draining);
+    abl_json_put_bool(json, "removed", m->removed);
+    write_failures(json, m, now);
+    abl_json_close(json, '}');
+}

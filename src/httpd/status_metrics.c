@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A family's samples stand together, so what is needed of all members is kept first.
+ */
+#include "httpd/status_metrics.h"
+
+#include "engine/ends.h"
+#include "httpd/config.h"
+#include "httpd/lifecycle.h"
+#include "httpd/status_apps.h"
+#include "httpd/status_member.h"
+#include "ledger/tally.h"
+#include "ledger/view.h"
+
+#include "apr_strings.h"
+
+/* What is told of one member. */
+typedef struct row_t {
+    const char *balancer, *member, *state;
+    apr_uint64_t requests, failures, bytes;
+    apr_uint32_t busy, concurrency, weight, queued;
+    bool is_up;
+} row_t;
+
+/* And of one balancer. */
+typedef struct group_t {
+    const char *name;
+    abl_tally_t tally;
+    apr_uint32_t waiting, limit;
+    int64_t head_age;
+} group_t;
+
+typedef struct figures_t {
+    apr_pool_t *pool;
+    abl_segment_t *segment;
+    apr_array_header_t *rows;   /* of row_t */
+    apr_array_header_t *groups; /* of group_t */
+} figures_t;
+
+/* ---- collecting ------------------------------------------------------------------------------------- */
+
+static void keep_member(figures_t *f, const char *balancer, const abl_member_view_t *m)
+{
+    row_t *row = &APR_ARRAY_PUSH(f->rows, row_t);
+
+    row->balancer = balancer;
+    row->member = apr_pstrdup(f->pool, m->address);
+    row->state = abl_status_state(m);
+    row->requests = m->requests;
+    row->failures = m->failures;
+    row->bytes = m->bytes;
+    row->busy = m->busy;
+    row->concurrency = m->concurrency;
+    row->weight = m->weight;
+    row->queued = m->queued;
+    row->is_up = !m->removed && !m->away && !m->ejected && !m->unfit && !m->unproven && !m->unreachable &&
+                 m->status != ABL_STATUS_DISABLED;
+}
+
+static void keep_balancer(figures_t *f, int index, const abl_balancer_view_t *view)
+{
+    group_t *group = &APR_ARRAY_PUSH(f->groups, group_t);
+    int i;
+
+    group->name = apr_pstrdup(f->pool, view->name);
+    group->waiting = view->waiting;
+    group->limit = view->queue_length;
+    group->head_age = view->head_age;
+    abl_tally_read(f->segment, index, &group->tally);
+    for (i = 0; i < view->nmembers; i++) {
+        keep_member(f, group->name, &view->members[i]);
+    }
+}
+
+static void collect(figures_t *f)
+{
+    abl_balancer_view_t *view = apr_palloc(f->pool, sizeof(*view));
+    int i;
+
+    for (i = 1; f->segment != NULL && i <= abl_view_balancers(f->segment); i++) {
+        if (abl_view_balancer(f->segment, i, view)) {
+            keep_balancer(f, i, view);
+        }
+    }
+}
+
+/* ---- balancers -------------------------------------------------------------------------------------- */
+
+static void write_requests(abl_metrics_t *m, const figures_t *f)
+{
+    static const char *const classes[ABL_TALLY_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    unsigned end;
+    int i, class;
+
+    abl_metrics_family(m, "requests", ABL_METRICS_COUNTER,
+                       "requests that have ended, by how, and by the status that the client got");
+    for (i = 0; i < f->groups->nelts; i++) {
+        const group_t *group = &APR_ARRAY_IDX(f->groups, i, group_t);
+        for (end = ABL_END_OK; end < ABL_ENDS; end++) {
+            for (class = 0; class < ABL_TALLY_CLASSES; class ++) {
+                bool always = end == ABL_END_OK && class == 2;
+                if (group->tally.ended[end][class] > 0 || always) {
+                    abl_metrics_label(m, "balancer", group->name);
+                    abl_metrics_label(m, "end", abl_end_word(end));
+                    abl_metrics_label(m, "status", classes[class]);
+                    abl_metrics_sample(m, "", group->tally.ended[end][class]);
+                }
+            }
+        }
+    }
+}
+
+/* One bucket for each doubling of a millisecond, from a quarter of one to more than two minutes. */
+#define FIRST_BUCKET 256
+#define LAST_BUCKET (1 << 27)
+
+static void write_buckets(abl_metrics_t *m, const char *balancer, const apr_uint64_t *steps, apr_uint64_t sum)
+{
+    apr_uint64_t n = 0;
+    int64_t le = FIRST_BUCKET;
+    uint32_t step;
+
+    for (step = 0; step < ABL_LATENCY_STEPS; step++) {
+        n += steps[step];
+        if (abl_latency_end(step) == le && le <= LAST_BUCKET) {
+            char text[32];
+            (void)apr_snprintf(text, sizeof(text), "%.6f", (double)le / 1000000);
+            abl_metrics_label(m, "balancer", balancer);
+            abl_metrics_label(m, "le", text);
+            abl_metrics_sample(m, "_bucket", n);
+            le *= 2;
+        }
+    }
+    abl_metrics_label(m, "balancer", balancer);
+    abl_metrics_label(m, "le", "+Inf");
+    abl_metrics_sample(m, "_bucket", n);
+    abl_metrics_label(m, "balancer", balancer);
+    abl_metrics_seconds(m, "_sum", sum);
+    abl_metrics_label(m, "balancer", balancer);
+    abl_metrics_sample(m, "_count", n);
+}
+
+static void write_times(abl_metrics_t *m, const figures_t *f)
+{
+    int i;
+
+    abl_metrics_family(m, "request_duration_seconds", ABL_METRICS_HISTOGRAM, "how long whole requests took");
+    for (i = 0; i < f->groups->nelts; i++) {
+        const group_t *group = &APR_ARRAY_IDX(f->groups, i, group_t);
+        write_buckets(m, group->name, group->tally.took, group->tally.took_sum);
+    }
+    abl_metrics_family(m, "queue_wait_seconds", ABL_METRICS_HISTOGRAM,
+                       "how long requests were in the queue, those that had to");
+    for (i = 0; i < f->groups->nelts; i++) {
+        const group_t *group = &APR_ARRAY_IDX(f->groups, i, group_t);
+        write_buckets(m, group->name, group->tally.waits, group->tally.waits_sum);
+    }
+}
+
+typedef struct balancer_family_t {
+    const char *name;
+    abl_metrics_type_t type;
+    const char *help;
+    apr_size_t offset;
+} balancer_family_t;
+
+static void write_balancer_counters(abl_metrics_t *m, const figures_t *f)
+{
+    static const balancer_family_t families[] = {
+        {"retries", ABL_METRICS_COUNTER, "tries of requests after the first",
+         APR_OFFSETOF(group_t, tally.retries)},
+        {"hedges", ABL_METRICS_COUNTER, "second tries beside a first", APR_OFFSETOF(group_t, tally.hedged)},
+        {"received_bytes", ABL_METRICS_COUNTER, "of bodies, from clients", APR_OFFSETOF(group_t, tally.in)},
+        {"sent_bytes", ABL_METRICS_COUNTER, "of bodies, to clients", APR_OFFSETOF(group_t, tally.out)}};
+    apr_size_t k;
+    int i;
+
+    for (k = 0; k < sizeof(families) / sizeof(families[0]); k++) {
+        abl_metrics_family(m, families[k].name, families[k].type, families[k].help);
+        for (i = 0; i < f->groups->nelts; i++) {
+            const group_t *group = &APR_ARRAY_IDX(f->groups, i, group_t);
+            abl_metrics_label(m, "balancer", group->name);
+            abl_metrics_sample(m, "", *(const apr_uint64_t *)((const char *)group + families[k].offset));
+        }
+    }
+}
+
+static void write_queues(abl_metrics_t *m, const figures_t *f)
+{
+    int i;
+
+    abl_metrics_family(m, "queue_length", ABL_METRICS_GAUGE, "requests that wait for a member");
+    for (i = 0; i < f->groups->nelts; i++) {
+        abl_metrics_label(m, "balancer", APR_ARRAY_IDX(f->groups, i, group_t).name);
+        abl_metrics_sample(m, "", APR_ARRAY_IDX(f->groups, i, group_t).waiting);
+    }
+    abl_metrics_family(m, "queue_limit", ABL_METRICS_GAUGE, "requests that may wait");
+    for (i = 0; i < f->groups->nelts; i++) {
+        abl_metrics_label(m, "balancer", APR_ARRAY_IDX(f->groups, i, group_t).name);
+        abl_metrics_sample(m, "", APR_ARRAY_IDX(f->groups, i, group_t).limit);
+    }
+    abl_metrics_family(m, "queue_head_age_seconds", ABL_METRICS_GAUGE,
+                       "how long the request that waits longest has waited");
+    for (i = 0; i < f->groups->nelts; i++) {
+        abl_metrics_label(m, "balancer", APR_ARRAY_IDX(f->groups, i, group_t).name);
+        abl_metrics_seconds(m, "", (uint64_t)APR_ARRAY_IDX(f->groups, i, group_t).head_age);
+    }
+}
+
+/* ---- members ---------------------------------------------------------------------------------------- */
+
+static apr_uint64_t up(const row_t *row)
+{
+    return row->is_up;
+}
+
+static apr_uint64_t busy(const row_t *row)
+{
+    return row->busy;
+}
+
+static apr_uint64_t concurrency(const row_t *row)
+{
+    return row->concurrency;
+}
+
+static apr_uint64_t queued(const row_t *row)
+{
+    return row->queued;
+}
+
+static apr_uint64_t requests(const row_t *row)
+{
+    return row->requests;
+}
+
+static apr_uint64_t failures(const row_t *row)
+{
+    return row->failures;
+}
+
+static apr_uint64_t bytes(const row_t *row)
+{
+    return row->bytes;
+}
+
+static void label(abl_metrics_t *m, const row_t *row)
+{
+    abl_metrics_label(m, "balancer", row->balancer);
+    abl_metrics_label(m, "member", row->member);
+}
+
+static void write_members(abl_metrics_t *m, const figures_t *f)
+{
+    static const struct {
+        const char *name;
+        abl_metrics_type_t type;
+        const char *help;
+        apr_uint64_t (*value)(const row_t *row);
+    } families[] = {{"member_up", ABL_METRICS_GAUGE, "1: it may get requests", up},
+                    {"member_busy", ABL_METRICS_GAUGE, "requests that are at it", busy},
+                    {"member_concurrency", ABL_METRICS_GAUGE,
+                     "requests that may be at it at once; 0: no limit", concurrency},
+                    {"member_queued", ABL_METRICS_GAUGE, "requests that wait for it and no other", queued},
+                    {"member_requests", ABL_METRICS_COUNTER, "requests that it was given", requests},
+                    {"member_failures", ABL_METRICS_COUNTER, "of these, those that it has failed", failures},
+                    {"member_bytes", ABL_METRICS_COUNTER, "to it and from it", bytes}};
+    apr_size_t k;
+    int i;
+
+    for (k = 0; k < sizeof(families) / sizeof(families[0]); k++) {
+        abl_metrics_family(m, families[k].name, families[k].type, families[k].help);
+        for (i = 0; i < f->rows->nelts; i++) {
+            const row_t *row = &APR_ARRAY_IDX(f->rows, i, row_t);
+            label(m, row);
+            abl_metrics_sample(m, "", families[k].value(row));
+        }
+    }
+    abl_metrics_family(m, "member_weight", ABL_METRICS_GAUGE, "its share of the requests");
+    for (i = 0; i < f->rows->nelts; i++) {
+        label(m, &APR_ARRAY_IDX(f->rows, i, row_t));
+        abl_metrics_hundredths(m, "", APR_ARRAY_IDX(f->rows, i, row_t).weight);
+    }
+    abl_metrics_family(m, "member_state", ABL_METRICS_GAUGE, "1, with the state that it is in");
+    for (i = 0; i < f->rows->nelts; i++) {
+        label(m, &APR_ARRAY_IDX(f->rows, i, row_t));
+        abl_metrics_label(m, "state", APR_ARRAY_IDX(f->rows, i, row_t).state);
+        abl_metrics_sample(m, "", 1);
+    }
+}
+
+/* ---- the server ------------------------------------------------------------------------------------- */
+
+static void write_children(abl_metrics_t *m, const figures_t *f)
+{
+    abl_seat_view_t *seats = apr_palloc(f->pool, ABL_SEATS_MAX * sizeof(*seats));
+    int n = f->segment != NULL ? abl_view_seats(f->segment, seats, ABL_SEATS_MAX) : 0;
+    apr_uint64_t parked = 0, adopted = 0, lingering = 0;
+
+    while (n-- > 0) {
+        parked += seats[n].parked;
+        adopted += seats[n].adopted;
+        lingering += seats[n].lingering;
+    }
+    abl_metrics_family(m, "parked_requests", ABL_METRICS_GAUGE, "requests that wait without a worker");
+    abl_metrics_sample(m, "", parked);
+    abl_metrics_family(m, "adopted_connections", ABL_METRICS_GAUGE,
+                       "connections that are looked after without a worker");
+    abl_metrics_sample(m, "", adopted);
+    abl_metrics_family(m, "lingering_workers", ABL_METRICS_GAUGE,
+                       "workers that stay with a connection for a moment");
+    abl_metrics_sample(m, "", lingering);
+}
+
+static void write_ledger(abl_metrics_t *m, const figures_t *f)
+{
+    char verdict[ABL_CHECK_MAX];
+
+    abl_metrics_family(m, "ledger_sound", ABL_METRICS_GAUGE, "1: all counts are right");
+    abl_metrics_sample(m, "", f->segment == NULL || abl_ledger_check(f->segment, verdict));
+    abl_metrics_family(m, "ledger_rebuilds", ABL_METRICS_COUNTER,
+                       "how often a process died in the middle of counting");
+    abl_metrics_sample(m, "", f->segment != NULL ? abl_view_rebuilds(f->segment) : 0);
+}
+
+void abl_status_metrics(abl_metrics_t *m, apr_pool_t *pool)
+{
+    figures_t f = {.pool = pool,
+                   .segment = abl_lifecycle_segment(),
+                   .rows = apr_array_make(pool, 64, sizeof(row_t)),
+                   .groups = apr_array_make(pool, 8, sizeof(group_t))};
+
+    collect(&f);
+    abl_metrics_family(m, "module_version", ABL_METRICS_GAUGE, "1, with the module's version");
+    abl_metrics_label(m, "version", ABL_VERSION);
+    abl_metrics_sample(m, "", 1);
+    write_ledger(m, &f);
+    write_children(m, &f);
+    write_requests(m, &f);
+    write_times(m, &f);
+    write_balancer_counters(m, &f);
+    write_queues(m, &f);
+    write_members(m, &f);
+    abl_status_apps_metrics(m);
+    abl_metrics_end(m);
+}
