@@ -9,6 +9,7 @@ const PATIENCE = Number(process.env.ABL_PATIENCE || 1);
 const BOUND = 10000 * PATIENCE;
 const TEST = 60000 * PATIENCE;    // the longest that one test may take
 const tests = [];
+const kept = new Set();
 let browser;
 
 const test = (name, code) => tests.push({name, code});
@@ -31,13 +32,15 @@ async function until(what, code, bound = BOUND) {
 }
 
 // A page of its own; whatever its browser complains of is in page.complaints.
-async function open(url, {width = 1280, height = 900, theme = 'light', script = true, before} = {}) {
+// keep: the next test needs it, too; before(page): before it goes there.
+async function open(url, {width = 1280, height = 900, theme = 'light', script = true, keep, before} = {}) {
   const context = await browser.newContext({viewport: {width, height}, colorScheme: theme, javaScriptEnabled: script});
+  if (keep) kept.add(context);
   const page = await context.newPage();
   page.setDefaultTimeout(BOUND);
   page.complaints = [];
   page.loaded = [];
-  page.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') page.complaints.push(message.text()); });
+  page.on('console', (message) => { if (message.type() === 'error' || message.type() === 'warning') page.complaints.push(`${message.text()} ${message.location().url}`); });
   page.on('pageerror', (error) => page.complaints.push(String(error)));
   page.on('dialog', (dialog) => {
     page.complaints.push(`a dialog: ${dialog.message()}`);
@@ -52,7 +55,8 @@ async function open(url, {width = 1280, height = 900, theme = 'light', script = 
 // Nothing was complained of but what is expected, nothing came from elsewhere; then it is closed.
 async function close(page, {allow} = {}) {
   const origin = new URL(page.url()).origin;
-  assert.deepEqual(page.complaints.filter((text) => !allow || !allow.test(text)), [], 'the browser complains of nothing');
+  // a browser asks for an icon by itself
+  assert.deepEqual(page.complaints.filter((text) => !/favicon\.ico/.test(text) && (!allow || !allow.test(text))), [], 'the browser complains of nothing');
   assert.deepEqual(page.loaded.filter((url) => !url.startsWith(origin)), [], 'nothing is loaded from elsewhere');
   await page.context().close();
 }
@@ -84,7 +88,7 @@ async function run() {
       console.log(String(error.stack || error).replace(/^/gm, '# '));
     }
     clearTimeout(timer);
-    for (const context of browser.contexts()) await context.close();
+    for (const context of browser.contexts()) if (!kept.has(context)) await context.close();
   }
   await browser.close();
   // a test that has failed has left its server

@@ -37,7 +37,8 @@ const tenth = new Intl.NumberFormat('en', {maximumFractionDigits: 1});
 const exact = new Intl.NumberFormat('en', {maximumFractionDigits: 3});
 
 const num = (n) => (n == null ? '–' : (Math.abs(n) < 10 ? tenth : whole).format(n));
-const many = (n, one, more) => `${whole.format(n)} ${n === 1 ? one : more || one + 's'}`;
+const int = (n) => whole.format(n || 0);
+const many = (n, one) => `${int(n)} ${one}${n === 1 ? '' : 's'}`;
 
 function ms(n) {
   if (n == null) return '–';
@@ -539,7 +540,7 @@ function steer(actions, name) {
 
 const of = (action) => ({b, m}, values) => ({action, balancer: b.own.name, member: m.address, ...(values.value != null ? {value: values.value} : {})});
 const share = (weight) => exact.format(weight);
-const limit = (n) => (n ? whole.format(n) : 'no limit');
+const limit = (n) => (n ? int(n) : 'no limit');
 
 const MEMBER_ACTIONS = [
   {label: 'Enable', body: of('enable'), when: ({m}) => m.status === 'drain' || m.status === 'disabled',
@@ -557,7 +558,7 @@ const MEMBER_ACTIONS = [
   {label: 'Return', body: of('return'), when: ({m}) => m.ejected,
     text: ({m}) => `${m.address} is taken back at once, whatever it was left out for.`},
   {label: 'Restore', body: of('restore'), when: ({m}) => m.steered && m.steered.length,
-    text: ({m}) => `What the configuration says of ${m.address} holds again: ${configured(m)}.`},
+    text: ({m}) => `What the configuration says of ${m.address} holds again: ${configured(m.configured)}.`},
   {label: 'Remove', body: of('remove'), when: ({m}) => m.added,
     text: ({m}) => `${m.address} is taken out of the balancer; requests that are there go on to their end.`},
 ];
@@ -582,8 +583,7 @@ const INSTANCE_ACTIONS = [
     text: ({app, i}) => `Instance ${i.instance} of ${app.name} (pid ${i.pid || 'none'}) is replaced by a new one, without a lost request where there is room for two.`},
 ];
 
-function configured(m) {
-  const {status, weight, concurrency} = m.configured || {};
+function configured({status, weight, concurrency}) {
   return `status ${status}, weight ${share(weight)}, concurrency ${limit(concurrency)}`;
 }
 
@@ -678,53 +678,82 @@ const newCharts = () => [
     ([a, b, c]) => `now p50 ${ms(a)}, p90 ${ms(b)}, p99 ${ms(c)}`),
 ];
 
-// ---- rows that open
+// ---- tables, of whose rows some open
 
 let panels = 0;
 
-// The button of a row that shows or hides the row below it.
-function opener(columns, make, changed) {
-  const label = el('bdi');
-  const button = el('button', {type: 'button', class: 'open-row', 'aria-expanded': 'false'},
-    svg('svg', {class: 'chevron', viewBox: '0 0 10 10', 'aria-hidden': 'true'}, svg('path', {d: 'M3 1 7 5 3 9'})), label);
-  const panelId = `panel-${++panels}`;
+// columns: [class, label, what(item)], what: [text, text below, …]; in a column `name` with panels the text is a button
+// that shows or hides the row below, in `state` the third is its kind, and in others it is how much is used, of what.
+// panel(): {nodes, update(item)}, made when a row is opened; changed(): one has been opened or closed.
+function table(name, columns, panel, changed) {
+  const body = el('tbody');
+  const node = el('table', {class: name}, el('colgroup', null, ...columns.map(([css]) => el('col', {class: `c-${css}`}))),
+    el('thead', null, el('tr', null, ...columns.map(([, label]) => el('th', {scope: 'col'}, label)))), body);
+  const fill = list(body, () => tableRow(columns, panel, changed));
+  return {node, body, fill};
+}
+
+function tableRow(columns, makePanel, changed) {
+  const row = el('tr', {class: 'row'});
   let panel = null;
   let inside = null;
-  const isOpen = () => button.getAttribute('aria-expanded') === 'true';
-  button.addEventListener('click', () => {
-    if (!panel) {
-      inside = make();
-      panel = el('tr', {class: 'panel', id: panelId}, el('td', {colspan: columns}, el('div', {class: 'panel-in'}, ...inside.nodes)));
-      set(button, 'aria-controls', panelId);
-    }
-    set(button, 'aria-expanded', String(!isOpen()));
-    show(panel, isOpen());
-    changed();
+  let button = null;
+
+  function opener() {
+    const id = `panel-${++panels}`;
+    const label = el('bdi');
+    button = el('button', {type: 'button', class: 'open-row', 'aria-expanded': 'false', click: () => {
+      if (!panel) {
+        inside = makePanel();
+        panel = el('tr', {class: 'panel', id}, el('td', {colspan: columns.length}, el('div', {class: 'panel-in'}, ...inside.nodes)));
+        set(button, 'aria-controls', id);
+      }
+      const is = !row.classList.toggle('open');
+      set(button, 'aria-expanded', !is);
+      panel.hidden = is;
+      changed();
+    }}, svg('svg', {class: 'chevron', viewBox: '0 0 10 10', 'aria-hidden': 'true'}, svg('path', {d: 'M3 1 7 5 3 9'})), label);
+    return {node: button, update: (text) => put(label, text)};
+  }
+
+  const cells = columns.map(([css, label, what]) => {
+    const opens = css === 'name' && makePanel;
+    const first = opens ? opener() : css === 'state' ? stateMark() : null;
+    const main = el('div', null, first && first.node);
+    const load = bar();
+    const below = el('div');
+    row.append(el('td', opens ? {class: 'indent'} : {'data-label': label, class: css === 'state' ? 'full' : ''}, main, load.node, below));
+    return (item) => {
+      const [text, more, part, of, kind] = what(item);
+      if (!first) put(main, text);
+      else if (opens) first.update(text);
+      else first.update(part, text);
+      load.update(first ? 0 : part, of, kind);
+      put(below, more || '');
+    };
   });
   return {
-    button,
-    isOpen,
-    panel: () => (panel ? [panel] : []),
-    update: (text, item) => {
-      put(label, text);
-      if (isOpen()) inside.update(item);
+    isOpen: () => row.classList.contains('open'),
+    nodes: () => (panel ? [row, panel] : [row]),
+    update: (item) => {
+      for (const update of cells) update(item);
+      if (inside && !panel.hidden) inside.update(item);
     },
   };
 }
 
-function table(name, columns) {
-  const body = el('tbody');
-  const node = el('table', {class: name}, el('colgroup', null, ...columns.map(([key]) => el('col', {class: `c-${key}`}))),
-    el('thead', null, el('tr', null, ...columns.map(([, label]) => el('th', {scope: 'col'}, label)))), body);
-  return {node, body};
-}
-
-const cell = (label, css, ...kids) => el('td', {'data-label': label, class: css}, ...kids);
+const joined = (...parts) => parts.filter(Boolean).join(' · ');
 
 function failureLines(parent) {
   const fill = texts(parent, 'li');
-  return (of, failures) => fill((failures || []).map((f) => `${clock(of.stamp - f.ago_ms / 1000)}, ${age(since(of, f.ago_ms))} ago: ${f.why}`));
+  return (of, failures) => fill((failures || []).map((f) => `${clock(of.stamp - f.ago_ms / 1000)}, ${ago(of, f)}`));
 }
+
+// When and why; `most`: in a table.
+const ago = (of, f, most) => (f ? clip(`${age(since(of, f.ago_ms))} ago: ${f.why}`, most) : '');
+
+const three = (p) => (!p || p.p50 == null ? null : `p50 ${ms(p.p50)}, p90 ${ms(p.p90)}, p99 ${ms(p.p99)}`);
+const slowly = (m) => (m.share != null && m.share < 100 ? `${m.share} % of it by now` : '');
 
 function memberPanel() {
   const about = el('dl', {class: 'facts'});
@@ -736,18 +765,17 @@ function memberPanel() {
   return {
     nodes: [about, el('div', null, title, failed), el('div', null, buttons.group, buttons.slot)],
     update: ({b, m}) => {
-      const p = m.percentiles_ms || {};
       fill([
         ['Address', m.address.length > CLIP ? m.address : null],
         ['Why', m.why && m.why.length > CLIP ? m.why : null],
-        ['Configuration', configured(m)],
-        ['Now', `status ${m.status}, weight ${share(m.weight)}${m.share != null && m.share < 100 ? ` (has ${m.share} % of it by now)` : ''}, concurrency ${limit(m.concurrency)}`],
+        ['Configuration', configured(m.configured)],
+        ['Now', joined(configured(m), slowly(m))],
         ['Where it is', (m.at || []).join(', ')],
-        ['To the first byte', p.p50 == null ? null : `p50 ${ms(p.p50)}, p90 ${ms(p.p90)}, p99 ${ms(p.p99)}`],
-        ['Requests', whole.format(m.requests || 0)],
-        ['Failures', whole.format(m.failures || 0)],
+        ['To the first byte', three(m.percentiles_ms)],
+        ['Requests', int(m.requests)],
+        ['Failures', int(m.failures)],
         ['Bytes', bytes(m.bytes)],
-        ['Ejected for', m.ejected && m.ejected_for_ms != null ? `${age(Math.max(0, m.ejected_for_ms - (now() - m.stamp) * 1000))} more` : null],
+        ['Ejected for', m.ejected && m.ejected_for_ms != null ? `${age(m.ejected_for_ms - since(m, 0))} more` : null],
       ]);
       fillFailed(m, m.last_failures);
       show(title, m.last_failures && m.last_failures.length);
@@ -756,47 +784,20 @@ function memberPanel() {
   };
 }
 
-const MEMBER_COLUMNS = [['name', 'Member'], ['state', 'State'], ['busy', 'Busy'], ['weight', 'Weight'], ['latency', 'First byte'], ['last', 'Failures']];
+// What somebody has changed here, beside what the configuration says.
+const changedHere = (m, name, say, before = '') => ((m.steered || []).includes(name) ? `${before}(configuration: ${say(m.configured[name])})` : '');
 
-function memberRow(changed) {
-  const open = opener(MEMBER_COLUMNS.length, memberPanel, changed);
-  const state = stateMark();
-  const load = bar();
-  const [also, why, busy, queued, weight, wanted, latency, spread, failures, latest] = Array.from({length: 10}, () => el('div'));
-  const row = el('tr', {class: 'row'},
-    el('td', {class: 'indent'}, el('div', null, open.button), also),
-    cell('State', 'full', el('div', null, state.node), why),
-    cell('Busy', '', busy, el('div', null, load.node), queued),
-    cell('Weight', '', weight, wanted),
-    cell('First byte', '', latency, spread),
-    cell('Failures', '', failures, latest));
-  return {
-    open,
-    nodes: () => [row, ...open.panel()],
-    update: ({b, m}) => {
-      const steered = m.steered || [];
-      const p = m.percentiles_ms || {};
-      open.update(m.address, {b, m});
-      row.classList.toggle('open', open.isOpen());
-      put(also, [m.route ? `route ${m.route}` : '', m.set ? `set ${m.set}` : '', m.added ? 'added here' : '', m.supervised ? 'supervised' : '',
-        m.at && m.at.length ? `at ${m.at.join(', ')}` : ''].filter(Boolean).join(' · '));
-      state.update(m.kind, m.state);
-      put(why, [m.why, steered.includes('status') ? `status ${m.status} (configuration: ${m.configured.status})` : ''].filter(Boolean).join(' · '));
-      put(busy, m.concurrency ? `${whole.format(m.busy)} of ${whole.format(m.concurrency)}` : whole.format(m.busy));
-      load.update(m.busy, m.concurrency, m.concurrency && m.busy >= m.concurrency ? 'warn' : '');
-      put(queued, [m.queued ? `${whole.format(m.queued)} waiting for it` : '',
-        steered.includes('concurrency') ? `limit ${limit(m.concurrency)} (configuration: ${limit(m.configured.concurrency)})` : ''].filter(Boolean).join(' · '));
-      put(weight, share(m.weight));
-      put(wanted, [steered.includes('weight') ? `(configuration: ${share(m.configured.weight)})` : '',
-        m.share != null && m.share < 100 ? `${m.share} % by now` : ''].filter(Boolean).join(' '));
-      put(latency, ms(m.latency_ms));
-      put(spread, p.p99 == null ? '' : `p99 ${ms(p.p99)}`);
-      const f = m.last_failures && m.last_failures[0];
-      put(failures, whole.format(m.failures || 0));
-      put(latest, f ? clip(`${age(since(m, f.ago_ms))} ago: ${f.why}`, 120) : '');
-    },
-  };
-}
+const MEMBER_COLUMNS = [
+  ['name', 'Member', ({m}) => [m.address, joined(m.route && `route ${m.route}`, m.set && `set ${m.set}`, m.added && 'added here', m.supervised && 'supervised',
+    m.at && m.at.length && `at ${m.at.join(', ')}`)]],
+  ['state', 'State', ({m}) => [m.state, joined(m.why, changedHere(m, 'status', String, `status ${m.status} `)), m.kind]],
+  ['busy', 'Busy', ({m}) => [m.concurrency ? `${int(m.busy)} of ${int(m.concurrency)}` : int(m.busy),
+    joined(m.queued && `${int(m.queued)} waiting for it`, changedHere(m, 'concurrency', limit, `limit ${limit(m.concurrency)} `)),
+    m.busy, m.concurrency, m.busy >= m.concurrency ? 'warn' : '']],
+  ['weight', 'Weight', ({m}) => [share(m.weight), joined(changedHere(m, 'weight', share), slowly(m))]],
+  ['latency', 'First byte', ({m}) => [ms(m.latency_ms), m.percentiles_ms && m.percentiles_ms.p99 != null && `p99 ${ms(m.percentiles_ms.p99)}`]],
+  ['last', 'Failures', ({m}) => [int(m.failures), ago(m, m.last_failures && m.last_failures[0], 120)]],
+];
 
 const SORTS = {
   state: ['Trouble first', (a, b) => a.rank - b.rank || a.nr - b.nr],
@@ -819,7 +820,7 @@ function members(name) {
   const filter = choose(FILTERS);
   const sort = choose(SORTS);
   const count = el('span', {class: 'count'});
-  const {node, body} = table('members', MEMBER_COLUMNS);
+  const {node, body, fill} = table('members', MEMBER_COLUMNS, memberPanel, refresh);
   node.setAttribute('aria-label', `Members of ${plain(name)}`);
   const more = el('button', {type: 'button', class: 'more'});
   const empty = el('p', {class: 'quiet'}, 'No member is like that.');
@@ -828,7 +829,6 @@ function members(name) {
   let parts = new Map();
   let used = 0;
   let order = [];
-  const fill = list(body, () => memberRow(refresh));
 
   // Rows do not run away from under a hand: while somebody is at them they stay in their order for a while.
   const touch = () => { used = Date.now(); };
@@ -847,7 +847,7 @@ function members(name) {
     const has = new Set(shown.map((item) => item.key));
     for (const item of all) {
       const part = parts.get(item.key);
-      if (part && part.open.isOpen() && !has.has(item.key)) shown.push(item);
+      if (part && part.isOpen() && !has.has(item.key)) shown.push(item);
     }
     if (held()) {
       const before = new Map(order.map((key, i) => [key, i]));
@@ -862,9 +862,9 @@ function members(name) {
     order = shown.map((item) => item.key);
     show(node, shown.length);
     show(empty, !shown.length);
-    put(count, found > most ? `${whole.format(most)} of ${many(found, 'member')} shown` : found < all ? `${whole.format(found)} of ${many(all, 'member')}` : many(all, 'member'));
+    put(count, found > most ? `${int(most)} of ${many(found, 'member')} shown` : found < all ? `${int(found)} of ${many(all, 'member')}` : many(all, 'member'));
     show(more, found > most);
-    put(more, `Show ${whole.format(Math.min(PAGE, found - most))} more`);
+    put(more, `Show ${int(Math.min(PAGE, found - most))} more`);
   }
 
   const anew = () => {
@@ -893,7 +893,6 @@ function members(name) {
 
 // ---- applications
 
-const INSTANCE_COLUMNS = [['name', 'Instance'], ['state', 'State'], ['age', 'Age'], ['memory', 'Memory'], ['requests', 'Requests'], ['last', 'Restarts']];
 const INSTANCE_KINDS = {ready: 'good', starting: 'warn', draining: 'off', stopping: 'off', killed: 'bad'};
 
 function lines(title) {
@@ -921,43 +920,22 @@ function instancePanel() {
     nodes: [about, el('div', null, el('h4', null, 'Last lines of output'), output.node), el('div', null, buttons.group, buttons.slot)],
     update: ({app, i}) => {
       fill([['Address', i.address], ['Leaves because', i.leaves_because],
-        ['Last restart', i.last_restart ? `${clock(app.stamp - i.last_restart.ago_ms / 1000)}, ${age(since(app, i.last_restart.ago_ms))} ago: ${i.last_restart.why}` : 'never']]);
+        ['Last restart', i.last_restart ? `${clock(app.stamp - i.last_restart.ago_ms / 1000)}, ${ago(app, i.last_restart)}` : 'never']]);
       output.update(i.last_lines);
       buttons.update({app, i});
     },
   };
 }
 
-function instanceRow(changed) {
-  const open = opener(INSTANCE_COLUMNS.length, instancePanel, changed);
-  const state = stateMark();
-  const used = bar();
-  const [pid, leaves, old, memory, memoryOf, requests, restarts, latest] = Array.from({length: 8}, () => el('div'));
-  const row = el('tr', {class: 'row'},
-    el('td', {class: 'indent'}, el('div', null, open.button), pid),
-    cell('State', '', el('div', null, state.node), leaves),
-    cell('Age', '', old),
-    cell('Memory', '', memory, el('div', null, used.node), memoryOf),
-    cell('Requests', '', requests),
-    cell('Restarts', '', restarts, latest));
-  return {
-    nodes: () => [row, ...open.panel()],
-    update: ({app, i}) => {
-      open.update(`Instance ${i.instance}`, {app, i});
-      row.classList.toggle('open', open.isOpen());
-      put(pid, i.pid ? `pid ${i.pid}` : 'no process');
-      state.update(INSTANCE_KINDS[i.state] || 'warn', i.state);
-      put(leaves, i.leaves_because || '');
-      put(old, age(since(app, i.age_ms)));
-      put(memory, bytes(i.memory));
-      used.update(i.memory, i.memory_limit, i.memory > 0.9 * i.memory_limit ? 'bad' : i.memory > 0.75 * i.memory_limit ? 'warn' : '');
-      put(memoryOf, i.memory_limit ? `limit ${bytes(i.memory_limit)}` : 'no limit');
-      put(requests, whole.format(i.requests || 0));
-      put(restarts, whole.format(i.restarts || 0));
-      put(latest, i.last_restart ? clip(`${age(since(app, i.last_restart.ago_ms))} ago: ${i.last_restart.why}`, 160) : '');
-    },
-  };
-}
+const INSTANCE_COLUMNS = [
+  ['name', 'Instance', ({i}) => [`Instance ${i.instance}`, i.pid ? `pid ${i.pid}` : 'no process']],
+  ['state', 'State', ({i}) => [i.state, i.leaves_because, INSTANCE_KINDS[i.state] || 'warn']],
+  ['age', 'Age', ({app, i}) => [age(since(app, i.age_ms))]],
+  ['memory', 'Memory', ({i}) => [bytes(i.memory), i.memory_limit ? `limit ${bytes(i.memory_limit)}` : 'no limit', i.memory, i.memory_limit,
+    i.memory > 0.9 * i.memory_limit ? 'bad' : i.memory > 0.75 * i.memory_limit ? 'warn' : '']],
+  ['requests', 'Requests', ({i}) => [int(i.requests)]],
+  ['last', 'Restarts', ({app, i}) => [int(i.restarts), ago(app, i.last_restart, 160)]],
+];
 
 function application() {
   const title = el('h3');
@@ -966,12 +944,11 @@ function application() {
   const buttons = steer(APP_ACTIONS, 'Actions on this application');
   const blocked = el('ul', {class: 'small quiet'});
   const fillBlocked = texts(blocked, 'li');
-  const {node, body} = table('instances', INSTANCE_COLUMNS);
+  const {node, fill} = table('instances', INSTANCE_COLUMNS, instancePanel, () => update(app));
   const failure = el('summary');
   const output = lines('Last lines of the one that failed');
   const failed = el('details', {class: 'figures'}, failure, output.node);
   let app = null;
-  const fill = list(body, () => instanceRow(() => update(app)));
   const all = el('div', {class: 'sub application'}, el('div', {class: 'sub-head'}, title, state.node, about, buttons.group), buttons.slot, blocked, node, failed);
   function update(of) {
     app = of;
@@ -989,7 +966,7 @@ function application() {
     const f = app.last_failure;
     show(failed, f);
     if (f) {
-      put(failure, `Last failure: instance ${f.instance}, pid ${f.pid}, ${age(since(app, f.ago_ms))} ago: ${f.why}`);
+      put(failure, `Last failure: instance ${f.instance}, pid ${f.pid}, ${ago(app, f)}`);
       output.update(f.last_lines);
     }
   }
@@ -1013,20 +990,18 @@ function figures() {
     nodes: [main, details],
     update: ({own}) => {
       const q = own.queue || {};
-      const l = own.latency_ms || {};
-      const w = q.wait_ms || {};
       fill([
-        ['Requests', whole.format(own.requests || 0)],
-        ['Errors', `${whole.format(own.errors || 0)}${own.requests ? ` (${exact.format(100 * own.errors / own.requests)} %)` : ''}`],
-        ['Waiting', `${whole.format(q.length || 0)}${q.limit ? ` of ${whole.format(q.limit)}` : ''}${q.length ? `, the first for ${ms(q.head_age_ms)}` : ''}`],
-        ['Wait, the last minute', w.p50 == null ? 'nobody had to' : `p50 ${ms(w.p50)}, p90 ${ms(w.p90)}, p99 ${ms(w.p99)}`],
-        ['Latency, the last minute', l.p50 == null ? '–' : `p50 ${ms(l.p50)}, p90 ${ms(l.p90)}, p99 ${ms(l.p99)}`],
+        ['Requests', int(own.requests)],
+        ['Errors', `${int(own.errors)}${own.requests ? ` (${exact.format(100 * own.errors / own.requests)} %)` : ''}`],
+        ['Waiting', `${int(q.length)}${q.limit ? ` of ${int(q.limit)}` : ''}${q.length ? `, the first for ${ms(q.head_age_ms)}` : ''}`],
+        ['Wait, the last minute', three(q.wait_ms) || 'nobody had to'],
+        ['Latency, the last minute', three(own.latency_ms) || '–'],
       ]);
       fillMore([
-        ...Object.entries(own.answers || {}).map(([name, n]) => [name === 'none' ? 'No answer: client gone' : `Answers ${name}`, whole.format(n)]),
-        ...Object.entries(own.ends || {}).map(([name, n]) => [`End: ${ENDS[name] || name}`, whole.format(n)]),
-        ['Retries', whole.format(own.retries || 0)], ['Hedges', whole.format(own.hedges || 0)],
-        ['Have had to wait', whole.format(q.waited || 0)], ['Queue places per client', q.per_client ? whole.format(q.per_client) : null],
+        ...Object.entries(own.answers || {}).map(([name, n]) => [name === 'none' ? 'No answer: client gone' : `Answers ${name}`, int(n)]),
+        ...Object.entries(own.ends || {}).map(([name, n]) => [`End: ${ENDS[name] || name}`, int(n)]),
+        ['Retries', int(own.retries)], ['Hedges', int(own.hedges)],
+        ['Have had to wait', int(q.waited)], ['Queue places per client', q.per_client ? int(q.per_client) : null],
         ['Bytes from clients', bytes(own.bytes_in)], ['Bytes to clients', bytes(own.bytes_out)],
         ['Places for added members', own.places ? `${own.places.free} of ${own.places.all} free` : null],
         ['Counted since', own.reset_at ? clock(own.reset_at) : null],
@@ -1116,18 +1091,15 @@ const fillJump = list(id('jump').querySelector('ul'), () => {
   }};
 });
 
-const seatTable = table('seats', [['pid', 'Process'], ['old', 'Generation'], ['threads', 'Threads'], ['parked', 'Parked'], ['adopted', 'Without a thread'], ['lingering', 'Lingering']]);
+const seatTable = table('seats', [
+  ['pid', 'Process', (s) => [`pid ${s.pid}`]],
+  ['old', 'Generation', (s) => [s.old ? 'earlier; finishes what it has' : 'current']],
+  ...['Threads', 'Parked', 'Adopted', 'Lingering'].map((label) => ['count', label, (s) => [s[label.toLowerCase()] ?? '–']]),
+]);
 const ledger = stateMark('p');
 const ledgerMore = el('p', {class: 'quiet small'});
 id('processes').append(ledger.node, ledgerMore, el('div', {class: 'sub'}, seatTable.node));
 seatTable.node.setAttribute('aria-label', 'Child processes of httpd');
-const fillSeats = list(seatTable.body, () => {
-  const cells = ['Process', 'Generation', 'Threads', 'Parked', 'Without a thread', 'Lingering'].map((label) => cell(label, ''));
-  const row = el('tr', {class: 'row'}, ...cells);
-  return {nodes: () => [row], update: (s) => [`pid ${s.pid}`, s.old ? 'earlier; finishes what it has' : 'current', s.threads, s.parked, s.adopted, s.lingering]
-    .forEach((value, n) => put(cells[n], value ?? '–'))};
-});
-
 const log = el('ol', {class: 'log'});
 const noLog = el('p', {class: 'quiet'}, 'Nothing has been done here.');
 const kept = el('p', {class: 'quiet small'});
@@ -1166,8 +1138,8 @@ function render() {
   show(id('jump'), balancers.length > 1);
   fillJump(balancers.map((balancer) => ({balancer, section: parts.get(balancer.key).id})), ({balancer}) => balancer.key);
   ledger.update(top.check === 'ok' ? 'good' : 'bad', top.check === 'ok' ? 'Ledger check: ok' : `Ledger check: ${top.check}`);
-  put(ledgerMore, `Counts made anew after a process died while counting: ${whole.format(top.rebuilds || 0)}. Control process: ${top.control ? `pid ${top.control}` : 'none'}.`);
-  fillSeats(top.seats || [], (s) => `${s.seat} ${s.pid}`);
+  put(ledgerMore, `Counts made anew after a process died while counting: ${int(top.rebuilds)}. Control process: ${top.control ? `pid ${top.control}` : 'none'}.`);
+  seatTable.fill(top.seats || [], (s) => `${s.seat} ${s.pid}`);
   const events = top.events || [];
   fillLog(events);
   show(noLog, !events.length);

@@ -6,9 +6,11 @@ use warnings;
 use Cwd ();
 use Fcntl qw(:flock);
 use File::Basename qw(dirname);
+use File::Temp ();
+use Test::More ();
 use Abl::Proc;
 use Abl::Test ();
-use Abl::Util qw(wait_until);
+use Abl::Util qw(slurp wait_until);
 
 my $dir = Cwd::abs_path(dirname(__FILE__) . '/../../browser');
 
@@ -32,6 +34,25 @@ sub run {
     # how long it may take is the test's alarm
     1 until wait_until { !$proc->alive } 60;
     return $proc->status ? 1 : 0;
+}
+
+# The same within a subtest: each of its tests is one here.
+sub within {
+    my ($file, @args) = @_;
+    ready();
+    my $out  = File::Temp->new;
+    my $proc = Abl::Proc->start(cmd => [ 'node', "$dir/$file", @args ], out => "$out");
+    1 until wait_until { !$proc->alive } 60;
+    my $said = slurp("$out");
+    my $n    = 0;
+    while ($said =~ /^(not )?ok \d+ - (.*)\n((?:#.*\n)*)/mg) {
+        $n++;
+        Test::More::ok(!$1, $2);
+        Test::More::diag($3) if $1;
+    }
+    my ($planned) = $said =~ /^1\.\.(\d+)$/m;
+    Test::More::ok($n && $n == ($planned // 0) && defined $proc->status, 'all of them') or Test::More::diag($said);
+    return;
 }
 
 1;
