@@ -15,15 +15,16 @@
 #define ABL_VERSION "0.1.0"
 
 #define ABL_METHOD_GROUP "appbalance_method"
-#define ABL_METHOD_VERSION "2"
+#define ABL_METHOD_VERSION "3"
 
-#define ABL_MEMBERS_MAX 256 /* members of one balancer */
+#define ABL_MEMBERS_MAX 10240 /* members of one balancer */
 
 /* One member as a method sees it. All numbers are of the whole server: all httpd processes together. What a
- * method changes is `credit`; everything else is read only. */
+ * method changes is `credit` and `cost`; everything else is read only. */
 typedef struct abl_candidate_t {
     apr_uint64_t id;         /* the member's own, made of its address: the same after a restart */
     apr_int64_t credit;      /* the method's own number, kept from one pick to the next, 0 at first */
+    apr_uint64_t cost;       /* the method's own, too, for one pick: there may be too many for its stack */
     apr_uint64_t traffic;    /* bytes both ways; of what is older only a half counts every 10 s */
     apr_int64_t traffic_at;  /* when that was so, on `now`'s scale; see abl_decay() in balance/decay.h */
     apr_uint64_t mean_bytes; /* of one request, over the last ones; 0: none yet */

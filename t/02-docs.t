@@ -36,7 +36,7 @@ is_deeply([ sort @documented ], \@own, 'docs/directives.md: one heading each');
 is_deeply([ unique(used('conf/appbalance.conf')) ], \@own, 'conf/appbalance.conf: each has a line');
 
 # Whatever is named elsewhere exists here, or is mod_proxy's.
-my %is = map { $_ => 1 } @own, qw(BalancerGrowth BalancerPersist BalancerInherit);
+my %is = map { $_ => 1 } @own, qw(BalancerGrowth BalancerInherit);
 my @about_today = grep { !m{/design\.md\z} } map { substr $_, 1 + length $root } glob "$root/docs/*.md";
 for my $file ('README', 'conf/seed.conf', @about_today) {
     my @unknown = grep { !$is{$_} } unique(slurp("$root/$file") =~ /\b(Balancer[A-Z]\w*)\b/g);

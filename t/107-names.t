@@ -347,7 +347,7 @@ subtest 'mistakes' => sub {
         'srv:_http._tcp.app tls-name=x'     => qr/ABL0270/,
         'http://app:80 addressttl=3'        => qr/ABL0121: addressttl= is mod_proxy's and means nothing here: write resolve=TIME/,
         "http://app:80 expand=2\n BalancerMember http://app:80" => qr/ABL0314: BalancerMember http:\/\/app:80: <Balancer app> has this name already/,
-        (join "\n BalancerMember ", map {"http://app$_:80 expand=64"} 1 .. 5) => qr/ABL0128: <Balancer app> has more than 256 members/,
+        (join "\n BalancerMember ", map {"http://app$_:80 expand=64"} 1 .. 161) => qr/ABL0128: <Balancer app> has more than 10240 members/,
     );
     for my $line (sort keys %wrong) {
         my ($code, $text) = Abl::Server->configtest(balancer('app', "BalancerMember $line"));

@@ -35,21 +35,16 @@ static int is_overloaded(const abl_candidate_t *c, const total_t *total)
 
 static int pick_by_key(const abl_candidate_t *candidates, int n, apr_uint64_t key)
 {
-    apr_uint64_t ids[ABL_MEMBERS_MAX];
-    apr_uint32_t weights[ABL_MEMBERS_MAX];
-    int indexes[ABL_MEMBERS_MAX];
     total_t total = sum_up(candidates, n);
-    int count = 0;
+    abl_draw_t best = ABL_DRAW_NONE;
     int i;
 
     for (i = 0; i < n; i++) {
         if (candidates[i].usable && !is_overloaded(&candidates[i], &total)) {
-            ids[count] = candidates[i].id;
-            weights[count] = candidates[i].weight;
-            indexes[count++] = i;
+            abl_rendezvous_draw(&best, i, candidates[i].id, candidates[i].weight, key);
         }
     }
-    return count > 0 ? indexes[abl_rendezvous(ids, weights, count, key)] : -1;
+    return best.who;
 }
 
 static int pick(abl_candidate_t *candidates, int n, const abl_pick_t *request)

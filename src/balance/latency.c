@@ -26,31 +26,32 @@ static apr_uint64_t latency_now(const abl_candidate_t *c, const abl_pick_t *requ
     return latency > 0 ? smaller(latency, LATENCY_MAX) : 1;
 }
 
-/* Members that have not answered yet are taken for average, so that a newcomer gets its share and no more. */
-static void find_latencies(const abl_candidate_t *candidates, int n, const abl_pick_t *request,
-                           apr_uint64_t *latencies)
+/* Each one's, as its cost. Members that have not answered yet are taken for average, so that a newcomer gets
+ * its share and no more. */
+static void find_latencies(abl_candidate_t *candidates, int n, const abl_pick_t *request)
 {
     apr_uint64_t sum = 0;
     int known = 0;
     int i;
 
     for (i = 0; i < n; i++) {
-        latencies[i] = 0;
+        candidates[i].cost = 0;
         if (candidates[i].latency > 0) {
-            latencies[i] = latency_now(&candidates[i], request);
-            sum += latencies[i];
+            candidates[i].cost = latency_now(&candidates[i], request);
+            sum += candidates[i].cost;
             known++;
         }
     }
     for (i = 0; i < n; i++) {
-        if (latencies[i] == 0) {
-            latencies[i] = known > 0 ? sum / (apr_uint64_t)known : 1;
+        if (candidates[i].cost == 0) {
+            candidates[i].cost = known > 0 ? sum / (apr_uint64_t)known : 1;
         }
     }
 }
 
-/* latency × (1 + load / weight), times the weight, which abl_wrr_pick() divides by. The 1 is not divided:
- * while nobody is busy, members of the same latency get shares by weight, and not the heaviest everything. */
+/* latency × (1 + load / weight), times the weight, which abl_wrr_pick_cheapest() divides by. The 1 is not
+ * divided: while nobody is busy, members of the same latency get shares by weight, and not the heaviest
+ * everything. */
 static apr_uint64_t cost_of(const abl_candidate_t *c, apr_uint64_t latency)
 {
     return latency * (smaller(c->weight, WEIGHT_MAX) + smaller(abl_load(c), LOAD_MAX) * WEIGHT_ONE);
@@ -58,14 +59,13 @@ static apr_uint64_t cost_of(const abl_candidate_t *c, apr_uint64_t latency)
 
 static int pick(abl_candidate_t *candidates, int n, const abl_pick_t *request)
 {
-    apr_uint64_t costs[ABL_MEMBERS_MAX];
     int i;
 
-    find_latencies(candidates, n, request, costs);
+    find_latencies(candidates, n, request);
     for (i = 0; i < n; i++) {
-        costs[i] = cost_of(&candidates[i], costs[i]);
+        candidates[i].cost = cost_of(&candidates[i], candidates[i].cost);
     }
-    return abl_wrr_pick(candidates, n, costs);
+    return abl_wrr_pick_cheapest(candidates, n);
 }
 
 const abl_method_t abl_method_latency = {.name = "latency", .pick = pick};

@@ -7,14 +7,13 @@
 
 static int pick(abl_candidate_t *candidates, int n, const abl_pick_t *request)
 {
-    apr_uint64_t costs[ABL_MEMBERS_MAX];
     int i;
 
     (void)request;
     for (i = 0; i < n; i++) {
-        costs[i] = abl_load(&candidates[i]);
+        candidates[i].cost = abl_load(&candidates[i]);
     }
-    return abl_wrr_pick(candidates, n, costs);
+    return abl_wrr_pick_cheapest(candidates, n);
 }
 
 const abl_method_t abl_method_leastbusy = {.name = "leastbusy", .pick = pick};

@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rendezvous (highest random weight) hashing.
+ * Draws between different weights.
  *
- * Every member draws a number for the key, and the best draw wins; what one draws does not depend on the
- * others. With u the draw between 0 and 1, the winner by weight is the highest weight / -ln(u).
+ * With u the draw between 0 and 1, the winner by weight is the highest weight / -ln(u).
  */
 #include "balance/rendezvous.h"
 
 #include <math.h>
-
-typedef struct draw_t {
-    apr_uint64_t number;
-    apr_uint32_t weight;
-} draw_t;
-
-/* The last step of MurmurHash3: each bit of the result depends on every bit of x. The two that are put
- * together here are siphashes, so nobody can choose them to meet. */
-static apr_uint64_t mix(apr_uint64_t x)
-{
-    x = (x ^ (x >> 33)) * APR_UINT64_C(0xff51afd7ed558ccd);
-    x = (x ^ (x >> 33)) * APR_UINT64_C(0xc4ceb9fe1a85ec53);
-    return x ^ (x >> 33);
-}
 
 /* -ln(u): how far the draw is from the best one possible. 52 bits and a half, exact in a double, never 0. */
 static double distance(apr_uint64_t number)
@@ -29,30 +14,7 @@ static double distance(apr_uint64_t number)
     return -log(((double)(number >> 12) + 0.5) * 0x1p-52);
 }
 
-/* Between equal weights, and in most other cases, the answer needs no logarithm. */
-static int beats(const draw_t *a, const draw_t *b)
+int abl_rendezvous_beats(const abl_draw_t *a, const abl_draw_t *b)
 {
-    if (a->number <= b->number && a->weight <= b->weight) {
-        return 0;
-    }
-    if (a->number >= b->number && a->weight >= b->weight) {
-        return 1;
-    }
     return a->weight * distance(b->number) > b->weight * distance(a->number);
-}
-
-int abl_rendezvous(const apr_uint64_t *ids, const apr_uint32_t *weights, int n, apr_uint64_t key)
-{
-    draw_t best = {0, 0};
-    int winner = -1;
-    int i;
-
-    for (i = 0; i < n; i++) {
-        draw_t draw = {mix(key ^ ids[i]), weights[i]};
-        if (winner < 0 || beats(&draw, &best)) {
-            best = draw;
-            winner = i;
-        }
-    }
-    return winner;
 }

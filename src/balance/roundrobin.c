@@ -5,12 +5,10 @@
 #include "balance/methods.h"
 #include "balance/wrr.h"
 
-#include <stddef.h>
-
 static int pick(abl_candidate_t *candidates, int n, const abl_pick_t *request)
 {
     (void)request;
-    return abl_wrr_pick(candidates, n, NULL);
+    return abl_wrr_pick(candidates, n);
 }
 
 const abl_method_t abl_method_roundrobin = {.name = "roundrobin", .pick = pick};

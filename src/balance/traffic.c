@@ -37,16 +37,15 @@ static apr_uint64_t add_product(apr_uint64_t a, apr_uint64_t b, apr_uint64_t c)
 
 static int pick(abl_candidate_t *candidates, int n, const abl_pick_t *request)
 {
-    apr_uint64_t costs[ABL_MEMBERS_MAX];
     apr_uint64_t typical = typical_bytes(candidates, n);
     int i;
 
     for (i = 0; i < n; i++) {
-        const abl_candidate_t *c = &candidates[i];
+        abl_candidate_t *c = &candidates[i];
         apr_uint64_t past = abl_decay(c->traffic, request->now - c->traffic_at, ABL_HALF_LIFE);
-        costs[i] = add_product(past, abl_load(c), c->mean_bytes > 0 ? c->mean_bytes : typical);
+        c->cost = add_product(past, abl_load(c), c->mean_bytes > 0 ? c->mean_bytes : typical);
     }
-    return abl_wrr_pick(candidates, n, costs);
+    return abl_wrr_pick_cheapest(candidates, n);
 }
 
 const abl_method_t abl_method_traffic = {.name = "traffic", .pick = pick};

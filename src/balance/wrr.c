@@ -17,30 +17,31 @@ static int is_less(apr_uint64_t a, apr_uint32_t weight_a, apr_uint64_t b, apr_ui
 }
 
 /* Index of one of the cheapest; -1: none is usable. */
-static int find_cheapest(const abl_candidate_t *candidates, int n, const apr_uint64_t *costs)
+static int find_cheapest(const abl_candidate_t *candidates, int n)
 {
     int best = -1;
     int i;
 
     for (i = 0; i < n; i++) {
-        if (candidates[i].usable &&
-            (best < 0 || is_less(costs[i], candidates[i].weight, costs[best], candidates[best].weight))) {
+        const abl_candidate_t *c = &candidates[i];
+        if (c->usable &&
+            (best < 0 || is_less(c->cost, c->weight, candidates[best].cost, candidates[best].weight))) {
             best = i;
         }
     }
     return best;
 }
 
-int abl_wrr_pick(abl_candidate_t *candidates, int n, const apr_uint64_t *costs)
+/* Among those that cost no more than `best`; NULL: among all. */
+static int take_turn(abl_candidate_t *candidates, int n, const abl_candidate_t *best)
 {
-    int best = costs != NULL ? find_cheapest(candidates, n, costs) : -1;
     apr_int64_t total = 0;
     int richest = -1;
     int i;
 
     for (i = 0; i < n; i++) {
         abl_candidate_t *c = &candidates[i];
-        if (!c->usable || (best >= 0 && is_less(costs[best], candidates[best].weight, costs[i], c->weight))) {
+        if (!c->usable || (best != NULL && is_less(best->cost, best->weight, c->cost, c->weight))) {
             continue;
         }
         c->credit += c->weight;
@@ -53,4 +54,16 @@ int abl_wrr_pick(abl_candidate_t *candidates, int n, const apr_uint64_t *costs)
         candidates[richest].credit -= total;
     }
     return richest;
+}
+
+int abl_wrr_pick_cheapest(abl_candidate_t *candidates, int n)
+{
+    int best = find_cheapest(candidates, n);
+
+    return best >= 0 ? take_turn(candidates, n, &candidates[best]) : -1;
+}
+
+int abl_wrr_pick(abl_candidate_t *candidates, int n)
+{
+    return take_turn(candidates, n, NULL);
 }

@@ -13,8 +13,11 @@ static inline apr_uint64_t abl_load(const abl_candidate_t *c)
     return (apr_uint64_t)c->busy + c->queued;
 }
 
-/* One turn of smooth weighted round robin among the usable candidates whose costs[i] per weight is the
- * least; costs NULL: among all usable ones. Returns the index, -1 for none. */
-int abl_wrr_pick(abl_candidate_t *candidates, int n, const apr_uint64_t *costs);
+/* One turn of smooth weighted round robin among the usable candidates whose `cost` per weight is the least.
+ * Returns the index, -1 for none. */
+int abl_wrr_pick_cheapest(abl_candidate_t *candidates, int n);
+
+/* Likewise among all usable ones. */
+int abl_wrr_pick(abl_candidate_t *candidates, int n);
 
 #endif

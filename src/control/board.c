@@ -14,8 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define COPIES 3                   /* the one in use, the one that was published, and one to write in */
-#define ROOM ((size_t)8 * 1048576) /* bytes of a copy */
+#define COPIES 3                    /* the one in use, the one that was published, and one to write in */
+#define ROOM ((size_t)32 * 1048576) /* bytes of a copy; touched as far as it is used */
 #define NOBODY COPIES
 
 typedef struct copy_t {
@@ -155,7 +155,10 @@ static const abl_check_conf_t *copy_check(copy_t *copy, const abl_check_conf_t *
     return to;
 }
 
-static void copy_target(copy_t *copy, const abl_target_t *target, abl_target_t *to)
+/* The members of a balancer have one in common, and come one after the other: `before` and `before_to` are of
+ * the one before this one. */
+static void copy_target(copy_t *copy, const abl_target_t *target, abl_target_t *to,
+                        const abl_target_t *before, const abl_target_t *before_to)
 {
     *to = *target;
     to->balancer = copy_text(copy, target->balancer);
@@ -163,7 +166,8 @@ static void copy_target(copy_t *copy, const abl_target_t *target, abl_target_t *
     to->addresses = copy_bytes(copy, target->addresses, (size_t)target->naddresses * sizeof(*to->addresses));
     copy_url(copy, &to->url);
     copy_tls(copy, &to->tls_conf);
-    to->check = copy_check(copy, target->check);
+    to->check =
+        before != NULL && before->check == target->check ? before_to->check : copy_check(copy, target->check);
 }
 
 static void copy_name(copy_t *copy, const abl_name_conf_t *name, abl_name_conf_t *to)
@@ -216,7 +220,8 @@ bool abl_board_publish(abl_board_t *board, const abl_board_conf_t *conf)
         copy_app(copy, &conf->apps[i], &apps[i]);
     }
     for (i = 0; targets != NULL && i < conf->ntargets; i++) {
-        copy_target(copy, &conf->targets[i], &targets[i]);
+        copy_target(copy, &conf->targets[i], &targets[i], i > 0 ? &conf->targets[i - 1] : NULL,
+                    i > 0 ? &targets[i - 1] : NULL);
     }
     for (i = 0; names != NULL && i < conf->nnames; i++) {
         copy_name(copy, &conf->names[i], &names[i]);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/index.h"
 #include "control/say.h"
 #include "control/settling.h"
 #include "control/slots.h"
@@ -51,7 +52,8 @@ struct abl_names_t {
     const abl_child_t *child;
     abl_resolver_t *resolver;
     name_t *first;
-    bool asked; /* something that the resolver has not looked at */
+    abl_index_t index; /* for abl_names_configure() */
+    bool asked;        /* something that the resolver has not looked at */
 };
 
 abl_names_t *abl_names_begin(abl_segment_t *segment, const abl_child_t *child,
@@ -355,16 +357,6 @@ static uint64_t key_of(const abl_name_conf_t *conf)
     return abl_hash_text(conf->balancer) ^ (abl_hash_text(conf->text) << 1);
 }
 
-static name_t *find(const abl_names_t *names, uint64_t key)
-{
-    name_t *name = names->first;
-
-    while (name != NULL && name->key != key) {
-        name = name->next;
-    }
-    return name;
-}
-
 static void add(abl_names_t *names, const abl_name_conf_t *conf)
 {
     name_t *name = calloc(1, sizeof(*name));
@@ -429,17 +421,30 @@ static void drop_others(abl_names_t *names)
     }
 }
 
-void abl_names_configure(abl_names_t *names, const abl_board_conf_t *conf)
+/* The names that are there, by their keys; none is configured until it is found again. */
+static void index_names(const abl_names_t *names, abl_index_t *index)
 {
     name_t *name;
-    int i;
+    int n = 0;
 
     for (name = names->first; name != NULL; name = name->next) {
-        name->configured = false;
+        n++;
     }
+    (void)abl_index_begin(index, n);
+    for (name = names->first; name != NULL; name = name->next) {
+        name->configured = false;
+        abl_index_add(index, name->key, name);
+    }
+}
+
+void abl_names_configure(abl_names_t *names, const abl_board_conf_t *conf)
+{
+    int i;
+
     abl_resolver_configure(names->resolver, &conf->resolver);
+    index_names(names, &names->index);
     for (i = 0; i < conf->nnames; i++) {
-        name = find(names, key_of(&conf->names[i]));
+        name_t *name = abl_index_find(&names->index, key_of(&conf->names[i]));
         if (name != NULL && name->settling.conf.slots == conf->names[i].slots) {
             keep(name, &conf->names[i]);
         } else {

@@ -10,16 +10,18 @@
 #include "ledger/health.h"
 #include "ledger/site.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define PAUSE_MIN (10 * ABL_MS)
-#define PAUSE_MAX (200 * ABL_MS) /* who is back is used after this, at the latest */
+#define PAUSE_MAX (200 * ABL_MS) /* who is back is used after this, at the latest, */
+#define PAUSE_EACH (ABL_MS / 2)  /* or after so much for each that is away */
+#define UNDER_WAY_MAX 256        /* attempts at once; the others are late by a moment */
 #define PAUSE_EJECTED                                                                                        \
     ABL_SECOND              /* for who is ejected because it has ended: who comes after it is another one */
 #define PATIENCE ABL_SECOND /* then it is tried anew, at its next address */
@@ -89,9 +91,19 @@ static int result_of(const abl_round_t *round)
     return error == 0 && abl_check_is_itself(pfd.fd) ? ECONNREFUSED : error;
 }
 
-/* Begins, or goes on. As result_of(). */
-static int try_it(abl_round_t *round, const abl_target_t *target, bool away, int64_t now)
+/* At most so long after an attempt the next one begins. */
+static int64_t pause_max(const abl_patrol_t *patrol)
 {
+    int64_t pause = patrol->out * PAUSE_EACH;
+
+    return pause > PAUSE_MAX ? pause : PAUSE_MAX;
+}
+
+/* Begins, or goes on. As result_of(). */
+static int try_it(const abl_patrol_t *patrol, abl_round_t *round, const abl_target_t *target, bool away,
+                  int64_t now)
+{
+    int64_t most;
     int result;
 
     if (round->fd_plus_one == 0 && !begin(round, target, now)) {
@@ -103,8 +115,9 @@ static int try_it(abl_round_t *round, const abl_target_t *target, bool away, int
         round->refused = result == ECONNREFUSED || result == ENOENT ? round->refused + 1 : 0;
         give_up(round);
     }
+    most = round->fd_plus_one != 0 ? PAUSE_MAX : pause_max(patrol);
     if (result == EINPROGRESS || away) {
-        round->pause = round->pause * 2 < PAUSE_MAX ? round->pause * 2 : PAUSE_MAX;
+        round->pause = round->pause * 2 < most ? round->pause * 2 : most;
     } else {
         round->pause = PAUSE_EJECTED;
     }
@@ -112,21 +125,32 @@ static int try_it(abl_round_t *round, const abl_target_t *target, bool away, int
     return result;
 }
 
-/* Rows come mostly in the order of the targets: `hint` says where the last one was. */
-static const abl_target_t *target_of(const abl_patrol_t *patrol, const abl_health_view_t *view, int *hint)
+/* Letters' case in a balancer's name means nothing. */
+static uint64_t key_of(const char *balancer, const char *address)
+{
+    char name[ABL_NAME_MAX + 1];
+    size_t i;
+
+    for (i = 0; balancer[i] != '\0' && i < ABL_NAME_MAX; i++) {
+        name[i] = (char)tolower((unsigned char)balancer[i]);
+    }
+    return abl_hash_text(address) ^ (abl_hash(name, i) << 1);
+}
+
+static void index_targets(abl_patrol_t *patrol)
 {
     int i;
 
+    (void)abl_index_begin(&patrol->targets, patrol->conf.ntargets);
     for (i = 0; i < patrol->conf.ntargets; i++) {
-        int at = (*hint + i) % patrol->conf.ntargets;
-        const abl_target_t *target = &patrol->conf.targets[at];
-        if (strcmp(target->address, view->address) == 0 &&
-            strcasecmp(target->balancer, view->balancer) == 0) {
-            *hint = at + 1;
-            return target;
-        }
+        const abl_target_t *target = &patrol->conf.targets[i];
+        abl_index_add(&patrol->targets, key_of(target->balancer, target->address), (void *)target);
     }
-    return NULL;
+}
+
+static const abl_target_t *target_of(const abl_patrol_t *patrol, const abl_health_view_t *view)
+{
+    return abl_index_find(&patrol->targets, key_of(view->balancer, view->address));
 }
 
 /* ---- what is said ----------------------------------------------------------------------------------- */
@@ -206,6 +230,7 @@ static void forget(const abl_patrol_t *patrol, uint32_t row)
 void abl_patrol_configure(abl_patrol_t *patrol, const abl_board_conf_t *conf)
 {
     patrol->conf = *conf;
+    index_targets(patrol);
     if (patrol->checkup != NULL) {
         abl_checkup_reset(patrol->checkup);
     }
@@ -217,20 +242,20 @@ void abl_patrol_look(abl_patrol_t *patrol)
     abl_health_view_t view;
     int64_t now = abl_clock_now();
     uint32_t row = 0, seen = 0;
-    int hint = 0;
 
-    patrol->busy = false;
+    patrol->out = 0;
     while (abl_health_next(patrol->segment, patrol->child, &row, &view)) {
         while (++seen < row) {
             forget(patrol, seen);
         }
         look_at(&patrol->rounds[row], &view, now);
         if (patrol->checkup != NULL) {
-            abl_checkup_look(patrol->checkup, row, &view, target_of(patrol, &view, &hint), now);
+            abl_checkup_look(patrol->checkup, row, &view, target_of(patrol, &view), now);
         }
-        patrol->busy = patrol->busy || view.away || view.ejected;
+        patrol->used = row > patrol->used ? row : patrol->used;
+        patrol->out += view.away || view.ejected;
     }
-    while (++seen <= ABL_LEDGER_MEMBERS) {
+    while (++seen <= patrol->used) {
         forget(patrol, seen);
     }
 }
@@ -257,30 +282,63 @@ static bool is_asked(const abl_target_t *target)
     return target->check != NULL && target->check->uri != NULL;
 }
 
-/* Those that are out, and due. */
-static int64_t try_all(abl_patrol_t *patrol, int64_t now)
+static bool is_out(const abl_round_t *round)
 {
-    int64_t next = INT64_MAX;
+    return round->away || round->ejected;
+}
+
+static int count_under_way(const abl_patrol_t *patrol)
+{
+    uint32_t row;
+    int n = 0;
+
+    for (row = 1; row <= patrol->used; row++) {
+        n += patrol->rounds[row].fd_plus_one != 0;
+    }
+    return n;
+}
+
+/* One that is out, and due. False: the bell rings for it, or it is not to be tried here. */
+static bool try_one(const abl_patrol_t *patrol, uint32_t row, int64_t now)
+{
+    abl_round_t *round = &patrol->rounds[row];
+    const abl_target_t *target;
     abl_health_view_t view;
     abl_target_at_t at;
-    uint32_t row = 0;
-    int hint = 0;
+    uint32_t next = row - 1;
 
-    while (abl_health_next(patrol->segment, patrol->child, &row, &view)) {
-        abl_round_t *round = &patrol->rounds[row];
-        const abl_target_t *target = NULL;
-        if (view.away || view.ejected) {
-            target = round->at <= now ? target_of(patrol, &view, &hint) : NULL;
-            target = abl_target_where(patrol->segment, row, target, &at);
-            next = round->at > now && round->at < next ? round->at : next;
-        }
-        if (target == NULL || (view.away && is_asked(target))) {
+    if (!abl_health_next(patrol->segment, patrol->child, &next, &view) || next != row) {
+        return false;
+    }
+    target = view.away || view.ejected ? abl_target_where(patrol->segment, row, target_of(patrol, &view), &at)
+                                       : NULL;
+    if (target == NULL || (view.away && is_asked(target))) {
+        round->at = now + PAUSE_MAX;
+        return false;
+    }
+    return !settle(patrol, target, round, &view, try_it(patrol, round, target, view.away, now));
+}
+
+static int64_t try_all(const abl_patrol_t *patrol, int64_t now)
+{
+    int64_t next = INT64_MAX;
+    int under_way = count_under_way(patrol);
+    uint32_t row;
+
+    for (row = 1; row <= patrol->used; row++) {
+        const abl_round_t *round = &patrol->rounds[row];
+        bool was_under_way = round->fd_plus_one != 0;
+        int64_t due = round->at;
+        if (!is_out(round)) {
             continue;
         }
-        if (settle(patrol, target, round, &view, try_it(round, target, view.away, now))) {
-            continue;
+        if (due <= now && !was_under_way && under_way >= UNDER_WAY_MAX) {
+            due = now + PAUSE_MIN;
+        } else if (due <= now) {
+            due = try_one(patrol, row, now) ? round->at : INT64_MAX;
+            under_way += (round->fd_plus_one != 0) - was_under_way;
         }
-        next = round->at < next ? round->at : next;
+        next = due < next ? due : next;
     }
     return next;
 }
@@ -288,7 +346,7 @@ static int64_t try_all(abl_patrol_t *patrol, int64_t now)
 int64_t abl_patrol_work(abl_patrol_t *patrol, int64_t now)
 {
     int64_t tick = abl_health_tick(patrol->segment, patrol->child);
-    int64_t next = patrol->busy ? try_all(patrol, now) : INT64_MAX;
+    int64_t next = patrol->out > 0 ? try_all(patrol, now) : INT64_MAX;
 
     return tick < next ? tick : next;
 }

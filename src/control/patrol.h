@@ -10,6 +10,7 @@
 #ifndef ABL_CONTROL_PATROL_H
 #define ABL_CONTROL_PATROL_H
 
+#include "base/index.h"
 #include "control/board.h"
 #include "control/checkup.h"
 
@@ -21,8 +22,10 @@ typedef struct abl_patrol_t {
     const abl_child_t *child;
     abl_checkup_t *checkup; /* the caller's; NULL: nobody is checked */
     abl_board_conf_t conf;  /* that holds now */
+    abl_index_t targets;    /* conf's, by balancer and address */
     abl_round_t *rounds;    /* by row; NULL: not begun */
-    bool busy;              /* somebody is away or ejected */
+    uint32_t used;          /* no round above was ever used */
+    int out;                /* members that are away or ejected, as of the last look */
 } abl_patrol_t;
 
 /* False: no memory. */

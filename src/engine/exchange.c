@@ -189,14 +189,9 @@ static int take_other(const abl_exchange_t *x, bool beside, bool unlimited)
     abl_want_t want = x->want;
     abl_ticket_t *ticket; /* who is in a hurry gets none */
     int member = -1;
-    int i;
 
     abl_tried_add(&want.tried, x->member);
-    for (i = 0; i < x->balancer->nmembers && unlimited; i++) {
-        if (x->balancer->members[i].concurrency > 0) {
-            abl_tried_add(&want.tried, i);
-        }
-    }
+    want.unlimited = unlimited;
     want.hurry = true;
     want.beside = beside;
     return abl_ledger_take(x->balancer->ledger, &want, &member, &ticket) == APR_SUCCESS ? member : -1;

@@ -93,20 +93,49 @@ const char *abl_affinity_parse(apr_pool_t *p, const char *args, abl_affinity_t *
     return error;
 }
 
-void abl_affinity_prepare(apr_pool_t *p, abl_section_t *section)
+static bool is_slot(const abl_section_t *section, int member)
+{
+    return section->balancer.members[member].naming >= ABL_NAMING_SLOT;
+}
+
+/* The first of those that are called the same is meant. */
+static void add_name(apr_hash_t *members, const char *name, const int *member)
+{
+    if (apr_hash_get(members, name, APR_HASH_KEY_STRING) == NULL) {
+        apr_hash_set(members, name, APR_HASH_KEY_STRING, member);
+    }
+}
+
+static void add_names(apr_pool_t *p, abl_section_t *section)
 {
     const abl_balancer_t *b = &section->balancer;
-    const char **ids;
+    const char **ids = apr_palloc(p, (apr_size_t)b->nmembers * sizeof(*ids));
+    int *numbers = apr_palloc(p, (apr_size_t)b->nmembers * sizeof(*numbers));
+    int *slots = apr_palloc(p, (apr_size_t)b->nmembers * sizeof(*slots));
+    abl_affinity_t *a = &section->affinity;
     int i;
 
+    a->members = apr_hash_make(p);
+    for (i = 0; i < b->nmembers; i++) {
+        numbers[i] = i;
+        ids[i] = apr_psprintf(p, "%016" APR_UINT64_T_HEX_FMT, abl_hash_text(b->members[i].route));
+        if (is_slot(section, i)) {
+            slots[a->nslots++] = i;
+        } else {
+            add_name(a->members, ids[i], &numbers[i]);
+            add_name(a->members, b->members[i].route, &numbers[i]);
+        }
+    }
+    a->ids = ids;
+    a->slots = slots;
+}
+
+void abl_affinity_prepare(apr_pool_t *p, abl_section_t *section)
+{
     if (section->affinity.kind == ABL_AFFINITY_NONE) {
         return;
     }
-    ids = apr_palloc(p, (apr_size_t)b->nmembers * sizeof(*ids));
-    for (i = 0; i < b->nmembers; i++) {
-        ids[i] = apr_psprintf(p, "%016" APR_UINT64_T_HEX_FMT, abl_hash_text(b->members[i].route));
-    }
-    section->affinity.ids = ids;
+    add_names(p, section);
     if (section->affinity.param == NULL) {
         section->affinity.param = section->affinity.name;
     }
@@ -114,9 +143,20 @@ void abl_affinity_prepare(apr_pool_t *p, abl_section_t *section)
 
 /* ---- which member a value names --------------------------------------------------------------------- */
 
-static bool is_slot(const abl_section_t *section, int member)
+/* There may be thousands: quicker than printf. */
+static void write_id(char *to, apr_uint64_t id)
 {
-    return section->balancer.members[member].naming >= ABL_NAMING_SLOT;
+    int i;
+
+    for (i = ID_LEN - 1; i >= 0; i--, id >>= 4) {
+        to[i] = "0123456789abcdef"[id & 15];
+    }
+    to[ID_LEN] = '\0';
+}
+
+static bool is_our_form(const char *value)
+{
+    return strlen(value) == ID_LEN && strspn(value, "0123456789abcdef") == ID_LEN;
 }
 
 /* What a slot is called follows from who is there. NULL: nobody is. */
@@ -128,8 +168,8 @@ static const char *name_slot(const abl_section_t *section, int member, char rout
     if (who == 0) {
         return NULL;
     }
-    apr_snprintf(route, ID_LEN + 1, "%016" APR_UINT64_T_HEX_FMT, who);
-    apr_snprintf(id, ID_LEN + 1, "%016" APR_UINT64_T_HEX_FMT, abl_hash_text(route));
+    write_id(route, who);
+    write_id(id, abl_hash(route, ID_LEN));
     return id;
 }
 
@@ -137,27 +177,20 @@ static bool is_slot_called(const abl_section_t *section, int member, const char 
 {
     char route[ID_LEN + 1], id[ID_LEN + 1];
 
-    return strlen(text) == ID_LEN && name_slot(section, member, route, id) != NULL &&
+    return name_slot(section, member, route, id) != NULL &&
            (strcmp(id, text) == 0 || strcmp(route, text) == 0);
 }
 
 static int find_member(const abl_section_t *section, const char *text)
 {
-    int i;
+    const abl_affinity_t *a = &section->affinity;
+    const int *member = apr_hash_get(a->members, text, APR_HASH_KEY_STRING);
+    int i = 0, n = member == NULL && is_our_form(text) ? a->nslots : 0;
 
-    for (i = 0; i < section->balancer.nmembers; i++) {
-        if (is_slot(section, i)) {
-            if (is_slot_called(section, i, text)) {
-                return i;
-            }
-            continue;
-        }
-        if (strcmp(section->affinity.ids[i], text) == 0 ||
-            strcmp(section->balancer.members[i].route, text) == 0) {
-            return i;
-        }
+    while (i < n && !is_slot_called(section, a->slots[i], text)) {
+        i++;
     }
-    return -1;
+    return i < n ? a->slots[i] : member != NULL ? *member : -1;
 }
 
 static int named_by(const abl_section_t *section, const char *value)
@@ -260,11 +293,6 @@ void abl_affinity_want(request_rec *r, const abl_section_t *section, abl_want_t 
 }
 
 /* ---- the answer ------------------------------------------------------------------------------------- */
-
-static bool is_our_form(const char *value)
-{
-    return strlen(value) == ID_LEN && strspn(value, "0123456789abcdef") == ID_LEN;
-}
 
 /* Has the client a cookie of this name that somebody else made, such as the application its session's? */
 static bool has_foreign_cookie(request_rec *r, const char *name)

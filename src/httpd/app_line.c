@@ -134,7 +134,7 @@ static const char *add_slot(abl_app_reader_t *r, abl_section_t *section, int slo
     if (socket != NULL) {
         sockets[slot] = socket;
     }
-    return abl_members_add(r->p, &section->balancer, "BalancerApp", &member);
+    return abl_members_add(r->p, section, "BalancerApp", &member);
 }
 
 static const char *add_members(abl_app_reader_t *r, abl_section_t *section)

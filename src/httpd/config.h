@@ -16,6 +16,8 @@
 #include "http_config.h"
 #include "http_log.h"
 
+#include "apr_hash.h"
+
 extern module AP_MODULE_DECLARE_DATA appbalance_module;
 APLOG_USE_MODULE(appbalance);
 
@@ -68,6 +70,9 @@ typedef struct abl_affinity_t {
     const char *param; /* of the URL's parameter, with cookies */
     bool strict;
     const char *const *ids; /* what our cookie calls each member, with cookies */
+    apr_hash_t *members;    /* ids and routes of those that are no slots of a name, to int: which one */
+    const int *slots;       /* the others */
+    int nslots;
 } abl_affinity_t;
 
 /* How much of a request or an answer is kept until the other side takes it; bytes. */
@@ -93,7 +98,8 @@ typedef struct abl_section_t {
     int places;            /* for members added at run time */
     abl_member_t place_of; /* what they have in common */
     bool places_seen;
-    unsigned queue_seen; /* keys of BalancerQueue read so far */
+    apr_hash_t *addresses, *routes; /* of its members, to their addresses; NULL: there is none yet */
+    unsigned queue_seen;            /* keys of BalancerQueue read so far */
     unsigned buffer_seen, eject_seen, retry_seen, hedge_seen, check_seen;
     const char *handler; /* "balancer:NAME" */
     abl_place_t place;

@@ -63,7 +63,7 @@ static int answer(request_rec *r, int status, const char *id, const char *messag
 
 static int refuse(request_rec *r, int status, const char *id, const char *why)
 {
-    ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, "%s: balancer-manager: no action: %s", id, why);
+    ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, "ABL0430: balancer-manager: no action (%s): %s", id, why);
     return answer(r, status, id, why);
 }
 

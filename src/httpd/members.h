@@ -9,7 +9,7 @@
 
 /* Adds a copy of a member. Returns NULL, or a message, that begins with the directive's name, about what the
  * member has in common with another one. Parent. */
-const char *abl_members_add(apr_pool_t *p, abl_balancer_t *balancer, const char *directive,
+const char *abl_members_add(apr_pool_t *p, abl_section_t *section, const char *directive,
                             const abl_member_t *member);
 
 #endif

@@ -20,40 +20,42 @@ static const char *add_slot(apr_pool_t *p, abl_section_t *section, const abl_mem
                                 "BalancerMember %s: the address has %d characters; with expand= at most %d",
                                 member->url.text, (int)strlen(member->url.text), ABL_ADDRESS_MAX - 3);
     }
-    return abl_members_add(p, &section->balancer, "BalancerMember", &m);
+    return abl_members_add(p, section, "BalancerMember", &m);
 }
 
 static void note_name(apr_pool_t *p, abl_section_t *section, const abl_member_t *m)
 {
-    abl_name_conf_t *names = apr_palloc(p, (apr_size_t)(section->nnames + 1) * sizeof(*names));
+    apr_size_t n = (apr_size_t)section->nnames;
 
-    if (section->nnames > 0) {
-        memcpy(names, section->names, (apr_size_t)section->nnames * sizeof(*names));
+    if ((n & (n - 1)) == 0) { /* as members.c */
+        abl_name_conf_t *names = apr_palloc(p, (n > 0 ? 2 * n : 1) * sizeof(*names));
+        if (n > 0) {
+            memcpy(names, section->names, n * sizeof(*names));
+        }
+        section->names = names;
     }
-    names[section->nnames] = (abl_name_conf_t){.balancer = section->balancer.name,
-                                               .text = m->url.text,
-                                               .host = m->url.host,
-                                               .scheme = m->url.scheme,
-                                               .path = m->url.path,
-                                               .port = m->url.port,
-                                               .records = m->url.srv,
-                                               .slots = m->slots,
-                                               .set = m->set,
-                                               .resolve = m->resolve};
-    section->names = names;
-    section->nnames++;
+    section->names[section->nnames++] = (abl_name_conf_t){.balancer = section->balancer.name,
+                                                          .text = m->url.text,
+                                                          .host = m->url.host,
+                                                          .scheme = m->url.scheme,
+                                                          .path = m->url.path,
+                                                          .port = m->url.port,
+                                                          .records = m->url.srv,
+                                                          .slots = m->slots,
+                                                          .set = m->set,
+                                                          .resolve = m->resolve};
 }
 
-/* Its slots have numbers behind it, so the ledger would not notice that it is the same. */
+/* Its slots have numbers behind it, so nobody else would notice that it is the same. */
 static const char *check_twice(apr_pool_t *p, const abl_section_t *section, const abl_member_t *m)
 {
-    int i;
+    const char *first_slot = apr_pstrcat(p, m->url.text, "#1", NULL);
 
-    for (i = 0; i < section->nnames; i++) {
-        if (strcmp(section->names[i].text, m->url.text) == 0) {
-            return ABL_CONFIG_ERROR(p, "ABL0314", "BalancerMember %s: <Balancer %s> has this name already",
-                                    m->url.text, section->balancer.name);
-        }
+    if (section->addresses != NULL &&
+        (apr_hash_get(section->addresses, m->url.text, APR_HASH_KEY_STRING) != NULL ||
+         apr_hash_get(section->addresses, first_slot, APR_HASH_KEY_STRING) != NULL)) {
+        return ABL_CONFIG_ERROR(p, "ABL0314", "BalancerMember %s: <Balancer %s> has this name already",
+                                m->url.text, section->balancer.name);
     }
     return NULL;
 }
@@ -64,7 +66,7 @@ const char *abl_name_line_add(apr_pool_t *p, abl_section_t *section, const abl_m
     int i;
 
     if (error == NULL && member->slots == 0) {
-        error = abl_members_add(p, &section->balancer, "BalancerMember", member);
+        error = abl_members_add(p, section, "BalancerMember", member);
     }
     for (i = 1; error == NULL && i <= member->slots; i++) {
         error = add_slot(p, section, member, i);

@@ -68,7 +68,7 @@ static const char *make_places(apr_pool_t *p, abl_section_t *section)
         abl_member_t place = section->place_of;
         place.url.text = apr_psprintf(p, "http://added#%d", i);
         place.route = apr_psprintf(p, "added#%d", i);
-        error = abl_members_add(p, &section->balancer, "BalancerPlaces", &place);
+        error = abl_members_add(p, section, "BalancerPlaces", &place);
     }
     if (section->places > 0) {
         abl_affinity_prepare(p, section);
@@ -91,7 +91,7 @@ int abl_places_make(apr_pool_t *p, server_rec *s)
         }
         error = make_places(p, section);
         if (error != NULL) {
-            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s, "%s:%d: %s", section->place.file,
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s, "ABL0431: %s:%d: %s", section->place.file,
                          section->place.line, error);
             wrong++;
         }

@@ -54,7 +54,7 @@ static const char *add_member(cmd_parms *cmd, abl_section_t *section, const char
         return apr_pstrcat(cmd->pool, "BalancerMember ", url, ": ", error, NULL);
     }
     return member.url.named ? abl_name_line_add(cmd->pool, section, &member)
-                            : abl_members_add(cmd->pool, &section->balancer, "BalancerMember", &member);
+                            : abl_members_add(cmd->pool, section, "BalancerMember", &member);
 }
 
 static const char *method_names(apr_pool_t *p)

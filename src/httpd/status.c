@@ -7,6 +7,7 @@
 #include "httpd/lifecycle.h"
 #include "httpd/manager.h"
 #include "httpd/page.h"
+#include "httpd/status_member.h"
 #include "httpd/status_metrics.h"
 #include "httpd/status_stream.h"
 #include "ledger/view.h"
@@ -166,18 +167,30 @@ int abl_status_handler(request_rec *r)
 
 /* ---- mod_status ------------------------------------------------------------------------------------- */
 
-/* One balancer in a line. */
-static void write_line(request_rec *r, const abl_balancer_view_t *view, bool brief)
+/* How many members may get requests, and how many requests are at all of them. */
+static int count_members(apr_pool_t *pool, abl_segment_t *segment, int index, apr_uint32_t *busy)
 {
-    apr_uint32_t busy = 0;
-    int i, used = 0;
+    abl_member_view_t *members = apr_palloc(pool, ABL_VIEW_PORTION * sizeof(*members));
+    abl_view_place_t from = {.balancer = index};
+    int i, n, used = 0;
 
-    for (i = 0; i < view->nmembers; i++) {
-        const abl_member_view_t *m = &view->members[i];
-        busy += m->busy;
-        used += !m->away && !m->ejected && !m->unfit && !m->unproven && !m->unreachable && !m->removed &&
-                m->status != ABL_STATUS_DISABLED;
+    *busy = 0;
+    while ((n = abl_view_members(segment, &from, members, ABL_VIEW_PORTION)) > 0) {
+        for (i = 0; i < n; i++) {
+            *busy += members[i].busy;
+            used += abl_status_is_up(&members[i]);
+        }
     }
+    return used;
+}
+
+/* One balancer in a line. */
+static void write_line(request_rec *r, abl_segment_t *segment, int index, const abl_balancer_view_t *view,
+                       bool brief)
+{
+    apr_uint32_t busy;
+    int used = count_members(r->pool, segment, index, &busy);
+
     if (brief) {
         ap_rprintf(r, "AppbalanceBalancer: %s members=%d used=%d busy=%u queue=%u\n", view->name,
                    view->nmembers, used, busy, view->waiting);
@@ -189,7 +202,7 @@ static void write_line(request_rec *r, const abl_balancer_view_t *view, bool bri
 
 static void write_lines(request_rec *r, abl_segment_t *segment, bool brief)
 {
-    abl_balancer_view_t *view = apr_palloc(r->pool, sizeof(*view));
+    abl_balancer_view_t view;
     int i;
 
     if (!brief) {
@@ -198,8 +211,8 @@ static void write_lines(request_rec *r, abl_segment_t *segment, bool brief)
                  r);
     }
     for (i = 1; segment != NULL && i <= abl_view_balancers(segment); i++) {
-        if (abl_view_balancer(segment, i, view)) {
-            write_line(r, view, brief);
+        if (abl_view_balancer(segment, i, &view)) {
+            write_line(r, segment, i, &view, brief);
         }
     }
     if (!brief) {

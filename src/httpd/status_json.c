@@ -25,9 +25,10 @@ typedef struct writer_t {
     abl_json_t *json;
     apr_pool_t *pool;
     abl_segment_t *segment;
-    abl_seen_t *seen; /* NULL: everything is sent */
-    abl_text_t part;  /* the one that is being written */
-    abl_text_t parts; /* of an array */
+    abl_seen_t *seen;           /* NULL: everything is sent */
+    abl_text_t part;            /* the one that is being written */
+    abl_text_t parts;           /* of an array */
+    abl_member_view_t *portion; /* room for one */
     int64_t now;
 } writer_t;
 
@@ -235,27 +236,30 @@ static void write_head(abl_json_t *json, const abl_balancer_view_t *view, const 
 }
 
 /* Those that the reader has not got, into w->parts. Returns how many. */
-static int write_members(writer_t *w, const abl_balancer_view_t *view)
+static int write_members(writer_t *w, const abl_balancer_view_t *view, int index)
 {
+    abl_view_place_t from = {.balancer = index};
     abl_json_t list;
-    int i, n = 0;
+    int i, n, changed = 0;
 
     abl_text_clear(&w->parts);
     list = abl_text_json(&w->parts);
-    for (i = 0; i < view->nmembers; i++) {
-        abl_json_t json = begin_part(w);
-        abl_status_member(&json, &view->members[i], w->now);
-        if (!is_known(w, "member", view->name, view->members[i].address)) {
-            abl_json_raw(&list, w->part.bytes, w->part.len);
-            n++;
+    while ((n = abl_view_members(w->segment, &from, w->portion, ABL_VIEW_PORTION)) > 0) {
+        for (i = 0; i < n; i++) {
+            abl_json_t json = begin_part(w);
+            abl_status_member(&json, &w->portion[i], w->now);
+            if (!is_known(w, "member", view->name, w->portion[i].address)) {
+                abl_json_raw(&list, w->part.bytes, w->part.len);
+                changed++;
+            }
         }
     }
-    return n;
+    return changed;
 }
 
 static void write_balancer(writer_t *w, const abl_balancer_view_t *view, int index)
 {
-    int changed = write_members(w, view);
+    int changed = write_members(w, view, index);
     abl_history_t *history = apr_palloc(w->pool, sizeof(*history));
     abl_tally_t *tally = apr_palloc(w->pool, sizeof(*tally));
     int news;
@@ -282,13 +286,13 @@ static void write_balancer(writer_t *w, const abl_balancer_view_t *view, int ind
 
 static void write_balancers(writer_t *w)
 {
-    abl_balancer_view_t *view = apr_palloc(w->pool, sizeof(*view));
+    abl_balancer_view_t view;
     int i;
 
     abl_json_begin(w->json, "balancers", '[');
     for (i = 1; w->segment != NULL && i <= abl_view_balancers(w->segment); i++) {
-        if (abl_view_balancer(w->segment, i, view)) {
-            write_balancer(w, view, i);
+        if (abl_view_balancer(w->segment, i, &view)) {
+            write_balancer(w, &view, i);
         }
     }
     abl_json_close(w->json, ']');
@@ -401,6 +405,7 @@ void abl_status_json(abl_json_t *json, apr_pool_t *pool, const server_rec *s, co
                   .seen = seen,
                   .part = {.pool = pool},
                   .parts = {.pool = pool},
+                  .portion = apr_palloc(pool, ABL_VIEW_PORTION * sizeof(abl_member_view_t)),
                   .now = abl_clock_now()};
 
     abl_json_open(json, '{');

@@ -75,6 +75,12 @@ const char *abl_status_state(const abl_member_view_t *member)
     return words[state_of(member)];
 }
 
+bool abl_status_is_up(const abl_member_view_t *m)
+{
+    return !m->removed && !m->away && !m->ejected && !m->unfit && !m->unproven && !m->unreachable &&
+           m->status != ABL_STATUS_DISABLED;
+}
+
 /* ---- and why ---------------------------------------------------------------------------------------- */
 
 static const char *why_ejected(const abl_member_view_t *m, char *buffer, size_t room)

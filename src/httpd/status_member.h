@@ -14,6 +14,9 @@ const char *abl_status_name(abl_status_t status);
 /* One word: the first that fits, see docs/steering.md. */
 const char *abl_status_state(const abl_member_view_t *member);
 
+/* May it get requests? */
+bool abl_status_is_up(const abl_member_view_t *member);
+
 /* Why it is so, in a sentence; NULL: there is nothing to say. `buffer` may be used for it. */
 const char *abl_status_why(const abl_member_view_t *member, char *buffer, size_t room);
 

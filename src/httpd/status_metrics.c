@@ -33,6 +33,7 @@ typedef struct group_t {
 typedef struct figures_t {
     apr_pool_t *pool;
     abl_segment_t *segment;
+    abl_member_view_t *portion; /* room for one */
     apr_array_header_t *rows;   /* of row_t */
     apr_array_header_t *groups; /* of group_t */
 } figures_t;
@@ -53,33 +54,35 @@ static void keep_member(figures_t *f, const char *balancer, const abl_member_vie
     row->concurrency = m->concurrency;
     row->weight = m->weight;
     row->queued = m->queued;
-    row->is_up = !m->removed && !m->away && !m->ejected && !m->unfit && !m->unproven && !m->unreachable &&
-                 m->status != ABL_STATUS_DISABLED;
+    row->is_up = abl_status_is_up(m);
 }
 
 static void keep_balancer(figures_t *f, int index, const abl_balancer_view_t *view)
 {
     group_t *group = &APR_ARRAY_PUSH(f->groups, group_t);
-    int i;
+    abl_view_place_t from = {.balancer = index};
+    int i, n;
 
     group->name = apr_pstrdup(f->pool, view->name);
     group->waiting = view->waiting;
     group->limit = view->queue_length;
     group->head_age = view->head_age;
     abl_tally_read(f->segment, index, &group->tally);
-    for (i = 0; i < view->nmembers; i++) {
-        keep_member(f, group->name, &view->members[i]);
+    while ((n = abl_view_members(f->segment, &from, f->portion, ABL_VIEW_PORTION)) > 0) {
+        for (i = 0; i < n; i++) {
+            keep_member(f, group->name, &f->portion[i]);
+        }
     }
 }
 
 static void collect(figures_t *f)
 {
-    abl_balancer_view_t *view = apr_palloc(f->pool, sizeof(*view));
+    abl_balancer_view_t view;
     int i;
 
     for (i = 1; f->segment != NULL && i <= abl_view_balancers(f->segment); i++) {
-        if (abl_view_balancer(f->segment, i, view)) {
-            keep_balancer(f, i, view);
+        if (abl_view_balancer(f->segment, i, &view)) {
+            keep_balancer(f, i, &view);
         }
     }
 }
@@ -327,6 +330,7 @@ void abl_status_metrics(abl_metrics_t *m, apr_pool_t *pool)
 {
     figures_t f = {.pool = pool,
                    .segment = abl_lifecycle_segment(),
+                   .portion = apr_palloc(pool, ABL_VIEW_PORTION * sizeof(abl_member_view_t)),
                    .rows = apr_array_make(pool, 64, sizeof(row_t)),
                    .groups = apr_array_make(pool, 8, sizeof(group_t))};
 

@@ -286,13 +286,17 @@ static abl_target_t target_of(const abl_section_t *section, const abl_member_t *
 /* The members that are no instances. */
 static abl_target_t *collect_targets(apr_pool_t *p, int *n)
 {
-    abl_target_t *targets = apr_palloc(p, ABL_LEDGER_MEMBERS * sizeof(*targets));
     const abl_section_t *section;
-    int i;
+    abl_target_t *targets;
+    int i, all = 0;
 
+    for (section = abl_config_sections(); section != NULL; section = section->next) {
+        all += section->balancer.nmembers;
+    }
+    targets = apr_palloc(p, (apr_size_t)(all + 1) * sizeof(*targets));
     *n = 0;
     for (section = abl_config_sections(); section != NULL; section = section->next) {
-        for (i = 0; i < section->balancer.nmembers && *n < ABL_LEDGER_MEMBERS; i++) {
+        for (i = 0; i < section->balancer.nmembers; i++) {
             const abl_member_t *member = &section->balancer.members[i];
             if (!member->supervised && (member->naddresses > 0 || member->naming != ABL_NAMING_NONE)) {
                 targets[(*n)++] = target_of(section, member);
@@ -416,7 +420,7 @@ int abl_supervision_configure(apr_pool_t *pconf, server_rec *s, abl_segment_t *s
     }
     if (!publish(pconf, apps)) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, 0, s,
-                     "ABL0048: what BalancerApp and BalancerMember say is longer than 8 MB in all");
+                     "ABL0048: what BalancerApp and BalancerMember say is longer than 32 MB in all");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     atomic_store(abl_board_log_level(kept->board), ap_get_server_module_loglevel(s, APLOG_MODULE_INDEX));

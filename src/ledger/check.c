@@ -4,20 +4,29 @@
  * list that is longer than what it can hold is a circle.
  */
 #include "ledger/rebuild.h"
+#include "ledger/rows.h"
 #include "ledger/site_row.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+/* Counted from the truth. */
+typedef struct counts_t {
+    uint32_t leases[ABL_LEDGER_MEMBERS + 1];
+    /* of balancers: */
+    uint32_t waiting[ABL_LEDGER_BALANCERS + 1];
+    uint32_t with_client[ABL_LEDGER_BALANCERS + 1];
+    uint32_t listed[ABL_LEDGER_BALANCERS + 1];
+    uint32_t queued[ABL_LEDGER_BALANCERS + 1]; /* found in the queues of their members */
+} counts_t;
 
 /* The first fault that was found, if any. */
 typedef struct proof_t {
     abl_segment_t *segment;
     char *verdict;
     bool sound;
-    /* counted from the truth: */
-    uint32_t leases[ABL_LEDGER_MEMBERS + 1];
-    uint32_t waiting[ABL_LEDGER_BALANCERS + 1];
-    uint32_t with_client[ABL_LEDGER_BALANCERS + 1];
+    counts_t *counts; /* too large for a thread's stack */
 } proof_t;
 
 __attribute__((format(printf, 2, 3))) static void fault(proof_t *proof, const char *format, ...)
@@ -43,7 +52,7 @@ static void count_held(proof_t *proof)
 
     for (seat = 1; seat <= s->nseats; seat++) {
         for (row = 1; s->seats[seat].pid != 0 && row <= s->shared->rows_used; row++) {
-            proof->leases[row] += *abl_held(s, seat, row);
+            proof->counts->leases[row] += *abl_held(s, seat, row);
         }
     }
 }
@@ -59,10 +68,10 @@ static void count_tickets(proof_t *proof)
             continue;
         }
         if (t->grant != 0) {
-            proof->leases[t->grant]++;
+            proof->counts->leases[t->grant]++;
         } else {
-            proof->waiting[t->balancer]++;
-            proof->with_client[t->balancer] += t->client != 0;
+            proof->counts->waiting[t->balancer]++;
+            proof->counts->with_client[t->balancer] += t->client != 0;
         }
     }
 }
@@ -102,7 +111,7 @@ static void check_row(proof_t *proof, uint32_t row)
     const abl_segment_t *s = proof->segment;
     const abl_row_t *r = &s->rows[row];
     const char *address = s->names[row].address;
-    uint32_t leases = proof->leases[row];
+    uint32_t leases = proof->counts->leases[row];
     uint32_t most = r->ceiling > r->c.limit ? r->ceiling : r->c.limit;
 
     if (r->balancer == 0) {
@@ -125,16 +134,38 @@ static void check_row(proof_t *proof, uint32_t row)
     }
 }
 
+static void check_buckets(proof_t *proof)
+{
+    const abl_segment_t *s = proof->segment;
+    uint32_t row, bucket, n = 0, used = 0;
+
+    for (row = 1; row <= s->shared->rows_used; row++) {
+        used += s->rows[row].balancer != 0;
+    }
+    for (bucket = 0; bucket < ABL_ROW_BUCKETS; bucket++) {
+        for (row = s->buckets[bucket]; row != 0 && n <= used; row = s->rows[row].same) {
+            n++;
+        }
+    }
+    if (n != used) {
+        fault(proof, "%u members can be found by their address, %u are there", n, used);
+        return; /* perhaps in circles */
+    }
+    for (row = 1; row <= s->shared->rows_used; row++) {
+        const abl_row_t *r = &s->rows[row];
+        if (r->balancer != 0 && abl_rows_find(s, r->balancer, s->names[row].address) != row) {
+            fault(proof, "member %s is not found by its address", s->names[row].address);
+        }
+    }
+}
+
 /* Those that are listed are all that are in the configuration and somewhere, by set and order. */
 static void check_listing(proof_t *proof, uint32_t balancer)
 {
     const abl_segment_t *s = proof->segment;
     const abl_balancer_row_t *b = &s->balancers[balancer];
-    uint32_t row, i, n = 0;
+    uint32_t i, n = proof->counts->listed[balancer];
 
-    for (row = 1; row <= s->shared->rows_used; row++) {
-        n += s->rows[row].balancer == balancer && s->rows[row].listed && !s->rows[row].vacant;
-    }
     if (n != b->nlisted) {
         fault(proof, "balancer %s: %u members are to be listed, %u are", b->name, n, b->nlisted);
     }
@@ -188,6 +219,18 @@ static uint32_t check_list(proof_t *proof, const abl_list_t *list, uint32_t bala
     return n;
 }
 
+/* A member's, and what its balancer has to have. */
+static void check_queue_of(proof_t *proof, uint32_t row)
+{
+    const abl_row_t *r = &proof->segment->rows[row];
+
+    if (r->balancer != 0) {
+        proof->counts->listed[r->balancer] += r->listed && !r->vacant;
+        proof->counts->queued[r->balancer] +=
+            check_list(proof, &r->queue, r->balancer, row, proof->segment->names[row].address);
+    }
+}
+
 static uint32_t check_clients(proof_t *proof, uint32_t balancer)
 {
     const abl_segment_t *s = proof->segment;
@@ -205,7 +248,22 @@ static uint32_t check_clients(proof_t *proof, uint32_t balancer)
     return n;
 }
 
-static void check_nobody_waits_in_vain(proof_t *proof, uint32_t row)
+/* Marks the members that somebody waits for who would take any. */
+static void find_wanted(const abl_segment_t *s, abl_common_t *common)
+{
+    uint32_t i, ticket, n;
+
+    s->scratch->want++;
+    for (i = 1; i <= s->shared->balancers_used; i++) {
+        ticket = s->balancers[i].queue.first;
+        for (n = s->balancers[i].queue.length; ticket != 0 && n > 0; ticket = s->tickets[ticket].next, n--) {
+            abl_asker_t asker = abl_grant_asker(&s->tickets[ticket]);
+            (void)abl_pick_has_nobody(s, &asker, common);
+        }
+    }
+}
+
+static void check_nobody_waits_in_vain(proof_t *proof, uint32_t row, abl_common_t *common)
 {
     const abl_segment_t *s = proof->segment;
     const abl_row_t *r = &s->rows[row];
@@ -217,10 +275,12 @@ static void check_nobody_waits_in_vain(proof_t *proof, uint32_t row)
     if (r->queue.length > 0) {
         fault(proof, "member %s has room, and requests wait for it", s->names[row].address);
     }
-    ticket = r->drain || r->status == ABL_STATUS_DRAIN ? 0 : s->balancers[r->balancer].queue.first;
+    ticket = r->drain || r->status == ABL_STATUS_DRAIN || s->scratch->wanted[row] != s->scratch->want
+                 ? 0
+                 : s->balancers[r->balancer].queue.first;
     for (; ticket != 0; ticket = s->tickets[ticket].next) {
         abl_asker_t asker = abl_grant_asker(&s->tickets[ticket]);
-        if (abl_pick_has(s, &asker, row)) {
+        if (abl_pick_has(s, &asker, row, common)) {
             fault(proof, "member %s has room, and requests wait for any", s->names[row].address);
             return;
         }
@@ -231,20 +291,14 @@ static void check_balancer(proof_t *proof, uint32_t balancer)
 {
     const abl_segment_t *s = proof->segment;
     const abl_balancer_row_t *b = &s->balancers[balancer];
-    uint32_t waiting = proof->waiting[balancer];
-    uint32_t row;
-    uint32_t found = check_list(proof, &b->queue, balancer, 0, b->name);
+    uint32_t waiting = proof->counts->waiting[balancer];
+    uint32_t found = proof->counts->queued[balancer] + check_list(proof, &b->queue, balancer, 0, b->name);
 
-    for (row = 1; row <= s->shared->rows_used; row++) {
-        if (s->rows[row].balancer == balancer) {
-            found += check_list(proof, &s->rows[row].queue, balancer, row, s->names[row].address);
-        }
-    }
     if (found != waiting || b->waiting != waiting) {
         fault(proof, "balancer %s: %u requests wait, it says %u, its queues have %u", b->name, waiting,
               b->waiting, found);
     }
-    if (check_clients(proof, balancer) != proof->with_client[balancer]) {
+    if (check_clients(proof, balancer) != proof->counts->with_client[balancer]) {
         fault(proof, "balancer %s: not every waiting client is counted", b->name);
     }
 }
@@ -303,29 +357,45 @@ static void check_tickets(proof_t *proof)
     }
 }
 
+/* Inside. */
+static void check_all(proof_t *proof)
+{
+    const abl_segment_t *s = proof->segment;
+    abl_common_t common = {0};
+    uint32_t i;
+
+    count_held(proof);
+    count_tickets(proof);
+    check_seats(proof);
+    check_tickets(proof);
+    find_wanted(s, &common);
+    for (i = 1; i <= s->shared->rows_used; i++) {
+        check_row(proof, i);
+        check_queue_of(proof, i);
+        check_site(proof, i);
+        check_nobody_waits_in_vain(proof, i, &common);
+    }
+    for (i = 1; i <= s->shared->balancers_used; i++) {
+        check_balancer(proof, i);
+        check_listing(proof, i);
+    }
+    check_buckets(proof);
+}
+
 bool abl_ledger_check(abl_segment_t *segment, char verdict[ABL_CHECK_MAX])
 {
     proof_t proof = {.segment = segment, .verdict = verdict, .sound = true};
-    uint32_t i;
 
     verdict[0] = '\0';
-    if (!abl_enter(segment, NULL)) {
+    proof.counts = calloc(1, sizeof(*proof.counts));
+    if (proof.counts == NULL) {
+        fault(&proof, "there is no memory to look");
+    } else if (!abl_enter(segment, NULL)) {
         fault(&proof, "this thread is inside the ledger");
-        return false;
+    } else {
+        check_all(&proof);
+        abl_leave(segment);
     }
-    count_held(&proof);
-    count_tickets(&proof);
-    check_seats(&proof);
-    check_tickets(&proof);
-    for (i = 1; i <= segment->shared->rows_used; i++) {
-        check_row(&proof, i);
-        check_site(&proof, i);
-        check_nobody_waits_in_vain(&proof, i);
-    }
-    for (i = 1; i <= segment->shared->balancers_used; i++) {
-        check_balancer(&proof, i);
-        check_listing(&proof, i);
-    }
-    abl_leave(segment);
+    free(proof.counts);
     return proof.sound;
 }

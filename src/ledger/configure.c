@@ -7,9 +7,11 @@
 #include "ledger/ailment.h"
 #include "ledger/lateness.h"
 #include "ledger/rebuild.h"
+#include "ledger/rows.h"
 #include "ledger/site_row.h"
 #include "ledger/steered.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -66,7 +68,7 @@ static uint32_t new_balancer(abl_segment_t *segment, const char *name)
     if (i > segment->shared->balancers_used) {
         segment->shared->balancers_used = i;
     }
-    memset(&segment->balancers[i], 0, sizeof(segment->balancers[i]));
+    memset(&segment->balancers[i], 0, offsetof(abl_balancer_row_t, rows));
     segment->balancers[i].savings = ABL_RETRY_BURST * 100;
     abl_tally_clear(segment, i);
     abl_history_clear(segment, i);
@@ -76,21 +78,10 @@ static uint32_t new_balancer(abl_segment_t *segment, const char *name)
 
 /* ---- members ---------------------------------------------------------------------------------------- */
 
-static uint32_t find_row(const abl_segment_t *segment, uint32_t balancer, const char *address)
+/* `from`: none before it is free; brought forward. */
+static uint32_t free_row(abl_segment_t *segment, uint32_t *from)
 {
-    uint32_t row;
-
-    for (row = 1; row <= segment->shared->rows_used; row++) {
-        if (segment->rows[row].balancer == balancer && strcmp(segment->names[row].address, address) == 0) {
-            return row;
-        }
-    }
-    return 0;
-}
-
-static uint32_t free_row(abl_segment_t *segment)
-{
-    uint32_t row = 1;
+    uint32_t row = *from;
 
     while (row <= segment->shared->rows_used && segment->rows[row].balancer != 0) {
         row++;
@@ -98,41 +89,25 @@ static uint32_t free_row(abl_segment_t *segment)
     if (row > segment->shared->rows_used && row <= ABL_LEDGER_MEMBERS) {
         segment->shared->rows_used = row;
     }
+    *from = row;
     return row <= ABL_LEDGER_MEMBERS ? row : 0;
 }
 
-/* A slot that no row of the balancer has; ABL_SLOTS_MAX: there is none. */
-static uint32_t free_slot(const abl_segment_t *segment, uint32_t balancer)
+static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *address, uint32_t *from)
 {
-    bool used[ABL_SLOTS_MAX] = {false};
-    uint32_t i;
-
-    for (i = 1; i <= segment->shared->rows_used; i++) {
-        if (segment->rows[i].balancer == balancer) {
-            used[segment->rows[i].slot] = true;
-        }
-    }
-    for (i = 0; i < ABL_SLOTS_MAX && used[i]; i++) {
-    }
-    return i;
-}
-
-static uint32_t new_row(abl_segment_t *segment, uint32_t balancer, const char *address)
-{
-    uint32_t slot = free_slot(segment, balancer);
-    uint32_t row = slot < ABL_SLOTS_MAX ? free_row(segment) : 0;
+    uint32_t row = free_row(segment, from);
 
     if (row == 0) {
         return 0;
     }
     memset(&segment->rows[row], 0, sizeof(segment->rows[row]));
     abl_chronicle_clear(segment, row);
-    segment->rows[row].slot = slot;
     segment->rows[row].until = UINT64_MAX;
     segment->rows[row].c.id = abl_hash_text(address);
     set_text(segment->names[row].address, sizeof(segment->names[row].address), address);
     abl_in_order();
     segment->rows[row].balancer = balancer;
+    abl_rows_add(segment, row);
     return row;
 }
 
@@ -179,26 +154,27 @@ static void set_row(abl_segment_t *segment, uint32_t row, const abl_member_conf_
     r->listed = 1;
 }
 
-static bool has_address(const abl_ledger_conf_t *conf, const char *address)
+/* Those that the configuration has. */
+static void mark_known(const abl_segment_t *segment, uint32_t balancer, const abl_ledger_conf_t *conf)
 {
+    abl_scratch_t *scratch = segment->scratch;
     int i;
 
-    for (i = 0; i < conf->nmembers; i++) {
-        if (strcmp(conf->members[i].address, address) == 0) {
-            return true;
-        }
+    scratch->mark++;
+    for (i = 0; conf != NULL && i < conf->nmembers; i++) {
+        scratch->marks[abl_rows_find(segment, balancer, conf->members[i].address)] = scratch->mark;
     }
-    return false;
 }
 
-/* Before new rows are looked for, so that they find the room. */
 static void unlist_gone(abl_segment_t *segment, uint32_t balancer, const abl_ledger_conf_t *conf)
 {
     uint32_t row;
 
+    mark_known(segment, balancer, conf);
+
     for (row = 1; row <= segment->shared->rows_used; row++) {
         abl_row_t *r = &segment->rows[row];
-        if (r->balancer == balancer && (conf == NULL || !has_address(conf, segment->names[row].address))) {
+        if (r->balancer == balancer && segment->scratch->marks[row] != segment->scratch->mark) {
             r->gone = r->listed ? segment->shared->generation : r->gone;
             abl_in_order();
             r->listed = 0;
@@ -240,49 +216,41 @@ static void make_homes(abl_ledger_t *ledger, const abl_ledger_conf_t *conf)
         const abl_member_conf_t *member = &conf->members[i];
         ledger->roams = ledger->roams || member->naming >= ABL_NAMING_SLOT;
         if (member->status == ABL_STATUS_ON && member->set == set) {
-            ledger->homes[ledger->nhomes] = (int16_t)i;
-            ledger->home_ids[ledger->nhomes] = abl_hash_text(member->address);
-            ledger->home_weights[ledger->nhomes++] = member->weight;
+            ledger->homes[ledger->nhomes++] =
+                (abl_home_t){.id = abl_hash_text(member->address), .weight = member->weight, .member = i};
         }
-    }
-}
-
-static void know_member(abl_ledger_t *ledger, int member, uint32_t row)
-{
-    ledger->row_of[member] = row;
-    if (row != 0) {
-        ledger->member_of[ledger->segment->rows[row].slot] = (int16_t)member;
     }
 }
 
 static abl_ledger_t *make_view(abl_segment_t *segment, const abl_ledger_conf_t *conf, apr_pool_t *pool)
 {
-    abl_ledger_t *ledger = apr_pcalloc(pool, sizeof(*ledger));
+    abl_ledger_t *ledger = apr_pcalloc(pool, abl_ledger_size(conf->nmembers));
 
     ledger->segment = segment;
     ledger->method = conf->method;
     ledger->n = conf->nmembers;
-    memset(ledger->member_of, 0xff, sizeof(ledger->member_of)); /* -1 */
+    abl_ledger_lay_out(ledger);
     make_homes(ledger, conf);
     return ledger;
 }
 
-/* Returns how many members found no row. */
-static int enter_members(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger)
+/* Returns how many members found no row. `from` as above. */
+static int enter_members(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger,
+                         uint32_t *from)
 {
     int i, left_out = 0;
 
     for (i = 0; i < conf->nmembers; i++) {
         uint32_t row = 0;
         if (ledger->balancer != 0) {
-            row = find_row(segment, ledger->balancer, conf->members[i].address);
-            row = row != 0 ? row : new_row(segment, ledger->balancer, conf->members[i].address);
+            row = abl_rows_find(segment, ledger->balancer, conf->members[i].address);
+            row = row != 0 ? row : new_row(segment, ledger->balancer, conf->members[i].address, from);
         }
         if (row != 0) {
             set_row(segment, row, &conf->members[i], (uint32_t)i);
         }
         left_out += row == 0;
-        know_member(ledger, i, row);
+        ledger->row_of[i] = row;
     }
     return left_out;
 }
@@ -301,7 +269,8 @@ static void set_method(abl_segment_t *segment, uint32_t balancer, const char *na
     set_text(b->method, sizeof(b->method), name);
 }
 
-static int enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger)
+/* What it says, but for members that are new. */
+static void enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger)
 {
     uint32_t balancer = find_balancer(segment, conf->name);
 
@@ -320,9 +289,7 @@ static int enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf,
         b->listed = 1;
         set_method(segment, ledger->balancer, conf->method->name);
         unlist_gone(segment, ledger->balancer, conf);
-        forget_gone(segment);
     }
-    return enter_members(segment, conf, ledger);
 }
 
 static void leave_gone_balancers(abl_segment_t *segment, const abl_ledger_conf_t *confs, int n)
@@ -341,26 +308,40 @@ static void leave_gone_balancers(abl_segment_t *segment, const abl_ledger_conf_t
     forget_gone(segment);
 }
 
+/* Those that are gone are forgotten first, so that new ones find the room. Returns how many found none. */
+static int enter_all(abl_segment_t *segment, const abl_ledger_conf_t *confs, int n, abl_ledger_t **ledgers)
+{
+    uint32_t from = 1;
+    int i, left_out = 0;
+
+    for (i = 0; i < n; i++) {
+        enter_balancer(segment, &confs[i], ledgers[i]);
+    }
+    forget_gone(segment);
+    for (i = 0; i < n; i++) {
+        left_out += enter_members(segment, &confs[i], ledgers[i], &from);
+    }
+    return left_out;
+}
+
 apr_status_t abl_segment_configure(abl_segment_t *segment, const abl_ledger_conf_t *confs, int n,
                                    apr_pool_t *pool, abl_ledger_t **ledgers, int *left_out)
 {
     uint32_t balancer;
     int i;
 
-    *left_out = 0;
     for (i = 0; i < n; i++) {
         ledgers[i] = make_view(segment, &confs[i], pool);
     }
+    *left_out = 0;
     if (!abl_enter(segment, NULL)) {
         return APR_EBUSY;
     }
     segment->generation = ++segment->shared->generation;
     leave_gone_balancers(segment, confs, n);
-    for (i = 0; i < n; i++) {
-        *left_out += enter_balancer(segment, &confs[i], ledgers[i]);
-    }
+    *left_out = enter_all(segment, confs, n, ledgers);
+    abl_rebuild_listings(segment);
     for (balancer = 1; balancer <= segment->shared->balancers_used; balancer++) {
-        abl_rebuild_listing(segment, balancer);
         abl_grant_balancer(segment, NULL, balancer);
     }
     forget_gone(segment);

@@ -6,6 +6,7 @@
 
 #include "ledger/ailment.h"
 #include "ledger/rebuild.h"
+#include "ledger/rows.h"
 
 #include <string.h>
 #include <strings.h>
@@ -26,13 +27,8 @@ uint32_t abl_gate_find(const abl_gate_t *gate)
 {
     const abl_segment_t *segment = gate->segment;
     uint32_t b = find_balancer(segment, gate->balancer);
-    uint32_t row = b != 0 ? segment->shared->rows_used : 0;
 
-    while (row > 0 &&
-           (segment->rows[row].balancer != b || strcmp(segment->names[row].address, gate->address) != 0)) {
-        row--;
-    }
-    return row;
+    return b != 0 ? abl_rows_find(segment, b, gate->address) : 0;
 }
 
 /* The supervised member; 0: there is none. */

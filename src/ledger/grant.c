@@ -4,6 +4,8 @@
  */
 #include "ledger/grant.h"
 
+#include "ledger/rows.h"
+
 #include <string.h>
 #include <unistd.h>
 
@@ -76,7 +78,7 @@ static void refuse(abl_segment_t *segment, const abl_child_t *child, uint32_t ti
 }
 
 /* The oldest of those who wait for any member and may have this one. */
-static uint32_t first_of_all(const abl_segment_t *segment, uint32_t row)
+static uint32_t first_of_all(const abl_segment_t *segment, uint32_t row, abl_common_t *common)
 {
     const abl_row_t *r = &segment->rows[row];
     uint32_t ticket = segment->balancers[r->balancer].queue.first;
@@ -86,17 +88,17 @@ static uint32_t first_of_all(const abl_segment_t *segment, uint32_t row)
     }
     for (; ticket != 0; ticket = segment->tickets[ticket].next) {
         abl_asker_t asker = abl_grant_asker(&segment->tickets[ticket]);
-        if (abl_pick_has(segment, &asker, row)) {
+        if (abl_pick_has(segment, &asker, row, common)) {
             break;
         }
     }
     return ticket;
 }
 
-static uint32_t oldest_for(const abl_segment_t *segment, uint32_t row)
+static uint32_t oldest_for(const abl_segment_t *segment, uint32_t row, abl_common_t *common)
 {
     uint32_t own = segment->rows[row].queue.first;
-    uint32_t any = first_of_all(segment, row);
+    uint32_t any = first_of_all(segment, row, common);
 
     if (own == 0 || any == 0) {
         return own != 0 ? own : any;
@@ -104,13 +106,13 @@ static uint32_t oldest_for(const abl_segment_t *segment, uint32_t row)
     return segment->tickets[own].place < segment->tickets[any].place ? own : any;
 }
 
-void abl_grant_row(abl_segment_t *segment, const abl_child_t *child, uint32_t row)
+static void grant_row(abl_segment_t *segment, const abl_child_t *child, uint32_t row, abl_common_t *common)
 {
     const abl_row_t *r = &segment->rows[row];
 
     while (r->status != ABL_STATUS_DISABLED && abl_row_has_room(r) &&
            segment->balancers[r->balancer].waiting > 0) {
-        uint32_t ticket = oldest_for(segment, row);
+        uint32_t ticket = oldest_for(segment, row, common);
         if (ticket == 0) {
             break;
         }
@@ -118,18 +120,14 @@ void abl_grant_row(abl_segment_t *segment, const abl_child_t *child, uint32_t ro
     }
 }
 
-/* ---- after a change --------------------------------------------------------------------------------- */
-
-static void settle_any(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket)
+void abl_grant_row(abl_segment_t *segment, const abl_child_t *child, uint32_t row)
 {
-    abl_asker_t asker = abl_grant_asker(&segment->tickets[ticket]);
-    abl_group_t group;
+    abl_common_t common = {0};
 
-    abl_pick_group(segment, &asker, &group);
-    if (group.n == 0) {
-        refuse(segment, child, ticket);
-    }
+    grant_row(segment, child, row, &common);
 }
+
+/* ---- after a change --------------------------------------------------------------------------------- */
 
 /* A ticket that waits for one member. True: it waits for any now. */
 static bool settle_only(abl_segment_t *segment, const abl_child_t *child, uint32_t ticket, uint32_t after)
@@ -164,13 +162,17 @@ static void settle_queue_of(abl_segment_t *segment, const abl_child_t *child, ui
     }
 }
 
-static void settle_queue_of_all(abl_segment_t *segment, const abl_child_t *child, uint32_t balancer)
+static void settle_queue_of_all(abl_segment_t *segment, const abl_child_t *child, uint32_t balancer,
+                                abl_common_t *common)
 {
     uint32_t ticket = segment->balancers[balancer].queue.first;
 
     while (ticket != 0) {
         uint32_t next = segment->tickets[ticket].next;
-        settle_any(segment, child, ticket);
+        abl_asker_t asker = abl_grant_asker(&segment->tickets[ticket]);
+        if (abl_pick_has_nobody(segment, &asker, common)) {
+            refuse(segment, child, ticket);
+        }
         ticket = next;
     }
 }
@@ -178,6 +180,7 @@ static void settle_queue_of_all(abl_segment_t *segment, const abl_child_t *child
 void abl_grant_balancer(abl_segment_t *segment, const abl_child_t *child, uint32_t balancer)
 {
     abl_balancer_row_t *b = &segment->balancers[balancer];
+    abl_common_t common = {0};
     uint32_t row;
 
     if (b->waiting == 0) {
@@ -188,23 +191,40 @@ void abl_grant_balancer(abl_segment_t *segment, const abl_child_t *child, uint32
             settle_queue_of(segment, child, row);
         }
     }
-    settle_queue_of_all(segment, child, balancer);
+    segment->scratch->want++;
+    settle_queue_of_all(segment, child, balancer, &common);
     for (row = 1; row <= segment->shared->rows_used; row++) {
-        if (segment->rows[row].balancer == balancer) {
-            abl_grant_row(segment, child, row);
+        bool wanted = segment->scratch->wanted[row] == segment->scratch->want;
+        if (segment->rows[row].balancer == balancer && (wanted || segment->rows[row].queue.length > 0)) {
+            grant_row(segment, child, row, &common);
         }
+    }
+}
+
+/* Whoever is killed in between leaves the last one twice. Who has tried so many that no more are counted may
+ * try this one, too. */
+static void forget_try(abl_tried_t *tried, uint32_t row)
+{
+    int i = 0, last = tried->n - 1;
+
+    while (i < last && tried->members[i] != row) {
+        i++;
+    }
+    if (tried->members[i] == row || last + 1 == ABL_TRIED_MAX) {
+        tried->members[i] = tried->members[last];
+        abl_in_order();
+        tried->n = (uint16_t)last;
     }
 }
 
 void abl_grant_forget_tries(abl_segment_t *segment, uint32_t row)
 {
-    uint32_t slot = segment->rows[row].slot;
     uint32_t ticket;
 
     for (ticket = 1; ticket <= segment->shared->tickets_used; ticket++) {
-        if (segment->tickets[ticket].seat != 0 &&
-            segment->tickets[ticket].balancer == segment->rows[row].balancer) {
-            segment->tickets[ticket].tried[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+        abl_place_row_t *t = &segment->tickets[ticket];
+        if (t->seat != 0 && t->tried.n > 0 && t->balancer == segment->rows[row].balancer) {
+            forget_try(&t->tried, row);
         }
     }
 }
@@ -227,6 +247,8 @@ void abl_grant_forget(abl_segment_t *segment, uint32_t row)
 
     if (r->balancer != 0 && !r->listed && r->c.busy == 0 && r->queue.length == 0 &&
         !abl_grant_is_known(segment, row)) {
+        abl_rows_remove(segment, row);
+        abl_in_order();
         r->balancer = 0;
     }
 }

@@ -46,7 +46,9 @@ void abl_grant_forget(abl_segment_t *segment, uint32_t row);
 
 static inline abl_asker_t abl_grant_asker(const abl_place_row_t *ticket)
 {
-    abl_asker_t asker = {ticket->balancer, ticket->generation, ticket->tried};
+    abl_asker_t asker = {.balancer = ticket->balancer,
+                         .generation = ticket->generation,
+                         .tried = ticket->tried.n > 0 ? &ticket->tried : NULL};
 
     return asker;
 }

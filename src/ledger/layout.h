@@ -36,11 +36,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define ABL_SLOTS_MAX (2 * ABL_MEMBERS_MAX) /* rows of one balancer: a whole new set beside the old one */
-#define ABL_CLIENT_BUCKETS 1024             /* of one balancer's table of clients that wait */
-#define ABL_REFUSED UINT32_MAX              /* as a grant: no member may be used any more */
-#define ABL_DOUBTS 16                       /* requests that failed lately, of one balancer (health.c) */
-#define ABL_RUN_CLIENTS 8                   /* of whom failures in a row are remembered */
+#define ABL_ROW_BUCKETS 4096
+#define ABL_CLIENT_BUCKETS 1024 /* of one balancer's table of clients that wait */
+#define ABL_REFUSED UINT32_MAX  /* as a grant: no member may be used any more */
+#define ABL_DOUBTS 16           /* requests that failed lately, of one balancer (health.c) */
+#define ABL_RUN_CLIENTS 8       /* of whom failures in a row are remembered */
 
 /* A list of tickets, oldest first. */
 typedef struct abl_list_t {
@@ -96,7 +96,7 @@ typedef struct abl_doubt_t {
 
 typedef struct abl_row_t {
     uint32_t balancer; /* truth; 0: the row is free */
-    uint32_t slot;     /* truth; 0..ABL_SLOTS_MAX-1, its own within the balancer as long as it lives */
+    uint32_t same;     /* another row of its bucket (rows.h); 0: none */
     uint32_t born;     /* truth; the generation since which it has been listed without a break */
     uint32_t gone;     /* truth; unless it is listed: the generation that does not list it any more */
     uint32_t before, before_gone; /* truth; born and gone before the last break; 0: there was none */
@@ -160,8 +160,6 @@ typedef struct abl_balancer_row_t {
     uint32_t retry_percent; /* truth; of each request, added to them */
     uint32_t waiting;       /* tickets in all its queues */
     abl_list_t queue;       /* tickets that wait for any member */
-    uint32_t nlisted;
-    uint32_t rows[ABL_MEMBERS_MAX]; /* listed ones, by set and order */
     uint32_t clients[ABL_CLIENT_BUCKETS];
     abl_eject_conf_t eject; /* truth */
     abl_hedge_conf_t hedge; /* truth */
@@ -176,6 +174,8 @@ typedef struct abl_balancer_row_t {
     int64_t reset_at;           /* statistics were begun anew, seconds since 1970; 0: never */
     _Atomic uint32_t ndoubts;
     abl_doubt_t doubts[ABL_DOUBTS];
+    uint32_t nlisted;
+    uint32_t rows[ABL_MEMBERS_MAX]; /* listed ones, by set and order; last: most of it is never touched */
 } abl_balancer_row_t;
 
 /* See tally.h: nothing but counters, each added to without the lock. */
@@ -220,9 +220,9 @@ typedef struct abl_place_row_t {
     uint64_t place;      /* truth; queues are in this order */
     uint64_t client;     /* truth */
     int64_t since;       /* truth; when it began to wait, abl_clock_now() */
-    uint64_t tried[ABL_SLOTS_MAX / 64]; /* truth; by slot */
-    uint32_t prev, next;                /* in a queue, in the mail, or among the free */
-    uint32_t client_prev, client_next;  /* among the waiting of one bucket */
+    uint32_t prev, next; /* in a queue, in the mail, or among the free */
+    uint32_t client_prev, client_next; /* among the waiting of one bucket */
+    abl_tried_t tried;                 /* truth; rows. Last: most of it is never touched */
 } abl_place_row_t;
 
 typedef struct abl_seat_row_t {
@@ -260,6 +260,7 @@ struct abl_segment_t {
     abl_seat_row_t *seats;           /* [1..nseats] */
     abl_place_row_t *tickets;        /* [1..ABL_LEDGER_TICKETS] */
     uint32_t *held;                  /* truth; see abl_held() */
+    uint32_t *buckets;               /* [0..ABL_ROW_BUCKETS-1]; see rows.h */
     abl_tally_row_t *tallies;        /* of the balancer with the same index */
     abl_history_row_t *histories;    /* likewise */
     abl_chronicle_row_t *chronicles; /* of the row with the same index */
@@ -268,6 +269,7 @@ struct abl_segment_t {
     uint32_t generation; /* of the configuration that this process, or its parent when it forked, has read */
     int *wakers;         /* [1..nseats]: the eventfd that wakes the seat's child */
     int bell;            /* an eventfd: a member has changed (health.h) */
+    struct abl_scratch_t *scratch; /* pick.h's; each process has a copy of its own */
 };
 
 /* What a child has of its own. Made once, never freed: threads may run until the very end of the process. */
@@ -287,6 +289,14 @@ struct abl_ticket_t {
     abl_ticket_t *next;
 };
 
+/* A member that affinity by a key may choose. */
+typedef struct abl_home_t {
+    uint64_t id;
+    apr_uint32_t weight;
+    int member;
+} abl_home_t;
+
+/* The arrays are in the same piece of memory, behind it. */
 struct abl_ledger_t {
     abl_segment_t *segment;
     abl_child_t *child; /* NULL in the parent */
@@ -294,14 +304,17 @@ struct abl_ledger_t {
     uint32_t balancer;
     uint32_t generation;
     int n;
-    uint32_t row_of[ABL_MEMBERS_MAX]; /* by index; 0: it was left out */
-    int16_t member_of[ABL_SLOTS_MAX]; /* by slot; -1: unknown to this generation */
-    bool roams; /* who some members are may change: homes are looked for each time (site.c) */
-    int nhomes; /* members that affinity by a key chooses among */
-    int16_t homes[ABL_MEMBERS_MAX];
-    uint64_t home_ids[ABL_MEMBERS_MAX];
-    apr_uint32_t home_weights[ABL_MEMBERS_MAX];
+    uint32_t *row_of;  /* [n], by index; 0: it was left out */
+    bool roams;        /* who some members are may change: homes are looked for each time (site.c) */
+    int nhomes;        /* members that affinity by a key chooses among */
+    abl_home_t *homes; /* [nhomes], with room for n */
 };
+
+/* How much memory the ledger of a balancer of n members takes, */
+size_t abl_ledger_size(int n);
+
+/* and where in it the arrays are. */
+void abl_ledger_lay_out(abl_ledger_t *ledger);
 
 /* Leases of a row held by a seat. */
 static inline uint32_t *abl_held(const abl_segment_t *segment, uint32_t seat, uint32_t row)

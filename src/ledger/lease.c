@@ -85,28 +85,20 @@ int abl_ticket_fd(const abl_ticket_t *ticket)
 
 /* ---- taking ----------------------------------------------------------------------------------------- */
 
-/* What a request asks for, by rows and slots. */
+/* What a request asks for, by rows. */
 typedef struct asked_t {
     abl_asker_t asker;
-    uint64_t tried[ABL_SLOTS_MAX / 64];
-    bool has_tried;
-    uint32_t only; /* a row that it waits for; 0: any */
+    abl_tried_t tried; /* rows */
+    uint32_t only;     /* a row that it waits for; 0: any */
 } asked_t;
 
 static void translate_tried(const abl_ledger_t *ledger, const abl_tried_t *tried, asked_t *asked)
 {
     int i;
 
-    memset(asked->tried, 0, sizeof(asked->tried));
-    asked->has_tried = false;
-    for (i = 0; i < ABL_MEMBERS_MAX / 64; i++) {
-        asked->has_tried = asked->has_tried || tried->bits[i] != 0;
-    }
-    for (i = 0; i < ledger->n && asked->has_tried; i++) {
-        if (abl_tried_has(tried, i) && ledger->row_of[i] != 0) {
-            uint32_t slot = ledger->segment->rows[ledger->row_of[i]].slot;
-            asked->tried[slot / 64] |= UINT64_C(1) << (slot % 64);
-        }
+    asked->tried.n = tried->n;
+    for (i = 0; i < tried->n; i++) {
+        asked->tried.members[i] = (apr_uint16_t)ledger->row_of[tried->members[i]];
     }
 }
 
@@ -115,7 +107,8 @@ static void translate(const abl_ledger_t *ledger, const abl_want_t *want, asked_
     translate_tried(ledger, &want->tried, asked);
     asked->asker.balancer = ledger->balancer;
     asked->asker.generation = ledger->generation;
-    asked->asker.tried = asked->has_tried ? asked->tried : NULL;
+    asked->asker.tried = asked->tried.n > 0 ? &asked->tried : NULL;
+    asked->asker.unlimited = want->unlimited;
     asked->only = want->only >= 0 ? ledger->row_of[want->only] : 0;
     if (want->home && ledger->segment->rows[asked->only].drain) {
         asked->only = 0;
@@ -146,7 +139,7 @@ static bool prefers(const abl_segment_t *segment, const abl_group_t *group, uint
 static apr_status_t find(abl_ledger_t *ledger, const abl_want_t *want, asked_t *asked, uint32_t *row)
 {
     abl_segment_t *segment = ledger->segment;
-    abl_group_t group;
+    abl_group_t *group = &segment->scratch->group;
 
     if (ledger->balancer == 0) {
         return APR_ENOENT;
@@ -159,34 +152,40 @@ static apr_status_t find(abl_ledger_t *ledger, const abl_want_t *want, asked_t *
         return APR_ENOENT;
     }
     if (want->beside) {
-        abl_pick_beside(segment, &asked->asker, &group);
+        abl_pick_beside(segment, &asked->asker, group);
     } else {
-        abl_pick_group(segment, &asked->asker, &group);
+        abl_pick_group(segment, &asked->asker, group);
     }
-    if (prefers(segment, &group, asked->only)) { /* in panic: else it would not be in a group */
+    if (prefers(segment, group, asked->only)) { /* in panic: else it would not be in a group */
         *row = asked->only;
         return APR_SUCCESS;
     }
     asked->only = 0;
-    if (group.n == 0) {
+    if (group->n == 0) {
         return APR_ENOENT;
     }
-    if (!group.outage) {
+    if (!group->outage) {
         segment->balancers[ledger->balancer].outage_since = 0;
     }
-    if (group.outage && !abl_ailment_may_wait(segment, ledger->balancer)) {
+    if (group->outage && !abl_ailment_may_wait(segment, ledger->balancer)) {
         return APR_ENOENT;
     }
-    if (!group.room) {
+    if (!group->room) {
         return APR_EAGAIN;
     }
-    *row = choose(ledger, &group, want);
+    *row = choose(ledger, group, want);
     return APR_SUCCESS;
 }
 
 static int member_of(const abl_ledger_t *ledger, uint32_t row)
 {
-    return ledger->member_of[ledger->segment->rows[row].slot];
+    int guess = (int)ledger->segment->rows[row].order; /* its line in the newest configuration */
+    int i = guess < ledger->n && ledger->row_of[guess] == row ? guess : 0;
+
+    while (i < ledger->n && ledger->row_of[i] != row) {
+        i++;
+    }
+    return i < ledger->n ? i : -1; /* never: it is of the asker's generation */
 }
 
 static void save_up(abl_balancer_row_t *b)
@@ -252,7 +251,8 @@ static apr_status_t queue_up(abl_ledger_t *ledger, abl_want_t *want, const asked
     t->place = want->place;
     t->client = want->client;
     t->since = abl_clock_now();
-    memcpy(t->tried, asked->tried, sizeof(t->tried));
+    t->tried.n = asked->tried.n;
+    memcpy(t->tried.members, asked->tried.members, asked->tried.n * sizeof(*t->tried.members));
     ticket->index = index;
     ledger->child->fds[index] = ticket->fd;
     abl_in_order();
@@ -443,12 +443,17 @@ void abl_ledger_return_retry(abl_ledger_t *ledger)
 
 int abl_ledger_home(abl_ledger_t *ledger, apr_uint64_t key)
 {
+    abl_draw_t best = ABL_DRAW_NONE;
+    int i;
+
     if (ledger->roams) {
         return abl_site_home(ledger, key);
     }
-    int home = abl_rendezvous(ledger->home_ids, ledger->home_weights, ledger->nhomes, key);
-
-    return home >= 0 ? ledger->homes[home] : -1;
+    for (i = 0; i < ledger->nhomes; i++) {
+        const abl_home_t *home = &ledger->homes[i];
+        abl_rendezvous_draw(&best, home->member, home->id, home->weight, key);
+    }
+    return best.who;
 }
 
 void abl_ledger_drain(abl_ledger_t *ledger, int member, bool drain)

@@ -33,9 +33,9 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "13" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "14" /* changes whenever what lies in the segment does */
 
-#define ABL_LEDGER_MEMBERS 4096   /* of all balancers together, those that are being drained included */
+#define ABL_LEDGER_MEMBERS 16384  /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
 #define ABL_LEDGER_TICKETS 131072 /* requests that wait at once, in all balancers together */
 #define ABL_NAME_MAX 64           /* bytes of a balancer's name or a member's route */
@@ -163,30 +163,41 @@ void abl_segment_reap(abl_segment_t *segment, pid_t pid);
 
 /* ---- leases ----------------------------------------------------------------------------------------- */
 
-/* The members that one request has already tried, as a bit set over their index. All zero: none. */
-typedef struct abl_tried_t {
-    apr_uint64_t bits[ABL_MEMBERS_MAX / 64];
-} abl_tried_t;
+#define ABL_TRIED_MAX 128
 
-static inline void abl_tried_add(abl_tried_t *tried, int member)
-{
-    tried->bits[member / 64] |= APR_UINT64_C(1) << (member % 64);
-}
+/* The members that one request has already tried. Whoever has tried ABL_TRIED_MAX is taken to have tried all.
+ * n = 0: none. */
+typedef struct abl_tried_t {
+    apr_uint16_t n;
+    apr_uint16_t members[ABL_TRIED_MAX];
+} abl_tried_t;
 
 static inline bool abl_tried_has(const abl_tried_t *tried, int member)
 {
-    return (tried->bits[member / 64] >> (member % 64)) & 1;
+    int i;
+
+    for (i = 0; i < tried->n && tried->members[i] != member; i++) {
+    }
+    return i < tried->n || tried->n == ABL_TRIED_MAX;
+}
+
+static inline void abl_tried_add(abl_tried_t *tried, int member)
+{
+    if (!abl_tried_has(tried, member)) {
+        tried->members[tried->n++] = (apr_uint16_t)member;
+    }
 }
 
 /* What a request wants. Members are named by their index in abl_ledger_conf_t. */
 typedef struct abl_want_t {
     abl_tried_t tried;
-    int only;     /* the member that affinity names, waited for when it is full; -1: any */
-    bool home;    /* `only` is abl_ledger_home()'s: it does not count while the member is draining */
-    bool strict;  /* no other member if `only` cannot be used */
-    bool hurry;   /* it may not wait: when all are full, ABL_QUEUE_FULL */
-    bool beside;  /* beside a try that goes on: nobody of a lower tier, and no panic, because of `tried` */
-    bool has_key; /* for methods that take a key */
+    int only;       /* the member that affinity names, waited for when it is full; -1: any */
+    bool home;      /* `only` is abl_ledger_home()'s: it does not count while the member is draining */
+    bool strict;    /* no other member if `only` cannot be used */
+    bool hurry;     /* it may not wait: when all are full, ABL_QUEUE_FULL */
+    bool beside;    /* beside a try that goes on: nobody of a lower tier, and no panic, because of `tried` */
+    bool unlimited; /* with `beside`: nobody who has a limit of requests at once */
+    bool has_key;   /* for methods that take a key */
     apr_uint64_t key;
     apr_uint64_t client; /* who asks, hashed, for per_client; 0: nobody in particular */
     apr_uint64_t place;  /* 0 at first; the ledger's: a request that queues again keeps its place */

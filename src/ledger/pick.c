@@ -11,21 +11,21 @@
 
 #include <string.h>
 
-static bool was_tried(const abl_asker_t *asker, const abl_row_t *row)
+static bool was_tried(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
-    return asker->tried != NULL && (asker->tried[row->slot / 64] >> (row->slot % 64) & 1) != 0;
+    return asker->tried != NULL && abl_tried_has(asker->tried, (int)(row - segment->rows));
 }
 
-static bool may_if_listed(const abl_asker_t *asker, const abl_row_t *row)
+static bool may_if_listed(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
     return row->balancer == asker->balancer && abl_row_is_of(row, asker->generation) &&
-           row->status != ABL_STATUS_DISABLED && !row->vacant && !was_tried(asker, row);
+           row->status != ABL_STATUS_DISABLED && !row->vacant && !was_tried(segment, asker, row);
 }
 
-static bool may(const abl_asker_t *asker, const abl_row_t *row)
+static bool may(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
     return row->listed && !row->shut && !row->ailment.away && !row->ailment.ejected && !row->ailment.unfit &&
-           !row->ailment.unproven && may_if_listed(asker, row);
+           !row->ailment.unproven && may_if_listed(segment, asker, row);
 }
 
 /* It is not there yet, and will be. */
@@ -34,22 +34,24 @@ static bool is_expected(const abl_row_t *row)
     return row->shut || row->ailment.unproven;
 }
 
-static bool may_in_panic(const abl_asker_t *asker, const abl_row_t *row)
+static bool may_in_panic(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
-    return row->listed && !is_expected(row) && !row->ailment.away && may_if_listed(asker, row);
+    return row->listed && !is_expected(row) && !row->ailment.away && may_if_listed(segment, asker, row);
 }
 
 /* It is out of the configuration, but in that of the asker's generation. */
-static bool may_at_last(const abl_asker_t *asker, const abl_row_t *row)
+static bool may_at_last(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
-    return !row->listed && !row->shut && !row->ailment.away && may_if_listed(asker, row);
+    return !row->listed && !row->shut && !row->ailment.away && may_if_listed(segment, asker, row);
 }
 
 bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row, bool strict)
 {
     const abl_row_t *r = &segment->rows[row];
 
-    return row != 0 && (may(asker, r) || may_at_last(asker, r) || (strict && may_in_panic(asker, r)));
+    return row != 0 && !(asker->unlimited && r->c.limit != 0) &&
+           (may(segment, asker, r) || may_at_last(segment, asker, r) ||
+            (strict && may_in_panic(segment, asker, r)));
 }
 
 static void add(const abl_segment_t *segment, abl_group_t *group, uint32_t row)
@@ -72,7 +74,7 @@ static int add_regular(const abl_segment_t *segment, const abl_asker_t *asker, c
 
     for (; from < to; from++) {
         const abl_row_t *row = &segment->rows[*from];
-        if (row->status == ABL_STATUS_ON && !row->drain && may(asker, row)) {
+        if (row->status == ABL_STATUS_ON && !row->drain && may(segment, asker, row)) {
             add(segment, group, *from);
         } else {
             missing += is_regular(row);
@@ -86,7 +88,7 @@ static void add_with(const abl_segment_t *segment, const abl_asker_t *asker, con
 {
     for (; from < to && most > 0; from++) {
         const abl_row_t *row = &segment->rows[*from];
-        if (row->status == status && !row->drain && may(asker, row)) {
+        if (row->status == status && !row->drain && may(segment, asker, row)) {
             add(segment, group, *from);
             most--;
         }
@@ -106,17 +108,17 @@ static void add_in_panic(const abl_segment_t *segment, const abl_asker_t *asker,
 
     for (i = 0; i < b->nlisted; i++) {
         const abl_row_t *row = &segment->rows[b->rows[i]];
-        if (is_used(row) && may_in_panic(asker, row)) {
+        if (is_used(row) && may_in_panic(segment, asker, row)) {
             add(segment, group, b->rows[i]);
         }
     }
 }
 
 /* It may be waited for. Whoever has tried one that is away has sent it nothing. */
-static bool may_come_back(const abl_asker_t *asker, const abl_row_t *row)
+static bool may_come_back(const abl_segment_t *segment, const abl_asker_t *asker, const abl_row_t *row)
 {
     if (is_expected(row)) {
-        return row->status == ABL_STATUS_ON && may_if_listed(asker, row);
+        return row->status == ABL_STATUS_ON && may_if_listed(segment, asker, row);
     }
     return row->ailment.away && row->ailment.met && row->balancer == asker->balancer && !row->vacant &&
            abl_row_is_of(row, asker->generation);
@@ -136,7 +138,7 @@ static void add_absent(const abl_segment_t *segment, const abl_asker_t *asker, a
     group->outage = true;
     for (i = 0; i < b->nlisted; i++) {
         const abl_row_t *row = &segment->rows[b->rows[i]];
-        if (is_used(row) && may_come_back(asker, row) && (is_expected(row) || !reachable)) {
+        if (is_used(row) && may_come_back(segment, asker, row) && (is_expected(row) || !reachable)) {
             add(segment, group, b->rows[i]);
             group->outage = group->outage && !is_expected(row);
         }
@@ -150,7 +152,7 @@ static void add_gone(const abl_segment_t *segment, const abl_asker_t *asker, abl
     uint32_t row;
 
     for (row = 1; row <= segment->shared->rows_used && group->n < ABL_MEMBERS_MAX; row++) {
-        if (may_at_last(asker, &segment->rows[row])) {
+        if (may_at_last(segment, asker, &segment->rows[row])) {
             add(segment, group, row);
         }
     }
@@ -208,7 +210,7 @@ void abl_pick_beside(const abl_segment_t *segment, const abl_asker_t *asker, abl
     group->room = false;
     for (i = 0; i < group->n; i++) {
         const abl_row_t *row = &segment->rows[group->rows[i]];
-        if (may(asker, row)) {
+        if (may(segment, asker, row) && !(asker->unlimited && row->c.limit != 0)) {
             group->rows[n++] = group->rows[i];
             group->room = group->room || abl_row_has_room(row);
         }
@@ -216,21 +218,62 @@ void abl_pick_beside(const abl_segment_t *segment, const abl_asker_t *asker, abl
     group->n = n;
 }
 
-bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row)
+/* Has the asker tried nobody, so that the common group is his? Then it is known. */
+static bool is_common(const abl_segment_t *segment, const abl_asker_t *asker, abl_common_t *common)
 {
-    const abl_row_t *r = &segment->rows[row];
-    abl_group_t group;
+    abl_scratch_t *scratch = segment->scratch;
     int i;
 
-    if (!may_in_panic(asker, r) && !may_at_last(asker, r)) {
+    if (asker->tried != NULL) {
         return false;
     }
-    if (may(asker, r) && segment->balancers[asker->balancer].simple) {
+    if (common->balancer == asker->balancer && common->generation == asker->generation) {
         return true;
     }
-    abl_pick_group(segment, asker, &group);
-    for (i = 0; i < group.n; i++) {
-        if (group.rows[i] == row) {
+    abl_pick_group(segment, asker, &scratch->group);
+    *common = (abl_common_t){asker->balancer, asker->generation, scratch->group.n};
+    scratch->mark++;
+    for (i = 0; i < scratch->group.n; i++) {
+        scratch->marks[scratch->group.rows[i]] = scratch->mark;
+    }
+    return true;
+}
+
+bool abl_pick_has_nobody(const abl_segment_t *segment, const abl_asker_t *asker, abl_common_t *common)
+{
+    abl_scratch_t *scratch = segment->scratch;
+    abl_common_t before = *common;
+    int i;
+
+    if (!is_common(segment, asker, common)) {
+        abl_pick_group(segment, asker, &scratch->group);
+    } else if (before.balancer == common->balancer && before.generation == common->generation) {
+        return common->n == 0; /* it was worked out for somebody else */
+    }
+    for (i = 0; i < scratch->group.n; i++) {
+        scratch->wanted[scratch->group.rows[i]] = scratch->want;
+    }
+    return scratch->group.n == 0;
+}
+
+bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row, abl_common_t *common)
+{
+    const abl_row_t *r = &segment->rows[row];
+    abl_group_t *group = &segment->scratch->group;
+    int i;
+
+    if (!may_in_panic(segment, asker, r) && !may_at_last(segment, asker, r)) {
+        return false;
+    }
+    if (may(segment, asker, r) && segment->balancers[asker->balancer].simple) {
+        return true;
+    }
+    if (is_common(segment, asker, common)) {
+        return segment->scratch->marks[row] == segment->scratch->mark;
+    }
+    abl_pick_group(segment, asker, group);
+    for (i = 0; i < group->n; i++) {
+        if (group->rows[i] == row) {
             return true;
         }
     }
@@ -240,7 +283,7 @@ bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32
 uint32_t abl_pick_choose(abl_segment_t *segment, const abl_group_t *group, const abl_method_t *method,
                          const abl_pick_t *request)
 {
-    abl_candidate_t candidates[ABL_MEMBERS_MAX];
+    abl_candidate_t *candidates = segment->scratch->candidates;
     int i, chosen;
 
     for (i = 0; i < group->n; i++) {

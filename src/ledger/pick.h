@@ -11,7 +11,8 @@
 typedef struct abl_asker_t {
     uint32_t balancer;
     uint32_t generation;
-    const uint64_t *tried; /* by slot; NULL: none */
+    const abl_tried_t *tried; /* rows; NULL: none */
+    bool unlimited;           /* see abl_want_t: abl_pick_beside() and abl_pick_may_only() */
 } abl_asker_t;
 
 /* The members that a request chooses among, busy ones included. */
@@ -21,6 +22,17 @@ typedef struct abl_group_t {
     bool outage; /* all of them are away, and can be waited for at best */
     uint32_t rows[ABL_MEMBERS_MAX];
 } abl_group_t;
+
+/* What is worked with inside the lock, and is too large for a thread's stack. Touched as far as the largest
+ * balancer is long. */
+typedef struct abl_scratch_t {
+    abl_group_t group;
+    abl_candidate_t candidates[ABL_MEMBERS_MAX];
+    uint32_t marks[ABL_LEDGER_MEMBERS + 1]; /* rows with the mark of now have been chosen for something */
+    uint32_t mark;
+    uint32_t wanted[ABL_LEDGER_MEMBERS + 1]; /* likewise with `want`: see abl_pick_has_nobody() */
+    uint32_t want;
+} abl_scratch_t;
 
 /* The first set that has a member for the asker, spares for those of it that are out of use, or else the
  * backups, or else, for an asker of an older generation, members that are gone from the configuration, or
@@ -36,8 +48,21 @@ void abl_pick_beside(const abl_segment_t *segment, const abl_asker_t *asker, abl
  * that is ejected or unfit is used as in panic. */
 bool abl_pick_may_only(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row, bool strict);
 
+/* The group of all those of one generation who have tried nobody: for who asks for one after the other. It
+ * holds as long as members change in nothing but their requests, and there is one at a time. All zero: it is
+ * not known yet. */
+typedef struct abl_common_t {
+    uint32_t balancer;
+    uint32_t generation;
+    int n; /* rows; they have the mark of now (abl_scratch_t) */
+} abl_common_t;
+
 /* Is this row in the asker's group? */
-bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row);
+bool abl_pick_has(const abl_segment_t *segment, const abl_asker_t *asker, uint32_t row, abl_common_t *common);
+
+/* Is nobody in it? Otherwise all of them are marked as wanted: so whoever has asked for all who wait knows of
+ * which members none of them can be given anything. */
+bool abl_pick_has_nobody(const abl_segment_t *segment, const abl_asker_t *asker, abl_common_t *common);
 
 /* Lets the method choose one with room. 0: none. */
 uint32_t abl_pick_choose(abl_segment_t *segment, const abl_group_t *group, const abl_method_t *method,

@@ -6,6 +6,7 @@
 #include "ledger/rebuild.h"
 
 #include "ledger/lock.h"
+#include "ledger/rows.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,32 +18,147 @@ static bool comes_before(const abl_row_t *a, const abl_row_t *b)
     return a->set != b->set ? a->set < b->set : a->order < b->order;
 }
 
-static void insert_sorted(const abl_segment_t *segment, abl_balancer_row_t *b, uint32_t row)
+static bool is_less(const abl_segment_t *segment, uint32_t a, uint32_t b)
 {
-    uint32_t i = b->nlisted++;
+    return comes_before(&segment->rows[a], &segment->rows[b]);
+}
 
-    for (; i > 0 && comes_before(&segment->rows[row], &segment->rows[b->rows[i - 1]]); i--) {
-        b->rows[i] = b->rows[i - 1];
+/* One step of a heap sort: the heap's greatest is at 0, and only rows[i] may be in the wrong place. */
+static void sift_down(const abl_segment_t *segment, uint32_t *rows, uint32_t i, uint32_t n)
+{
+    uint32_t row = rows[i], child;
+
+    for (; (child = 2 * i + 1) < n; i = child) {
+        child += child + 1 < n && is_less(segment, rows[child], rows[child + 1]);
+        if (!is_less(segment, row, rows[child])) {
+            break;
+        }
+        rows[i] = rows[child];
     }
-    b->rows[i] = row;
+    rows[i] = row;
+}
+
+/* They mostly are. In place: nobody can promise memory here. */
+static void sort(const abl_segment_t *segment, uint32_t *rows, uint32_t n)
+{
+    uint32_t i = 1;
+
+    while (i < n && is_less(segment, rows[i - 1], rows[i])) {
+        i++;
+    }
+    if (i >= n) {
+        return;
+    }
+    for (i = n / 2; i > 0; i--) {
+        sift_down(segment, rows, i - 1, n);
+    }
+    for (i = n - 1; i > 0; i--) {
+        uint32_t greatest = rows[0];
+        rows[0] = rows[i];
+        rows[i] = greatest;
+        sift_down(segment, rows, 0, i);
+    }
+}
+
+static bool belongs(const abl_row_t *row)
+{
+    return row->balancer != 0 && row->listed && !row->vacant;
+}
+
+static void append(abl_segment_t *segment, uint32_t row)
+{
+    abl_balancer_row_t *b = &segment->balancers[segment->rows[row].balancer];
+
+    if (belongs(&segment->rows[row]) && b->nlisted < ABL_MEMBERS_MAX) {
+        b->rows[b->nlisted++] = row;
+    }
+}
+
+static void note_simple(const abl_segment_t *segment, abl_balancer_row_t *b)
+{
+    uint32_t i = 0;
+
+    while (i < b->nlisted && segment->rows[b->rows[i]].status == ABL_STATUS_ON &&
+           !segment->rows[b->rows[i]].drain) {
+        i++;
+    }
+    b->simple =
+        i == b->nlisted && i > 0 && segment->rows[b->rows[0]].set == segment->rows[b->rows[i - 1]].set;
+}
+
+static void finish(const abl_segment_t *segment, abl_balancer_row_t *b)
+{
+    sort(segment, b->rows, b->nlisted);
+    note_simple(segment, b);
+}
+
+static void take_out(abl_balancer_row_t *b, uint32_t row)
+{
+    uint32_t i = 0;
+
+    while (i < b->nlisted && b->rows[i] != row) {
+        i++;
+    }
+    if (i < b->nlisted) {
+        b->nlisted--;
+        memmove(&b->rows[i], &b->rows[i + 1], (b->nlisted - i) * sizeof(*b->rows));
+    }
+}
+
+static void put_in(const abl_segment_t *segment, abl_balancer_row_t *b, uint32_t row)
+{
+    uint32_t from = 0, to = b->nlisted;
+
+    while (from < to) {
+        uint32_t middle = (from + to) / 2;
+        if (is_less(segment, b->rows[middle], row)) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    memmove(&b->rows[from + 1], &b->rows[from], (b->nlisted - from) * sizeof(*b->rows));
+    b->rows[from] = row;
+    b->nlisted++;
+}
+
+void abl_rebuild_listing_with(abl_segment_t *segment, uint32_t row)
+{
+    abl_balancer_row_t *b = &segment->balancers[segment->rows[row].balancer];
+
+    take_out(b, row);
+    if (belongs(&segment->rows[row]) && b->nlisted < ABL_MEMBERS_MAX) {
+        put_in(segment, b, row);
+    }
+    note_simple(segment, b);
 }
 
 void abl_rebuild_listing(abl_segment_t *segment, uint32_t balancer)
 {
-    abl_balancer_row_t *b = &segment->balancers[balancer];
     uint32_t row;
 
-    b->nlisted = 0;
-    b->simple = 1;
+    segment->balancers[balancer].nlisted = 0;
     for (row = 1; row <= segment->shared->rows_used; row++) {
-        const abl_row_t *r = &segment->rows[row];
-        if (r->balancer == balancer && r->listed && !r->vacant && b->nlisted < ABL_MEMBERS_MAX) {
-            insert_sorted(segment, b, row);
-            b->simple = b->simple && r->status == ABL_STATUS_ON && !r->drain;
+        if (segment->rows[row].balancer == balancer) {
+            append(segment, row);
         }
     }
-    b->simple = b->simple && b->nlisted > 0 &&
-                segment->rows[b->rows[0]].set == segment->rows[b->rows[b->nlisted - 1]].set;
+    finish(segment, &segment->balancers[balancer]);
+}
+
+void abl_rebuild_listings(abl_segment_t *segment)
+{
+    uint32_t i;
+
+    for (i = 1; i <= segment->shared->balancers_used; i++) {
+        segment->balancers[i].nlisted = 0;
+    }
+    for (i = 1; i <= segment->shared->rows_used; i++) {
+        append(segment, i);
+    }
+    for (i = 1; i <= segment->shared->balancers_used; i++) {
+        finish(segment, &segment->balancers[i]);
+    }
 }
 
 /* ---- counts ----------------------------------------------------------------------------------------- */
@@ -162,9 +278,8 @@ static void rebuild(abl_segment_t *segment, const abl_child_t *child)
     uint32_t i;
 
     clear_caches(segment);
-    for (i = 1; i <= shared->balancers_used; i++) {
-        abl_rebuild_listing(segment, i);
-    }
+    abl_rows_add_all(segment);
+    abl_rebuild_listings(segment);
     count_held(segment);
     abl_probe(ABL_PROBE_REBUILDING);
     queue_waiting(segment);

@@ -18,4 +18,10 @@ void abl_leave(abl_segment_t *segment);
 /* Makes a balancer's list of members anew: those that are listed, by set and order. Inside. */
 void abl_rebuild_listing(abl_segment_t *segment, uint32_t balancer);
 
+/* The same where nothing has changed but this row. Inside. */
+void abl_rebuild_listing_with(abl_segment_t *segment, uint32_t row);
+
+/* All of them. Inside. */
+void abl_rebuild_listings(abl_segment_t *segment);
+
 #endif

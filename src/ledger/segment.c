@@ -4,6 +4,7 @@
  * anybody may need.
  */
 #include "ledger/lock.h"
+#include "ledger/pick.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ static size_t lay_out(abl_segment_t *s, char *base)
     s->rows = carve(base, &used, sizeof(*s->rows) * (ABL_LEDGER_MEMBERS + 1));
     s->names = carve(base, &used, sizeof(*s->names) * (ABL_LEDGER_MEMBERS + 1));
     s->sites = carve(base, &used, sizeof(*s->sites) * (ABL_LEDGER_MEMBERS + 1));
+    s->buckets = carve(base, &used, sizeof(*s->buckets) * ABL_ROW_BUCKETS);
     s->seats = carve(base, &used, sizeof(*s->seats) * ((size_t)s->nseats + 1));
     s->tickets = carve(base, &used, sizeof(*s->tickets) * (ABL_LEDGER_TICKETS + 1));
     s->held = carve(base, &used, sizeof(*s->held) * ((size_t)s->nseats + 1) * (ABL_LEDGER_MEMBERS + 1));
@@ -62,6 +64,17 @@ static apr_status_t make_wakers(abl_segment_t *s)
     return APR_SUCCESS;
 }
 
+/* There is no memory for it. */
+static apr_status_t forsake(abl_segment_t *s, void *memory)
+{
+    if (memory != MAP_FAILED) {
+        (void)munmap(memory, lay_out(s, NULL));
+    }
+    free(s->scratch);
+    free(s);
+    return APR_ENOMEM;
+}
+
 apr_status_t abl_segment_create(int seats, abl_segment_t **segment)
 {
     abl_segment_t *s = calloc(1, sizeof(*s));
@@ -72,12 +85,11 @@ apr_status_t abl_segment_create(int seats, abl_segment_t **segment)
         return APR_ENOMEM;
     }
     s->nseats = (uint32_t)seats;
+    s->scratch = calloc(1, sizeof(*s->scratch));
     memory = mmap(NULL, lay_out(s, NULL), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
                   -1, 0);
-    if (memory == MAP_FAILED) {
-        rv = errno;
-        free(s);
-        return rv;
+    if (memory == MAP_FAILED || s->scratch == NULL) {
+        return forsake(s, memory);
     }
     lay_out(s, memory);
     rv = abl_lock_create(s->shared);

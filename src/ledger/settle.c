@@ -151,7 +151,7 @@ bool abl_site_settle(const abl_gate_t *gate, const abl_occupant_t *who)
     row = find(gate);
     if (row != 0 && settle(segment, row, who)) {
         uint32_t balancer = segment->rows[row].balancer;
-        abl_rebuild_listing(segment, balancer);
+        abl_rebuild_listing_with(segment, row);
         abl_grant_balancer(segment, gate->child, balancer);
         abl_grant_ring(segment);
     }

@@ -86,10 +86,8 @@ apr_uint64_t abl_site_id(const abl_ledger_t *ledger, int member)
 
 int abl_site_home(const abl_ledger_t *ledger, apr_uint64_t key)
 {
-    apr_uint64_t ids[ABL_MEMBERS_MAX];
-    apr_uint32_t weights[ABL_MEMBERS_MAX];
-    int16_t members[ABL_MEMBERS_MAX] = {0};
-    int i, n = 0, set = ABL_SETS_MAX + 1;
+    abl_draw_t best = ABL_DRAW_NONE;
+    int i, set = ABL_SETS_MAX + 1;
 
     for (i = 0; i < ledger->n; i++) {
         const abl_row_t *row = &ledger->segment->rows[ledger->row_of[i]];
@@ -97,14 +95,11 @@ int abl_site_home(const abl_ledger_t *ledger, apr_uint64_t key)
             row->balancer != ledger->balancer || row->set > set) {
             continue;
         }
-        n = row->set < set ? 0 : n;
+        best = row->set < set ? ABL_DRAW_NONE : best;
         set = row->set;
-        members[n] = (int16_t)i;
-        ids[n] = row->c.id;
-        weights[n++] = row->weight;
+        abl_rendezvous_draw(&best, i, row->c.id, row->weight, key);
     }
-    i = abl_rendezvous(ids, weights, n, key);
-    return i >= 0 ? members[i] : -1;
+    return best.who;
 }
 
 /* ---- for the ledger ---------------------------------------------------------------------------------- */

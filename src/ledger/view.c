@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Copies for looking at. One balancer at a time, so that the lock is held for short only.
+ * Copies for looking at. A few members at a time, so that the lock is held for short only.
  */
 #include "ledger/view.h"
 
@@ -72,30 +72,84 @@ static void view_member(const abl_segment_t *segment, uint32_t row, abl_member_v
     view->ejected_for = r->ailment.ejected ? r->ailment.until - abl_clock_now() : 0;
 }
 
-static void view_members(const abl_segment_t *segment, uint32_t balancer, abl_balancer_view_t *view)
+/* It is shown, although it is not listed. */
+static bool is_removed(const abl_row_t *row, uint32_t balancer)
 {
-    const abl_balancer_row_t *b = &segment->balancers[balancer];
-    uint32_t i;
-
-    view->nmembers = 0;
-    for (i = 0; i < b->nlisted; i++) {
-        view_member(segment, b->rows[i], &view->members[view->nmembers++]);
-    }
-    for (i = 1; i <= segment->shared->rows_used; i++) {
-        const abl_row_t *r = &segment->rows[i];
-        if (r->balancer == balancer && !r->listed && (!r->vacant || r->c.busy > 0)) {
-            view_member(segment, i, &view->members[view->nmembers++]);
-        }
-    }
+    return row->balancer == balancer && !row->listed && (!row->vacant || row->c.busy > 0);
 }
 
-static void count_places(const abl_segment_t *segment, uint32_t balancer, abl_balancer_view_t *view)
+/* Its place among those that are listed. */
+static uint64_t place_of(const abl_row_t *row)
+{
+    return (uint64_t)row->set << 32 | row->order;
+}
+
+/* The first one that is listed there or later. */
+static uint32_t find_place(const abl_segment_t *segment, const abl_balancer_row_t *b, uint64_t place)
+{
+    uint32_t from = 0, to = b->nlisted;
+
+    while (from < to) {
+        uint32_t middle = (from + to) / 2;
+        if (place_of(&segment->rows[b->rows[middle]]) < place) {
+            from = middle + 1;
+        } else {
+            to = middle;
+        }
+    }
+    return from;
+}
+
+static int view_listed(const abl_segment_t *segment, abl_view_place_t *from, abl_member_view_t *members,
+                       int room)
+{
+    const abl_balancer_row_t *b = &segment->balancers[from->balancer];
+    uint32_t i = find_place(segment, b, from->next);
+    int n = 0;
+
+    for (; i < b->nlisted && n < room; i++) {
+        from->next = place_of(&segment->rows[b->rows[i]]) + 1;
+        view_member(segment, b->rows[i], &members[n++]);
+    }
+    return n;
+}
+
+static int view_removed(const abl_segment_t *segment, abl_view_place_t *from, abl_member_view_t *members,
+                        int room)
+{
+    int n = 0;
+
+    while (from->row < segment->shared->rows_used && n < room) {
+        if (is_removed(&segment->rows[++from->row], (uint32_t)from->balancer)) {
+            view_member(segment, from->row, &members[n++]);
+        }
+    }
+    return n;
+}
+
+int abl_view_members(abl_segment_t *segment, abl_view_place_t *from, abl_member_view_t *members, int room)
+{
+    int n;
+
+    if (!abl_enter(segment, NULL)) {
+        return 0;
+    }
+    n = from->row == 0 ? view_listed(segment, from, members, room) : 0;
+    n += view_removed(segment, from, members + n, room - n);
+    abl_leave(segment);
+    return n;
+}
+
+/* What takes a look at all rows. */
+static void count_rows(const abl_segment_t *segment, uint32_t balancer, abl_balancer_view_t *view)
 {
     uint32_t row;
 
     view->places = view->free_places = 0;
+    view->nmembers = (int)segment->balancers[balancer].nlisted;
     for (row = 1; row <= segment->shared->rows_used; row++) {
         const abl_row_t *r = &segment->rows[row];
+        view->nmembers += is_removed(r, balancer);
         if (r->balancer == balancer && r->listed && r->naming == ABL_NAMING_OPEN) {
             view->places++;
             view->free_places += r->vacant;
@@ -118,9 +172,8 @@ bool abl_view_balancer(abl_segment_t *segment, int index, abl_balancer_view_t *v
     view->queue_length = b->queue_length;
     view->per_client = b->per_client;
     view->reset_at = b->reset_at;
-    count_places(segment, (uint32_t)index, view);
+    count_rows(segment, (uint32_t)index, view);
     view->head_age = abl_queue_head_age(segment, (uint32_t)index);
-    view_members(segment, (uint32_t)index, view);
     abl_leave(segment);
     return b->listed || view->nmembers > 0;
 }

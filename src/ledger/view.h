@@ -57,12 +57,28 @@ typedef struct abl_balancer_view_t {
     apr_uint32_t places, free_places; /* for members added at run time */
     apr_int64_t reset_at;             /* statistics were begun anew, seconds since 1970; 0: never */
     int64_t head_age;                 /* µs the oldest has waited; 0: nobody waits */
-    int nmembers;
-    abl_member_view_t members[2 * ABL_MEMBERS_MAX]; /* in the order of the configuration, removed ones last */
+    int nmembers;                     /* removed ones included */
 } abl_balancer_view_t;
 
 /* The balancer with this index, from 1 to abl_view_balancers(). False: there is none there. */
 bool abl_view_balancer(abl_segment_t *segment, int index, abl_balancer_view_t *view);
+
+/* How far somebody has come who looks at a balancer's members. All but `balancer`, its index, is 0 at first.
+ */
+typedef struct abl_view_place_t {
+    int balancer;
+    apr_uint64_t next; /* set and order of the next one */
+    apr_uint32_t row;  /* of the last removed one */
+} abl_view_place_t;
+
+#define ABL_VIEW_PORTION                                                                                     \
+    64 /* members at once: the lock is held for so long, and no request is late for it                       \
+        */
+
+/* The next members, at most `room`, in the order of the configuration, removed ones last. Returns how many;
+ * 0: all have been seen. Others may come and go between two calls: whoever is there all the time is seen
+ * once. */
+int abl_view_members(abl_segment_t *segment, abl_view_place_t *from, abl_member_view_t *members, int room);
 
 int abl_view_balancers(abl_segment_t *segment);
 

@@ -82,10 +82,10 @@ START_TEST(too_long)
 {
     abl_board_t *board = abl_board_create();
     abl_app_conf_t app = app_called("web");
-    char *text = malloc(10000000);
+    char *text = malloc(40000000);
 
-    memset(text, 'x', 9999999);
-    text[9999999] = '\0';
+    memset(text, 'x', 39999999);
+    text[39999999] = '\0';
     ck_assert(abl_board_publish(board, &(abl_board_conf_t){.apps = &app, .n = 1}));
     app.dir = text;
     ck_assert(!abl_board_publish(board, &(abl_board_conf_t){.apps = &app, .n = 1}));

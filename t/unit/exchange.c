@@ -7,6 +7,7 @@
 
 #include "ledger/view.h"
 #include "world.h"
+#include "member_view.h"
 
 /* ---- the straight path ------------------------------------------------------------------------------ */
 
@@ -554,7 +555,7 @@ START_TEST(only_what_is_wanted)
     ck_assert_int_eq(end(&w), ABL_END_NO_MEMBER);
     ck_assert_int_eq(w.retries, 0);
     ck_assert(abl_view_balancer(w.segment, 1, &view));
-    ck_assert_uint_eq(view.members[0].failures, 1);
+    ck_assert_uint_eq(member_view(w.segment, 0).failures, 1);
 }
 END_TEST
 

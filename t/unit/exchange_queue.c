@@ -6,6 +6,7 @@
 #include "engine/orphans.h"
 #include "ledger/view.h"
 #include "world.h"
+#include "member_view.h"
 
 /* Members that take one request each; the queue has room for so many. */
 static void begin_limited(world_t *w, int members, apr_uint32_t length)
@@ -320,7 +321,7 @@ START_TEST(the_answer_takes_too_long)
     say(fd, OK_ANSWER);
     is_over(&w, next);
     ck_assert(abl_view_balancer(w.segment, 1, &view));
-    ck_assert_uint_eq(view.members[0].failures, 1); /* that it came at last makes it no better */
+    ck_assert_uint_eq(member_view(w.segment, 0).failures, 1); /* that it came at last makes it no better */
 }
 END_TEST
 

@@ -48,7 +48,7 @@ END_TEST
 
 START_TEST(the_last_member_can_be_tried)
 {
-    abl_tried_t tried = {{0}};
+    abl_tried_t tried = {0};
 
     abl_tried_add(&tried, ABL_MEMBERS_MAX - 1);
     ck_assert(abl_tried_has(&tried, ABL_MEMBERS_MAX - 1));

@@ -7,6 +7,7 @@
 #include "ledger/layout.h"
 #include "ledger/view.h"
 #include "ledger_world.h"
+#include "member_view.h"
 
 #include <unistd.h>
 
@@ -367,10 +368,7 @@ END_TEST
 
 static abl_member_view_t view_of(int member)
 {
-    static abl_balancer_view_t view;
-
-    ck_assert(abl_view_balancer(w.segment, 1, &view));
-    return view.members[member];
+    return member_view(w.segment, member);
 }
 
 START_TEST(slow_start)

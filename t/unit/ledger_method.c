@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "ledger/view.h"
 #include "ledger_world.h"
+#include "member_view.h"
 
 /* What the method below was asked last. */
 static abl_candidate_t seen[ABL_MEMBERS_MAX];
@@ -179,17 +180,17 @@ START_TEST(what_there_is_to_see)
     take(w.ledger);
     ticket = queue_as(w.ledger, &sticky);
     ck_assert(abl_view_balancer(w.segment, 1, &view));
-    ck_assert(view.waiting == 1 && view.head_age > 0 && view.members[0].queued == 1);
+    ck_assert(view.waiting == 1 && view.head_age > 0 && member_view(w.segment, 0).queued == 1);
     abl_ledger_give(w.ledger, 0, &good);
     collect(w.ledger, &ticket);
     abl_ledger_give(w.ledger, 0, &bad);
     take(w.ledger);
     ck_assert(abl_view_balancer(w.segment, 1, &view));
-    ck_assert_uint_eq(view.members[0].requests, 3); /* the one that waited, too */
-    ck_assert_uint_eq(view.members[0].failures, 1);
-    ck_assert_uint_eq(view.members[0].bytes, 1010);
-    ck_assert_uint_gt(view.members[0].latency, 5000);
-    ck_assert(view.waiting == 0 && view.head_age == 0 && view.members[0].queued == 0);
+    ck_assert_uint_eq(member_view(w.segment, 0).requests, 3); /* the one that waited, too */
+    ck_assert_uint_eq(member_view(w.segment, 0).failures, 1);
+    ck_assert_uint_eq(member_view(w.segment, 0).bytes, 1010);
+    ck_assert_uint_gt(member_view(w.segment, 0).latency, 5000);
+    ck_assert(view.waiting == 0 && view.head_age == 0 && member_view(w.segment, 0).queued == 0);
 }
 END_TEST
 
@@ -208,15 +209,16 @@ START_TEST(a_changed_member_is_seen_changed)
     w.conf.per_client = 2;
     next_generation(&w);
     ck_assert(abl_view_balancer(w.segment, 1, &view));
-    ck_assert_str_eq(view.members[0].route, "elsewhere");
-    ck_assert(view.members[0].weight == 250 && view.members[0].set == 3 && view.members[0].concurrency == 7);
+    ck_assert_str_eq(member_view(w.segment, 0).route, "elsewhere");
+    ck_assert(member_view(w.segment, 0).weight == 250 && member_view(w.segment, 0).set == 3 &&
+              member_view(w.segment, 0).concurrency == 7);
     ck_assert(view.queue_length == 5 && view.per_client == 2);
-    ck_assert_uint_eq(view.members[0].busy, 1);
+    ck_assert_uint_eq(member_view(w.segment, 0).busy, 1);
     describe_again(&w, "b", 1);
     next_generation(&w);
     ck_assert(abl_view_balancer(w.segment, 1, &view));
     ck_assert_int_eq(view.nmembers, 2); /* the removed one is last, until its request has ended */
-    ck_assert(!view.members[0].removed && view.members[1].removed);
+    ck_assert(!member_view(w.segment, 0).removed && member_view(w.segment, 1).removed);
 }
 END_TEST
 

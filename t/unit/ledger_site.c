@@ -12,6 +12,7 @@
 #include "ledger/site_row.h"
 #include "ledger/view.h"
 #include "ledger_world.h"
+#include "member_view.h"
 
 static ledger_world_t w;
 
@@ -101,8 +102,8 @@ START_TEST(vacant_is_nobody)
     ck_assert_str_eq(used(w.ledger, &only), "b");
     ck_assert(abl_view_balancer(w.segment, 1, view));
     ck_assert_int_eq(view->nmembers, 1);
-    ck_assert_str_eq(view->members[0].route, "0000000000000007");
-    ck_assert_int_eq(view->members[0].site.n, 1);
+    ck_assert_str_eq(member_view(w.segment, 0).route, "0000000000000007");
+    ck_assert_int_eq(member_view(w.segment, 0).site.n, 1);
     free(view);
 }
 END_TEST

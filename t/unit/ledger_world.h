@@ -22,7 +22,7 @@ typedef struct ledger_world_t {
     abl_segment_t *segment;
     abl_ledger_t *ledger; /* of the newest generation; joined: this process's own */
     abl_child_t *child;
-    abl_member_conf_t members[ABL_MEMBERS_MAX];
+    abl_member_conf_t members[64];
     abl_ledger_conf_t conf;
 } ledger_world_t;
 

@@ -54,9 +54,9 @@ static void begin(int naddresses)
     said[0] = '\0';
     abl_say_to(say);
     target.naddresses = naddresses;
-    patrol =
-        (abl_patrol_t){.segment = w.segment, .child = w.child, .conf = {.targets = &target, .ntargets = 1}};
+    patrol = (abl_patrol_t){.segment = w.segment, .child = w.child};
     ck_assert(abl_patrol_begin(&patrol));
+    abl_patrol_configure(&patrol, &(abl_board_conf_t){.targets = &target, .ntargets = 1});
 }
 
 static abl_health_view_t look(void)
@@ -154,8 +154,8 @@ START_TEST(goes_from_the_configuration)
     work(1);
     w.conf.members = &w.members[1];
     w.conf.nmembers = 1;
-    patrol.conf.ntargets = 0;
     configure(&w);
+    abl_patrol_configure(&patrol, &(abl_board_conf_t){.ntargets = 0});
     work(3);
     ck_assert_str_eq(look().address, "b");
     close(fd);
