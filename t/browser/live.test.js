@@ -228,18 +228,18 @@ test('live: nobody has been refused, and the browser complains of nothing', asyn
   for (const member of members) await member.end();
 });
 
-test('as many members as there can be are there within a second', async () => {
+test('10,000 members are there within a second', async () => {
   const times = [];
   for (let i = 0; i < 5 && !(times.at(-1) < 1000 * PATIENCE); i++) {
     const many = await open(live.url, {before: (p) => p.addInitScript(() => {
       new MutationObserver((_, look) => {
-        if (document.querySelectorAll('.members tr.row').length < 192) return;
+        if (document.querySelectorAll('.members tr.row').length < 100) return;
         look.disconnect();
         requestAnimationFrame(() => setTimeout(() => { window.rowsAt = performance.now(); }));
       }).observe(document, {childList: true, subtree: true});
     })});
     times.push(Math.round(await until('rows', () => many.evaluate(() => window.rowsAt))));
-    await says(section(many, 'many-16'), /12 of 250 members shown/);
+    await says(section(many, 'many'), /100 of 10,000 members shown/);
     await close(many);
   }
   console.log(`# ${times.join(', ')} ms`);

@@ -238,6 +238,8 @@ function takeMember(balancer, member, time) {
   const had = balancer.members.get(key);
   member.stamp = time;
   member.nr = had ? had.nr : balancer.members.size;
+  // drained from here: what holds, whatever the status was before
+  if (member.draining && (member.steered || []).includes('status')) member.status = 'drain';
   // an address of an application that no instance is at: whether one is missing, the application tells
   const unused = member.state === 'starting' && member.supervised;
   member.kind = unused ? 'idle' : KINDS[member.state] || 'warn';
