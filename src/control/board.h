@@ -22,9 +22,10 @@
 
 /* Changes whenever anything in this file does, or in the structures that lie on the board (fleet, instance,
  * recycle, what a BalancerApp line says): the control process may be of the build before. */
-#define ABL_BOARD_LAYOUT "9"
+#define ABL_BOARD_LAYOUT "10"
 
 #define ABL_MARK_MAX 64
+#define ABL_ENDED_KEPT 8 /* instances that have ended, of each application */
 #define ABL_SLOT_LINES 8 /* of each instance's output, that are shown */
 
 /* What has become of one slot. */
@@ -38,10 +39,8 @@ typedef struct abl_board_slot_t {
     unsigned blocked;   /* how often in a row its address was not free */
     int blocked_by;     /* why nothing could be started there, an errno; see abl_slot_t.blocked_until */
     abl_recycle_t recycle;
-    uint64_t starts;  /* instances that there were here, this one included */
-    int64_t ended_at; /* the last one before, abl_clock_now(); 0: none has */
-    char ended[256];  /* and why */
-    uint64_t nlines;  /* that this one and those before have written; the ring has the last of them */
+    uint64_t starts; /* instances that there were here, this one included */
+    uint64_t nlines; /* that this one and those before have written; the ring has the last of them */
     char lines[ABL_SLOT_LINES][ABL_LAST_LINE_MAX + 1];
 } abl_board_slot_t;
 
@@ -54,6 +53,14 @@ typedef struct abl_board_failure_t {
     char lines[ABL_LAST_LINES]
               [ABL_LAST_LINE_MAX + 1]; /* what it said last, the oldest first; empty: no more */
 } abl_board_failure_t;
+
+/* An instance that has ended, for whatever reason. */
+typedef struct abl_board_end_t {
+    int64_t at; /* abl_clock_now() */
+    int slot;
+    pid_t pid;
+    char why[256]; /* "memory=; exit status 0", "signal 9 (Killed)", … */
+} abl_board_end_t;
 
 typedef struct abl_board_app_t {
     char balancer[ABL_NAME_MAX + 1];
@@ -69,6 +76,8 @@ typedef struct abl_board_app_t {
     uint64_t restart_path_hash;
     int64_t restart_mtime; /* ns, as of the last look; 0: not looked yet; 1: there is no such file */
     abl_board_failure_t last_failure;
+    uint64_t nended; /* instances that have ended; the ring has the last of them */
+    abl_board_end_t ended[ABL_ENDED_KEPT];
     /* Any process's, and taken by the control process: */
     _Atomic bool wants_roll;
     _Atomic uint64_t wants_restart; /* bits: of these slots */

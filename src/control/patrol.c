@@ -131,7 +131,7 @@ static uint64_t key_of(const char *balancer, const char *address)
     char name[ABL_NAME_MAX + 1];
     size_t i;
 
-    for (i = 0; balancer[i] != '\0' && i < ABL_NAME_MAX; i++) {
+    for (i = 0; i < ABL_NAME_MAX && balancer[i] != '\0'; i++) {
         name[i] = (char)tolower((unsigned char)balancer[i]);
     }
     return abl_hash_text(address) ^ (abl_hash(name, i) << 1);

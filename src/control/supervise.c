@@ -91,6 +91,16 @@ static const char *say_status(int status, char *text, size_t room)
     return text;
 }
 
+static void note_end(abl_supervised_t *app, int slot, const char *why)
+{
+    abl_board_end_t *end = &app->row->ended[app->row->nended++ % ABL_ENDED_KEPT];
+
+    end->at = abl_clock_now();
+    end->slot = slot;
+    end->pid = abl_board_slot_of(app, slot)->pid;
+    (void)snprintf(end->why, sizeof(end->why), "%s", why);
+}
+
 static void say_end(abl_supervised_t *app, int slot, int status)
 {
     abl_leave_t leave = abl_instance_of(app, slot)->leave;
@@ -103,9 +113,7 @@ static void say_end(abl_supervised_t *app, int slot, int status)
     } else {
         (void)snprintf(why, sizeof(why), "%s; %s", abl_leave_name(leave), how);
     }
-    abl_board_slot_of(app, slot)->ended_at = abl_clock_now();
-    (void)snprintf(abl_board_slot_of(app, slot)->ended, sizeof(abl_board_slot_of(app, slot)->ended), "%s",
-                   why);
+    note_end(app, slot, why);
     if (failed) {
         abl_failure_note(app, slot, why);
     }

@@ -133,7 +133,6 @@ static int check_handlers(apr_pool_t *p, server_rec *s, const ap_directive_t *d)
 
     for (; d != NULL; d = d->next) {
         wrong += check_handler(p, s, d);
-        abl_config_look_for_fields();
         wrong += check_handlers(p, s, d->first_child);
     }
     return wrong;
@@ -243,6 +242,7 @@ int abl_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
         note_walk(server);
     }
     wrong += check_handlers(ptemp, s, ap_conftree);
+    abl_config_look_for_fields();
     wrong += abl_app_check(ptemp, s);
     if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG ||
         ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST) {

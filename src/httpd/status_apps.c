@@ -27,19 +27,6 @@ static void text(abl_json_t *json, const char *name, const char *value, size_t r
     abl_json_text(json, copy);
 }
 
-/* Why the one before it ended. */
-static void write_restart(abl_json_t *json, const abl_board_slot_t *s, int64_t now)
-{
-    if (s->ended_at == 0) {
-        abl_json_put_null(json, "last_restart");
-        return;
-    }
-    abl_json_begin(json, "last_restart", '{');
-    abl_json_put_millis(json, "ago_ms", now - s->ended_at);
-    text(json, "why", s->ended, sizeof(s->ended));
-    abl_json_close(json, '}');
-}
-
 static void write_lines(abl_json_t *json, const abl_board_slot_t *s)
 {
     uint64_t n = s->nlines, i;
@@ -79,7 +66,6 @@ static void write_instance(abl_json_t *json, const abl_board_app_t *row, int i, 
     } else {
         abl_json_null(json);
     }
-    write_restart(json, s, now);
     write_lines(json, s);
     abl_json_close(json, '}');
 }
@@ -135,6 +121,24 @@ static void write_death(abl_json_t *json, const abl_board_failure_t *death, int6
     abl_json_close(json, '}');
 }
 
+/* The newest first. */
+static void write_ended(abl_json_t *json, const abl_board_app_t *row, int64_t now)
+{
+    uint64_t n = row->nended, i;
+
+    abl_json_begin(json, "ended", '[');
+    for (i = 1; i <= n && i <= ABL_ENDED_KEPT; i++) {
+        const abl_board_end_t *end = &row->ended[(n - i) % ABL_ENDED_KEPT];
+        abl_json_open(json, '{');
+        abl_json_put_number(json, "instance", (uint64_t)end->slot + 1);
+        abl_json_put_number(json, "pid", (uint64_t)end->pid);
+        text(json, "why", end->why, sizeof(end->why));
+        abl_json_put_millis(json, "ago_ms", now - end->at);
+        abl_json_close(json, '}');
+    }
+    abl_json_close(json, ']');
+}
+
 static void write_app(abl_json_t *json, const abl_board_app_t *row, int64_t now)
 {
     int i, n = row->fleet.n;
@@ -157,6 +161,7 @@ static void write_app(abl_json_t *json, const abl_board_app_t *row, int64_t now)
     abl_json_close(json, ']');
     write_blocked(json, row, now);
     write_death(json, &row->last_failure, now);
+    write_ended(json, row, now);
     abl_json_close(json, '}');
 }
 

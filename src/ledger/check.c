@@ -251,11 +251,11 @@ static uint32_t check_clients(proof_t *proof, uint32_t balancer)
 /* Marks the members that somebody waits for who would take any. */
 static void find_wanted(const abl_segment_t *s, abl_common_t *common)
 {
-    uint32_t i, ticket, n;
+    uint32_t i, n;
 
     s->scratch->want++;
     for (i = 1; i <= s->shared->balancers_used; i++) {
-        ticket = s->balancers[i].queue.first;
+        uint32_t ticket = s->balancers[i].queue.first;
         for (n = s->balancers[i].queue.length; ticket != 0 && n > 0; ticket = s->tickets[ticket].next, n--) {
             abl_asker_t asker = abl_grant_asker(&s->tickets[ticket]);
             (void)abl_pick_has_nobody(s, &asker, common);

@@ -102,7 +102,9 @@ sub _write_conf {
     my ($self, %o) = @_;
     my $dir = $self->{dir};
     spew("$dir/mime.types", $mime_types);
-    my $text = _load_lines($self->{mpm}, $o{modules} || []) . ($o{first} || '');
+    my @modules = @{ $o{modules} || [] };
+    push @modules, 'authz_host' if ($o{conf} // '') =~ /Require (?:ip|local|host)\b/ && !grep { $_ eq 'authz_host' } @modules;
+    my $text = _load_lines($self->{mpm}, \@modules) . ($o{first} || '');
     if ($o{module}) {
         die module_path() . " is missing; run make first\n" unless -f module_path();
         $text .= 'LoadModule appbalance_module "' . module_path() . "\"\n";
@@ -196,6 +198,19 @@ sub _launch {
     return $proc->alive
         && $self->_error_log =~ /resuming normal operations/
         && wait_until { accepts($self->port) || !$proc->alive } 10;
+}
+
+# A full stop, without a verdict; and a start, with what is in its folder now.
+sub halt { my ($self) = @_; $self->_halt; return $self }
+
+sub again {
+    my ($self) = @_;
+    $self->_halt if $self->{proc}->alive;
+    my $began = () = $self->_error_log =~ /resuming normal operations/g;
+    $self->{proc} = Abl::Proc->start(cmd => [ httpd(), '-f', "$self->{dir}/httpd.conf", '-DFOREGROUND' ], out => "$self->{dir}/console.log", grace => 15,
+        env => { LD_PRELOAD => $ENV{ABL_PRELOAD} || '' });
+    wait_until { (() = $self->_error_log =~ /resuming normal operations/g) > $began && accepts($self->port) } 20 or die "httpd did not start again:\n" . $self->log;
+    return $self;
 }
 
 # Says whether a configuration is accepted: (exit code, everything httpd printed).
