@@ -120,4 +120,14 @@ subtest 'a path that would be attributes of the cookie' => sub {
     $s->log_ok;
 };
 
+subtest 'an error document that a balancer gives' => sub {
+    my $m = Abl::Member->start(name => 'a');
+    my $s = Abl::Server->start(conf => qq(LogFormat "%U %{BALANCER_NAME}e %{BALANCER_END}e %{BALANCER_TRIED}e" f\nCustomLog "\@DIR\@/f.log" f\n)
+            . "ErrorDocument 503 /sorry\nBalancerPass /app dead\nBalancerPass /sorry app\n" . balancer('app', $m) . balancer('dead', 'BalancerMember http://127.0.0.9:1'));
+    is($s->get('/app/x')->{status}, 503, 'nobody is there');
+    ok((wait_until { -s $s->dir . '/f.log' } 5), 'a line');
+    is(slurp($s->dir . '/f.log'), "/app/x dead no-member http://127.0.0.9:1\n", 'which is about the request, all of it');
+    $s->log_ok(allow => [qw(ABL0002 ABL0070)]);
+};
+
 done_testing;

@@ -126,9 +126,7 @@ static void enter_all(request_rec *r, const abl_account_t *account, int64_t took
 {
     char *at = apr_palloc(r->pool, 7 * NUMBER);
 
-    if (apr_table_get(env, "BALANCER_NAME") == NULL) {
-        apr_table_addn(env, "BALANCER_NAME", account->section->balancer.name);
-    }
+    apr_table_setn(env, "BALANCER_NAME", account->section->balancer.name); /* may be there, of another one */
     apr_table_addn(env, "BALANCER_MEMBER_NAME", address_of(account, account->member));
     apr_table_addn(env, "BALANCER_TRIED", tried(r->pool, account));
     apr_table_addn(env, "BALANCER_END", abl_end_word(account->end));
@@ -229,10 +227,12 @@ void abl_account_end(request_rec *r, abl_account_t *account, const abl_exchange_
     }
 }
 
-/* A request that was answered by an error's document has another one behind it, which may be ours, too. */
+/* A request that was answered by an error's document has another one behind it, which may be ours, too: the
+ * line is about the first. */
 int abl_account_log(request_rec *r)
 {
     request_rec *last = r;
+    bool entered = !abl_config_wants_fields();
 
     while (last->next != NULL) {
         last = last->next;
@@ -245,8 +245,9 @@ int abl_account_log(request_rec *r)
         }
         took = apr_time_now() - r->request_time;
         count(r, note->account, took);
-        if (abl_config_wants_fields()) {
+        if (!entered) {
             enter_all(last, note->account, took, last->subprocess_env);
+            entered = true;
         }
     }
     return DECLINED;
