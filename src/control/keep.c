@@ -126,6 +126,7 @@ int64_t abl_keep_work(abl_keep_t *keep, const char *path, int64_t now)
         return INT64_MAX;
     }
     if (keep->begun && number == keep->written && keep->path == abl_hash_text(path)) {
+        keep->error = 0; /* of another path */
         return INT64_MAX;
     }
     if (now < keep->again) {
