@@ -14,7 +14,7 @@ sub begin {
 }
 
 # Who answers so many requests, one after the other: { a => 3, … }
-sub answers { my ($s, $n, @headers) = @_; my %n; $n{ $s->client->ask('GET', '/', [@headers])->field('X-Member') // 'none' }++ for 1 .. $n; return \%n }
+sub answers { my ($s, $n, $fields) = @_; my %n; $n{ $s->client->ask('GET', '/', $fields || [])->field('X-Member') // 'none' }++ for 1 .. $n; return \%n }
 
 sub done { my ($what, $status, $got) = @_; return ok($status == 200 && $got->{done}, $what) || diag(explain($status, $got)) }
 
@@ -22,10 +22,10 @@ sub over { my ($s, @allow) = @_; return $s->log_ok(allow => [ 'ABL0401', @allow 
 
 subtest 'enable, drain, disable' => sub {
     my ($s, $manager, @m) = begin(2, 'BalancerAffinity header=X-To');
-    my @to_a = ('X-To: ' . $manager->member($m[0])->{route});
+    my $to_a = [ 'X-To' => $manager->member($m[0])->{route} ];
     done('drain', $manager->act('drain', member => $m[0]->url, reason => 'disk change'));
     is_deeply(answers($s, 4), { b => 4 }, 'a member that drains gets no new work');
-    is_deeply(answers($s, 2, @to_a), { a => 2 }, 'but what belongs to it');
+    is_deeply(answers($s, 2, $to_a), { a => 2 }, 'but what belongs to it');
     my $seen = $manager->member($m[0]);
     is_deeply([ @$seen{qw(state status draining)} ], [ 'draining', 'on', JSON::PP::true ], 'it can be seen');
     is($seen->{why}, 'drained from 127.0.0.1: disk change', 'and why');
@@ -33,7 +33,7 @@ subtest 'enable, drain, disable' => sub {
     done('weight', $manager->act('weight', member => $m[0]->url, value => 2, reason => 'another thing'));
     is($manager->member($m[0])->{why}, 'drained from 127.0.0.1: disk change', 'which is about this only');
     done('disable', $manager->act('disable', member => $m[0]->url));
-    is_deeply(answers($s, 2, @to_a), { b => 2 }, 'a disabled one gets nothing');
+    is_deeply(answers($s, 2, $to_a), { b => 2 }, 'a disabled one gets nothing');
     is($manager->member($m[0])->{state}, 'disabled', 'it can be seen');
     done('enable', $manager->act('enable', member => $m[0]->url));
     is(answers($s, 4)->{a} > 0, 1, 'and all again');
@@ -87,6 +87,7 @@ subtest 'a limit that was set here is kept when clients leave' => sub {
     $gone->request('GET', '/gate/x');
     $m[0]->await_requests(1);
     $gone->abort;
+    ok($s->await_access(qr/^499 .*gate/m), 'a client has left');
     my $next = $s->client;
     $next->request('GET', '/next');
     ok((wait_until { $manager->balancer->{queue}{length} == 1 } 5), 'the member is still at work: the next one waits');
@@ -160,7 +161,7 @@ subtest 'a graceful restart' => sub {
     is_deeply(answers($s, 6), { c => 5, new => 1 }, 'and holds');
 
     my $conf = slurp($s->dir . '/httpd.conf');
-    spew($s->dir . '/httpd.conf', $conf =~ s/(BalancerMember \Q@{[$m[2]->url]}\E)/$1 weight=2/r);
+    spew($s->dir . '/httpd.conf', $conf =~ s/(BalancerMember "\Q@{[$m[2]->url]}\E")/$1 weight=2/r);
     graceful($s);
     is_deeply([ @{ $manager->member($m[2]) }{qw(weight concurrency steered)} ], [ 2, 7, ['concurrency'] ], 'the configuration wins, where it has changed');
     my ($event) = @{ $manager->json->{events} };
@@ -197,7 +198,7 @@ subtest 'a full stop' => sub {
     is_deeply(answers($s, 8), { c => 6, new => 2 }, 'and holds');
 
     my $conf = slurp($s->dir . '/httpd.conf');
-    spew($s->dir . '/httpd.conf', $conf =~ s/(BalancerMember \Q@{[$m[1]->url]}\E)/$1 status=backup/r =~ s/BalancerMember \Q@{[$m[2]->url]}\E\n//r);
+    spew($s->dir . '/httpd.conf', $conf =~ s/(BalancerMember "\Q@{[$m[1]->url]}\E")/$1 status=backup/r =~ s/BalancerMember "\Q@{[$m[2]->url]}\E".*//r);
     $s->again;
     $manager = Abl::Manager->new($s);
     is($manager->member($m[1])->{status}, 'backup', 'the configuration has changed, and wins');
@@ -244,16 +245,18 @@ subtest 'applications' => sub {
     my @before = $t->pids;
     $s->get('/say/hello-there');
     my $instance = (grep { $_->{pid} == $before[0] } @{ $manager->json->{applications}[0]{instances} })[0];
-    is_deeply([ @$instance{qw(restarts memory_limit last_restart)} ], [ 0, 500 * 1048576, undef ], 'an instance');
+    is_deeply([ @$instance{qw(restarts memory_limit)} ], [ 0, 500 * 1048576 ], 'an instance');
     ok((wait_until { grep { /hello-there/ } map { @{ $_->{last_lines} } } @{ $manager->json->{applications}[0]{instances} } } 5), 'and what it has said');
     done('restart', $manager->act('restart', application => 'web', instance => $instance->{instance}, reason => 'it leaks'));
     ok((wait_until { my %now = map { $_ => 1 } $t->pids; keys %now == 2 && !$now{ $before[0] } && $now{ $before[1] } } 15), 'one is replaced, the other not');
-    my ($slot) = grep { $_->{last_restart} } @{ $manager->json->{applications}[0]{instances} }, {};
+    my ($ended) = @{ $manager->json->{applications}[0]{ended} };
+    is_deeply([ @$ended{qw(instance pid)} ], [ $instance->{instance}, $before[0] ], 'which has ended last');
+    like($ended->{why}, qr/\Arestarted by hand; /, 'and why');
     ok($s->await_log(qr/ABL0081: balancer \S+: application web: instance \d+ is replaced by hand/), 'the log tells');
     my @now = $t->pids;
     done('roll', $manager->act('roll', application => 'web'));
     ok((wait_until { my %now = map { $_ => 1 } $t->pids; keys %now == 2 && !grep { $now{$_} } @now } 20), 'all are replaced');
-    ok((wait_until { grep { ($_->{last_restart}{why} // '') =~ /restarted by hand|rolling restart/ } @{ $manager->json->{applications}[0]{instances} } } 5), 'and why') or diag(explain($manager->json->{applications}));
+    ok((wait_until { 2 == grep { $_->{why} =~ /\Arolling restart; / } @{ $manager->json->{applications}[0]{ended} } } 5), 'and why');
     my ($status, $got) = $manager->act('roll', application => 'other');
     is("$status $got->{error}", '404 ABL0415', 'no such application');
     ($status, $got) = $manager->act('restart', application => 'web', instance => 99);

@@ -10,7 +10,7 @@ needs(qw(python3));
 
 my @ports = map { Abl::Util::free_port() } 1 .. 3;
 my $members = join '', map { "    BalancerMember http://127.0.0.1:$_ concurrency=8\n" } @ports;
-my $many    = join '', map { my $host = $_; map { "    BalancerMember http://127.1.$host.$_:9\n" } 1 .. 250 } 1 .. 40;
+my $many    = join '', map { my $n = $_; map { "    BalancerMember http://127.1.$n.$_:9\n" } 1 .. 250 } 1 .. 40;
 my $manager = "    SetHandler balancer-manager\n    Require ip 127.0.0.1\n";
 
 my $t = Abl::Team->start(

@@ -22,7 +22,7 @@
 
 /* Changes whenever anything in this file does, or in the structures that lie on the board (fleet, instance,
  * recycle, what a BalancerApp line says): the control process may be of the build before. */
-#define ABL_BOARD_LAYOUT "10"
+#define ABL_BOARD_LAYOUT "11"
 
 #define ABL_MARK_MAX 64
 #define ABL_ENDED_KEPT 8 /* instances that have ended, of each application */

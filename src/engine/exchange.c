@@ -169,7 +169,7 @@ static void unanswered(abl_exchange_t *x)
 static bool holds_place(const abl_exchange_t *x)
 {
     return x->leased && x->conn != NULL && x->sent_here && !x->answered &&
-           x->balancer->members[x->member].concurrency > 0;
+           abl_ledger_is_limited(x->balancer->ledger, x->member);
 }
 
 /* Gives up what is left of this attempt, whose answer nobody waits for any more. */

@@ -29,7 +29,7 @@ int64_t abl_hedge_due(const abl_exchange_t *x)
     int64_t after;
 
     if (x->hedged || x->is_rival || x->sent_at == 0 || x->first_byte_at != 0 || x->want.only >= 0 ||
-        (x->balancer->members[x->member].concurrency > 0 && !conf->limited) || !is_safe(x->request)) {
+        (!conf->limited && abl_ledger_is_limited(x->balancer->ledger, x->member)) || !is_safe(x->request)) {
         return INT64_MAX;
     }
     after = abl_hedge_after(x->balancer->ledger);

@@ -472,6 +472,13 @@ void abl_ledger_drain(abl_ledger_t *ledger, int member, bool drain)
     abl_leave(segment);
 }
 
+bool abl_ledger_is_limited(const abl_ledger_t *ledger, int member)
+{
+    const abl_row_t *row = &ledger->segment->rows[ledger->row_of[member]];
+
+    return __atomic_load_n(&row->c.limit, __ATOMIC_RELAXED) != 0;
+}
+
 apr_uint32_t abl_ledger_busy(abl_ledger_t *ledger, int member)
 {
     apr_uint32_t busy = 0;

@@ -33,7 +33,7 @@ typedef struct abl_ledger_t abl_ledger_t; /* one balancer, as one generation of 
 typedef struct abl_child_t abl_child_t;   /* what a child has of its own */
 typedef struct abl_ticket_t abl_ticket_t; /* a request of this child that waits */
 
-#define ABL_LEDGER_LAYOUT "14" /* changes whenever what lies in the segment does */
+#define ABL_LEDGER_LAYOUT "15" /* changes whenever what lies in the segment does */
 
 #define ABL_LEDGER_MEMBERS 16384  /* of all balancers together, those that are being drained included */
 #define ABL_LEDGER_BALANCERS 512  /* those with members left to drain included */
@@ -262,6 +262,10 @@ int abl_ledger_home(abl_ledger_t *ledger, apr_uint64_t key);
 /* Marks a member as draining, or takes the mark away: from now on it gets only requests whose affinity names
  * it. The mark outlives restarts. For whoever administers; any process that has the ledger. */
 void abl_ledger_drain(abl_ledger_t *ledger, int member, bool drain);
+
+/* Has it a limit of requests at once now? Somebody may have changed what the configuration says (steer.h).
+ * Outside the lock: a moment late does no harm. */
+bool abl_ledger_is_limited(const abl_ledger_t *ledger, int member);
 
 /* ---- looking ---------------------------------------------------------------------------------------- */
 

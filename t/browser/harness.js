@@ -68,6 +68,21 @@ async function faults(page) {
   return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}: ${node.failureSummary.replace(/\s+/g, ' ')}`));
 }
 
+const text = (locator) => locator.evaluate((node) => node.innerText.replace(/\s+/g, ' '));
+
+// Awaits that it reads so.
+async function says(locator, pattern, bound) {
+  let last = '(nothing)';
+  try {
+    await until(`${pattern}`, async () => {
+      last = await text(locator);
+      return pattern.test(last);
+    }, bound);
+  } catch (error) {
+    throw new Error(`${error.message}\nit reads: ${last.slice(0, 2000)}`, {cause: error});
+  }
+}
+
 const sideways = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
 // Runs them one after the other; with words as arguments only those whose names have them.
@@ -95,4 +110,4 @@ async function run() {
   process.exit(failed ? 1 : 0);
 }
 
-module.exports = {test, run, until, open, close, faults, sideways, assert, BOUND, PATIENCE};
+module.exports = {test, run, until, open, close, faults, sideways, text, says, assert, BOUND, PATIENCE};

@@ -3,12 +3,10 @@
 // SPDX-License-Identifier: Apache-2.0
 'use strict';
 const http = require('node:http');
-const {test, run, until, open, close, faults, sideways, assert, PATIENCE} = require('./harness.js');
+const {test, run, until, open, close, faults, sideways, text, says, assert, PATIENCE} = require('./harness.js');
 
 const live = JSON.parse(process.env.ABL_LIVE);
 const origin = new URL(live.url).origin;
-const text = (locator) => locator.evaluate((node) => node.innerText.replace(/\s+/g, ' '));
-const says = (locator, pattern, bound) => until(`${pattern}`, async () => pattern.test(await text(locator)), bound);
 const section = (page, name) => page.locator('section.balancer', {has: page.getByRole('heading', {name, exact: true, level: 2})});
 const rowOf = (page, name) => page.locator('tr.row', {has: page.getByRole('button', {name, exact: true})});
 const panelOf = (page, name) => rowOf(page, name).locator('xpath=following-sibling::tr[1]');
@@ -160,7 +158,7 @@ test('live: a member is added, and removed', async () => {
   await shop.getByRole('button', {name: 'Add member …'}).click();
   await shop.locator('[name="member"]').fill('ftp://nowhere');
   await shop.getByRole('button', {name: 'Confirm'}).click();
-  await says(shop.locator('.result'), /^Add member failed: .*ABL\d{4}/);
+  await says(shop.locator('.card-head + div .result'), /^Add member failed: .*ABL\d{4}/);
   await page.keyboard.press('Escape');
 });
 
@@ -171,7 +169,6 @@ test('live: an application is rolled, one instance is restarted', async () => {
   await says(app, /running 2 of 2 instances ready/);
   const before = await pids();
   await act(app, 'Roll', {reason: 'new release'});
-  await says(app, /being rolled/);
   await until('all are others', async () => {
     const now = await pids();
     return now.length === 2 && now.every((pid) => pid && !before.includes(pid)) && /running 2 of 2/.test(await text(app));

@@ -125,7 +125,7 @@ function trouble(data) {
   Object.assign(m[4], {state: 'away', away: true, why: 'cannot connect: Connection refused, for 12 s', failures: 31, busy: 0, last_failures: [{ago_ms: 2100, why: 'cannot connect: Connection refused'}, {ago_ms: 12300, why: 'the connection broke before the answer\'s head'}]});
   Object.assign(m[7], {state: 'ejected', ejected: true, ejected_for_ms: 8000, why: '5 failures in a row; again in 8 s', failures: 12, busy: 0, last_failures: [{ago_ms: 4200, why: 'answered 503'}]});
   Object.assign(m[9], {state: 'draining', draining: true, status: 'drain', steered: ['status'], why: 'drained by admin from 10.0.0.7: disk change', busy: 1});
-  Object.assign(m[10], {state: 'full', busy: 16, queued: 3, why: 'as many requests as concurrency= allows'});
+  Object.assign(m[10], {state: 'full', busy: 16, queued: 3, why: 'all of its 16 places are taken'});
   Object.assign(m[3], {latency_ms: 412});
   Object.assign(shop.queue, {length: 14, head_age_ms: 380, wait_ms: {p50: 120, p90: 310, p99: 372}});
   data.events.unshift({time: data.time - 61, who: 'admin', from: '10.0.0.7', action: 'drain', balancer: 'shop', target: m[9].address, value: null, reason: 'disk change', result: 'done'});

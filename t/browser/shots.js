@@ -29,7 +29,7 @@ const SHOTS = [
     }
     const file = path.join(folder, `${name}.png`);
     await page.screenshot({path: file});
-    spawnSync('pngquant', ['--force', '--ext', '.png', '--speed', '1', '64', file], {stdio: 'inherit'});
+    spawnSync('pngquant', ['--force', '--ext', '.png', '--speed', '1', '128', file], {stdio: 'inherit'});
     await page.close();
   }
   await browser.close();

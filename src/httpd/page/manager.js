@@ -14,7 +14,7 @@ const FIRST = 2000;         // until a new stream has to have said something; me
 const SILENCE = 15000;      // after which a stream is taken for dead
 const AGAIN = 30000;        // until the stream is tried again
 const OLD = 6000;           // without news for so long the page says that what it shows is old
-const PAGE = 100;           // members shown at first, and more with each "show more"
+const ROWS = 200;           // members shown at first, of all balancers; of one at most half of them, and at least ten
 const STEPS = 120;          // of history
 const CLIP = 300;           // of a text in a table; the whole is in the panel below
 
@@ -238,8 +238,12 @@ function takeMember(balancer, member, time) {
   const had = balancer.members.get(key);
   member.stamp = time;
   member.nr = had ? had.nr : balancer.members.size;
-  member.kind = KINDS[member.state] || 'warn';
-  member.rank = RANKS.indexOf(member.state);
+  // drained from here: what holds, whatever the status was before
+  if (member.draining && (member.steered || []).includes('status')) member.status = 'drain';
+  // an address of an application that no instance is at: whether one is missing, the application tells
+  const unused = member.state === 'starting' && member.supervised;
+  member.kind = unused ? 'idle' : KINDS[member.state] || 'warn';
+  member.rank = unused ? STATES.length : RANKS[member.state] ?? -1;
   balancer.members.set(key, member);
   return Boolean(had);
 }
@@ -285,10 +289,12 @@ function take(message) {
 // ---- states and the verdict
 
 const KINDS = {
-  up: 'good', spare: 'idle', backup: 'idle', full: 'warn', starting: 'warn', unproven: 'warn',
+  up: 'good', full: 'good', spare: 'idle', backup: 'idle', starting: 'warn', unproven: 'warn',
   away: 'bad', ejected: 'bad', unfit: 'bad', draining: 'off', disabled: 'off', removed: 'off',
 };
-const RANKS = ['away', 'ejected', 'unfit', 'unproven', 'starting', 'full', 'draining', 'disabled', 'removed', 'up', 'spare', 'backup'];
+const STATES = ['away', 'ejected', 'unfit', 'unproven', 'starting', 'draining', 'disabled', 'removed', 'up', 'full', 'spare', 'backup'];
+// who is full a moment and then not is no reason for another order
+const RANKS = {...Object.fromEntries(STATES.map((state, n) => [state, n])), full: STATES.indexOf('up')};
 const LEVELS = ['good', 'warn', 'bad'];
 
 function last(values) {
@@ -306,10 +312,8 @@ function judge(balancer) {
   const latencies = [];
   let slowest = null;
   let changed = 0;
-  let full = 0;
   for (const member of balancer.members.values()) {
     count[member.kind]++;
-    if (member.state === 'full') full++;
     if ((member.steered && member.steered.length) || member.added) changed++;
     if (member.latency_ms != null && (member.state === 'up' || member.state === 'full')) {
       latencies.push(member.latency_ms);
@@ -317,7 +321,7 @@ function judge(balancer) {
     }
   }
   const usual = median(latencies);
-  const usable = count.good + count.idle + full;
+  const usable = count.good + [...balancer.members.values()].some((m) => m.state === 'spare' || m.state === 'backup');
   const errors = last(balancer.history && balancer.history.errors);
   const {removed, name} = balancer.own;
   const said = [];
@@ -329,11 +333,13 @@ function judge(balancer) {
   if (!removed) {
     if (!usable) say(2, 'no member can be used');
     if (count.bad) say(1, `${count.bad} of ${many(balancer.members.size, 'member')} out of service`);
-    if (count.warn - full) say(1, `${many(count.warn - full, 'member')} not ready yet`);
+    if (count.warn) say(1, `${many(count.warn, 'member')} not ready yet`);
     if (errors > 0) say(1, `${tenth.format(errors)} errors/s`);
   }
   return {count, slowest, usual, changed, level, said, slow: Boolean(slowest && latencies.length > 1 && slowest.latency_ms > 50 && slowest.latency_ms > 3 * usual)};
 }
+
+const complete = (app) => ({wanted: app.wanted, ready: (app.instances || []).filter((i) => i.state === 'ready').length});
 
 function verdict(judged) {
   const {check, rebuilds, applications} = model.top;
@@ -344,6 +350,11 @@ function verdict(judged) {
     said.push(`The ledger check has found an error, please report it: ${check}`);
   }
   for (const app of applications || []) {
+    const {ready, wanted} = complete(app);
+    if (ready < wanted && !app.failed && !app.rolling && !app.removed) {
+      level = Math.max(level, 1);
+      said.push(`Application ${app.name} of ${app.balancer}: ${ready} of ${many(wanted, 'instance')} ready`);
+    }
     if (!app.failed || app.removed) continue;
     level = 2;
     said.push(`Application ${app.name} of ${app.balancer} has failed: ${(app.last_failure && app.last_failure.why) || 'it does not start'}`);
@@ -812,7 +823,7 @@ const FILTERS = {
   trouble: ['In trouble', (m) => m.kind === 'bad' || m.kind === 'warn'],
   changed: ['Changed here', (m) => m.added || (m.steered && m.steered.length > 0)],
 };
-for (const state of RANKS) FILTERS[`is ${state}`] = [state, (m) => m.state === state];
+for (const state of STATES) FILTERS[`is ${state}`] = [state, (m) => m.state === state];
 
 function members(name) {
   const search = el('input', {type: 'search', placeholder: 'Filter by address, route, reason', 'aria-label': `Filter members of ${plain(name)}`, spellcheck: 'false'});
@@ -824,7 +835,7 @@ function members(name) {
   node.setAttribute('aria-label', `Members of ${plain(name)}`);
   const more = el('button', {type: 'button', class: 'more'});
   const empty = el('p', {class: 'quiet'}, 'No member is like that.');
-  let most = PAGE;
+  let pages = 1;
   let balancer = null;
   let parts = new Map();
   let used = 0;
@@ -835,7 +846,9 @@ function members(name) {
   for (const event of ['pointermove', 'pointerdown', 'keydown', 'focusin']) body.addEventListener(event, touch);
   const held = () => Date.now() - used < 5000 && order.length > 0;
 
-  function chosen() {
+  const page = () => Math.max(10, Math.min(ROWS / 2, Math.floor(ROWS / model.balancers.size)));
+
+  function chosen(most) {
     const text = search.value.trim().toLowerCase();
     const fits = FILTERS[filter.value][1];
     const all = [...balancer.members.entries()].map(([key, m]) => ({key, b: balancer, m}));
@@ -857,14 +870,15 @@ function members(name) {
   }
 
   function refresh() {
-    const {found, all, shown} = chosen();
+    const most = pages * page();
+    const {found, all, shown} = chosen(most);
     parts = fill(shown, (item) => item.key);
     order = shown.map((item) => item.key);
     show(node, shown.length);
     show(empty, !shown.length);
     put(count, found > most ? `${int(most)} of ${many(found, 'member')} shown` : found < all ? `${int(found)} of ${many(all, 'member')}` : many(all, 'member'));
     show(more, found > most);
-    put(more, `Show ${int(Math.min(PAGE, found - most))} more`);
+    put(more, `Show ${int(Math.min(page(), found - most))} more`);
   }
 
   const anew = () => {
@@ -872,13 +886,13 @@ function members(name) {
     refresh();
   };
   search.addEventListener('input', () => {
-    most = PAGE;
+    pages = 1;
     anew();
   });
   filter.addEventListener('change', anew);
   sort.addEventListener('change', anew);
   more.addEventListener('click', () => {
-    most += PAGE;
+    pages++;
     anew();
   });
   const tools = el('div', {class: 'tools'}, search, el('label', null, 'Show', filter), el('label', null, 'Sort', sort), count);
@@ -952,7 +966,7 @@ function application() {
   const all = el('div', {class: 'sub application'}, el('div', {class: 'sub-head'}, title, state.node, about, buttons.group), buttons.slot, blocked, node, failed);
   function update(of) {
     app = of;
-    const ready = (app.instances || []).filter((i) => i.state === 'ready').length;
+    const {ready} = complete(app);
     put(title, `Application ${app.name}`);
     set(node, 'aria-label', clip(`Instances of ${app.name}`));
     const [kind, word] = app.removed ? ['off', 'removed'] : app.failed ? ['bad', 'failed'] : app.rolling ? ['warn', 'being rolled'] : ready < app.wanted ? ['warn', 'not complete'] : ['good', 'running'];
@@ -1036,7 +1050,7 @@ function balancerSection(first) {
       const one = judgements.get(balancer.key);
       put(title, balancer.own.name);
       put(method, balancer.own.method || '');
-      const words = [one.count.good && `${one.count.good} up`, one.count.idle && `${one.count.idle} in reserve`, one.count.warn && `${one.count.warn} not ready or full`,
+      const words = [one.count.good && `${one.count.good} up`, one.count.idle && `${one.count.idle} not in use`, one.count.warn && `${one.count.warn} not ready`,
         one.count.bad && `${one.count.bad} out of service`, one.count.off && `${one.count.off} draining or disabled`].filter(Boolean).join(', ');
       state.update(balancer.own.removed ? 'off' : LEVELS[one.level], balancer.own.removed ? 'removed from the configuration' : words || 'no members');
       show(steered, one.changed);
@@ -1093,7 +1107,7 @@ const fillJump = list(id('jump').querySelector('ul'), () => {
 
 const seatTable = table('seats', [
   ['pid', 'Process', (s) => [`pid ${s.pid}`]],
-  ['old', 'Generation', (s) => [s.old ? 'earlier; finishes what it has' : 'current']],
+  ['old', 'Generation', (s) => [s.pid === model.top.control ? 'control process' : s.old ? 'earlier; finishes what it has' : 'current']],
   ...['Threads', 'Parked', 'Adopted', 'Lingering'].map((label) => ['count', label, (s) => [s[label.toLowerCase()] ?? '–']]),
 ]);
 const ledger = stateMark('p');
