@@ -27,7 +27,7 @@ subtest 'enable, drain, disable' => sub {
     is_deeply(answers($s, 4), { b => 4 }, 'a member that drains gets no new work');
     is_deeply(answers($s, 2, $to_a), { a => 2 }, 'but what belongs to it');
     my $seen = $manager->member($m[0]);
-    is_deeply([ @$seen{qw(state status draining)} ], [ 'draining', 'on', JSON::PP::true ], 'it can be seen');
+    is_deeply([ @$seen{qw(state status draining)} ], [ 'draining', 'drain', JSON::PP::true ], 'it can be seen');
     is($seen->{why}, 'drained from 127.0.0.1: disk change', 'and why');
     is_deeply($seen->{steered}, ['status'], 'and that the configuration says something else');
     done('weight', $manager->act('weight', member => $m[0]->url, value => 2, reason => 'another thing'));

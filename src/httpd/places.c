@@ -91,8 +91,8 @@ int abl_places_make(apr_pool_t *p, server_rec *s)
         }
         error = make_places(p, section);
         if (error != NULL) {
-            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s, "ABL0431: %s:%d: %s", section->place.file,
-                         section->place.line, error);
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s, "ABL0431: %s:%d: %s",
+                         section->place.file, section->place.line, error);
             wrong++;
         }
     }

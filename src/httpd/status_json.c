@@ -235,6 +235,12 @@ static void write_head(abl_json_t *json, const abl_balancer_view_t *view, const 
     }
 }
 
+/* One that goes is another one for who reads: then all is sent anew. */
+static const char *kind_of(const abl_member_view_t *member)
+{
+    return member->removed ? "removed" : "member";
+}
+
 /* Those that the reader has not got, into w->parts. Returns how many. */
 static int write_members(writer_t *w, const abl_balancer_view_t *view, int index)
 {
@@ -248,7 +254,7 @@ static int write_members(writer_t *w, const abl_balancer_view_t *view, int index
         for (i = 0; i < n; i++) {
             abl_json_t json = begin_part(w);
             abl_status_member(&json, &w->portion[i], w->now);
-            if (!is_known(w, "member", view->name, w->portion[i].address)) {
+            if (!is_known(w, kind_of(&w->portion[i]), view->name, w->portion[i].address)) {
                 abl_json_raw(&list, w->part.bytes, w->part.len);
                 changed++;
             }

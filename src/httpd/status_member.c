@@ -35,7 +35,8 @@ typedef enum state_t {
     FULL,
     SPARE,
     BACKUP,
-    UP
+    UP,
+    UNUSED
 } state_t;
 
 static state_t state_of(const abl_member_view_t *m)
@@ -51,7 +52,7 @@ static state_t state_of(const abl_member_view_t *m)
         {m->unfit, UNFIT},
         {m->unproven, UNPROVEN},
         {m->draining || m->status == ABL_STATUS_DRAIN, DRAINING},
-        {m->unreachable, STARTING},
+        {m->unreachable, m->supervised ? UNUSED : STARTING},
         {m->concurrency != 0 && m->busy >= m->concurrency, FULL},
         {m->status == ABL_STATUS_SPARE, SPARE},
         {m->status == ABL_STATUS_BACKUP, BACKUP},
@@ -67,10 +68,19 @@ static state_t state_of(const abl_member_view_t *m)
 
 const char *abl_status_state(const abl_member_view_t *member)
 {
-    static const char *const words[] = {
-        [REMOVED] = "removed", [DISABLED] = "disabled", [AWAY] = "away",         [EJECTED] = "ejected",
-        [UNFIT] = "unfit",     [UNPROVEN] = "unproven", [DRAINING] = "draining", [STARTING] = "starting",
-        [FULL] = "full",       [SPARE] = "spare",       [BACKUP] = "backup",     [UP] = "up"};
+    static const char *const words[] = {[REMOVED] = "removed",
+                                        [DISABLED] = "disabled",
+                                        [AWAY] = "away",
+                                        [EJECTED] = "ejected",
+                                        [UNFIT] = "unfit",
+                                        [UNPROVEN] = "unproven",
+                                        [DRAINING] = "draining",
+                                        [STARTING] = "starting",
+                                        [FULL] = "full",
+                                        [SPARE] = "spare",
+                                        [BACKUP] = "backup",
+                                        [UNUSED] = "unused",
+                                        [UP] = "up"};
 
     return words[state_of(member)];
 }
@@ -151,8 +161,10 @@ const char *abl_status_why(const abl_member_view_t *m, char *buffer, size_t room
         return "no check has passed yet";
     case DRAINING:
         return by_whom(m, "drained", buffer, room);
+    case UNUSED:
+        return "no instance of its application is at this address";
     case STARTING:
-        return m->supervised ? "its application has not started it yet" : "its name is being looked up";
+        return "its name is being looked up";
     case FULL:
         (void)snprintf(buffer, room, "all of its %u places are taken", m->concurrency);
         return buffer;
@@ -261,7 +273,7 @@ void abl_status_member(abl_json_t *json, const abl_member_view_t *m, int64_t now
     }
     abl_json_put_text(json, "state", abl_status_state(m));
     abl_json_put_text(json, "why", abl_status_why(m, why, sizeof(why)));
-    abl_json_put_text(json, "status", abl_status_name(m->status));
+    abl_json_put_text(json, "status", abl_status_name(m->draining ? ABL_STATUS_DRAIN : m->status));
     abl_json_put_number(json, "set", (uint64_t)m->set);
     abl_json_key(json, "weight");
     abl_json_hundredths(json, m->weight);

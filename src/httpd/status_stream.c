@@ -26,6 +26,7 @@
 #define SHARE                                                                                                \
     20 /* a document that takes long to make is made more rarely: one part of so many of the time            \
         */
+#define RARELY (10 * ABL_SECOND)
 #define LASTS (3600 * ABL_SECOND)
 
 static atomic_int streams;
@@ -141,6 +142,7 @@ static apr_status_t send_event(stream_t *stream)
     stream->next = abl_clock_now() + EVERY;
     if ((abl_clock_now() - began) * SHARE > EVERY) {
         stream->next = abl_clock_now() + (abl_clock_now() - began) * SHARE;
+        stream->next = stream->next < began + RARELY ? stream->next : began + RARELY;
     }
     return rv;
 }

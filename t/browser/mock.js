@@ -82,7 +82,7 @@ function balancer(name, method, members, random, time, size) {
 function instance(n, port, o) {
   return {
     instance: n, address: `http://127.0.0.1:${port}`, pid: 4100 + n, state: 'ready', age_ms: 5_400_000 + 1000 * n, requests: 18_200 + 31 * n, memory: 181e6 + 9e6 * n,
-    memory_limit: 400e6, restarts: 0, leaves_because: null, last_restart: null,
+    memory_limit: 400e6, restarts: 0, leaves_because: null,
     last_lines: [`listening on port ${port}`, 'GET /orders 200 12 ms', 'GET /orders/4711 200 9 ms', 'cache: 1802 entries, 96 % hits'], ...o,
   };
 }
@@ -105,8 +105,9 @@ function world(o) {
     control: 3100,
     applications: [{
       balancer: 'api', name: 'orders', removed: false, failed: false, rolling: false, wanted: 3, starts: 4, failures: 1, blocked: [],
+      ended: [{instance: 2, pid: 4090, why: 'signal 9 (out of memory)', ago_ms: 5_300_000}],
       last_failure: {instance: 2, pid: 4090, why: 'signal 9 (out of memory)', ago_ms: 5_300_000, last_lines: ['GET /report 200 3211 ms', 'allocating 380 MB for the report']},
-      instances: [instance(1, 9001, {}), instance(2, 9002, {restarts: 1, age_ms: 5_298_000, last_restart: {ago_ms: 5_300_000, why: 'signal 9 (out of memory)'}}), instance(3, 9003, {memory: 371e6})],
+      instances: [instance(1, 9001, {}), instance(2, 9002, {restarts: 1, age_ms: 5_298_000}), instance(3, 9003, {memory: 371e6})],
     }],
     events: [
       {time: time - 840, who: 'admin', from: '10.0.0.7', action: 'weight', balancer: 'shop', target: shop[1].address, value: '2', reason: 'more memory since yesterday', result: 'done'},
@@ -150,7 +151,8 @@ function hostile(data) {
     a.name = next();
     a.blocked = [{address: next(), why: next(), again_ms: 900}];
     Object.assign(a.last_failure, {why: next(), last_lines: HOSTILE});
-    for (const i of a.instances) Object.assign(i, {address: next(), last_lines: HOSTILE, leaves_because: next(), state: next().slice(0, 60), last_restart: {ago_ms: 100, why: next()}});
+    for (const i of a.instances) Object.assign(i, {address: next(), last_lines: HOSTILE, leaves_because: next(), state: next().slice(0, 60)});
+    a.ended = HOSTILE.slice(0, 8).map((why) => ({instance: 1, pid: 4000, why, ago_ms: 100}));
   }
   data.events = HOSTILE.map((text, i) => ({time: data.time - i, who: text, from: text, action: text, balancer: text, target: text, value: text, reason: text, result: text}));
 }
@@ -219,7 +221,8 @@ function act(data, body) {
     if (!app) return refuse(404, 'ABL0404', `there is no application ${body.application}`);
     const which = app.instances.filter((i) => body.action === 'roll' || i.instance === body.instance);
     app.rolling = body.action === 'roll';
-    for (const i of which) Object.assign(i, {state: 'starting', pid: i.pid + 100, age_ms: 0, restarts: i.restarts + 1, last_restart: {ago_ms: 0, why: body.action === 'roll' ? 'the application is rolled' : 'asked for by admin'}, last_lines: ['starting']});
+    app.ended = [...which.map((i) => ({instance: i.instance, pid: i.pid, why: body.action === 'roll' ? 'rolling restart' : 'restarted by hand', ago_ms: 0})), ...app.ended].slice(0, 8);
+    for (const i of which) Object.assign(i, {state: 'starting', pid: i.pid + 100, age_ms: 0, restarts: i.restarts + 1, last_lines: ['starting']});
   } else if (!m) {
     return refuse(404, 'ABL0404', `there is no member ${body.member}`);
   } else {

@@ -240,10 +240,8 @@ function takeMember(balancer, member, time) {
   member.nr = had ? had.nr : balancer.members.size;
   // drained from here: what holds, whatever the status was before
   if (member.draining && (member.steered || []).includes('status')) member.status = 'drain';
-  // an address of an application that no instance is at: whether one is missing, the application tells
-  const unused = member.state === 'starting' && member.supervised;
-  member.kind = unused ? 'idle' : KINDS[member.state] || 'warn';
-  member.rank = unused ? STATES.length : RANKS[member.state] ?? -1;
+  member.kind = KINDS[member.state] || 'warn';
+  member.rank = RANKS[member.state] ?? -1;
   balancer.members.set(key, member);
   return Boolean(had);
 }
@@ -289,10 +287,10 @@ function take(message) {
 // ---- states and the verdict
 
 const KINDS = {
-  up: 'good', full: 'good', spare: 'idle', backup: 'idle', starting: 'warn', unproven: 'warn',
+  up: 'good', full: 'good', spare: 'idle', backup: 'idle', starting: 'warn', unproven: 'warn', unused: 'idle',
   away: 'bad', ejected: 'bad', unfit: 'bad', draining: 'off', disabled: 'off', removed: 'off',
 };
-const STATES = ['away', 'ejected', 'unfit', 'unproven', 'starting', 'draining', 'disabled', 'removed', 'up', 'full', 'spare', 'backup'];
+const STATES = ['away', 'ejected', 'unfit', 'unproven', 'starting', 'draining', 'disabled', 'removed', 'up', 'full', 'spare', 'backup', 'unused'];
 // who is full a moment and then not is no reason for another order
 const RANKS = {...Object.fromEntries(STATES.map((state, n) => [state, n])), full: STATES.indexOf('up')};
 const LEVELS = ['good', 'warn', 'bad'];
@@ -393,11 +391,10 @@ function answers(judged) {
   const rolling = [];
   for (const app of model.top.applications || []) {
     if (app.rolling) rolling.push(app.name);
-    for (const instance of app.instances || []) {
-      if (!instance.last_restart) continue;
-      const ago = since(app, instance.last_restart.ago_ms);
+    for (const end of app.ended || []) {
+      const ago = since(app, end.ago_ms);
       if (ago < 3600000) restarts++;
-      if (!newest || ago < newest.ago) newest = {ago, app, instance};
+      if (!newest || ago < newest.ago) newest = {ago, app, end};
     }
   }
   return [
@@ -407,7 +404,7 @@ function answers(judged) {
       slowest ? (slowest.slow ? `to the first byte; half of the members of ${slowest.name} take less than ${ms(slowest.usual * 1.01)}` :
         `slowest: ${slowest.slowest.address} of ${slowest.name}, ${ms(slowest.slowest.latency_ms)} to the first byte`) : 'no answer has come yet'],
     ['What was restarted, and why?', rolling.length ? `Being rolled: ${rolling.join(', ')}` : restarts ? `${many(restarts, 'instance')} in the last hour` : newest ? 'Nothing in the last hour' : 'Nothing',
-      newest ? `${newest.app.name} ${newest.instance.instance} of ${newest.app.balancer}, ${age(newest.ago)} ago: ${newest.instance.last_restart.why}` : 'no instance has been replaced'],
+      newest ? `${newest.app.name} ${newest.end.instance} of ${newest.app.balancer}, ${age(newest.ago)} ago: ${newest.end.why}` : 'no instance has been replaced'],
   ];
 }
 
@@ -933,8 +930,7 @@ function instancePanel() {
   return {
     nodes: [about, el('div', null, el('h4', null, 'Last lines of output'), output.node), el('div', null, buttons.group, buttons.slot)],
     update: ({app, i}) => {
-      fill([['Address', i.address], ['Leaves because', i.leaves_because],
-        ['Last restart', i.last_restart ? `${clock(app.stamp - i.last_restart.ago_ms / 1000)}, ${ago(app, i.last_restart)}` : 'never']]);
+      fill([['Address', i.address], ['Leaves because', i.leaves_because]]);
       output.update(i.last_lines);
       buttons.update({app, i});
     },
@@ -948,7 +944,7 @@ const INSTANCE_COLUMNS = [
   ['memory', 'Memory', ({i}) => [bytes(i.memory), i.memory_limit ? `limit ${bytes(i.memory_limit)}` : 'no limit', i.memory, i.memory_limit,
     i.memory > 0.9 * i.memory_limit ? 'bad' : i.memory > 0.75 * i.memory_limit ? 'warn' : '']],
   ['requests', 'Requests', ({i}) => [int(i.requests)]],
-  ['last', 'Restarts', ({app, i}) => [int(i.restarts), ago(app, i.last_restart, 160)]],
+  ['last', 'Restarts', ({i}) => [int(i.restarts)]],
 ];
 
 function application() {
@@ -959,11 +955,14 @@ function application() {
   const blocked = el('ul', {class: 'small quiet'});
   const fillBlocked = texts(blocked, 'li');
   const {node, fill} = table('instances', INSTANCE_COLUMNS, instancePanel, () => update(app));
+  const ended = el('ul', {class: 'small quiet'});
+  const fillEnded = texts(ended, 'li');
+  const past = el('details', {class: 'figures'}, el('summary', null, 'Instances that have ended'), ended);
   const failure = el('summary');
   const output = lines('Last lines of the one that failed');
   const failed = el('details', {class: 'figures'}, failure, output.node);
   let app = null;
-  const all = el('div', {class: 'sub application'}, el('div', {class: 'sub-head'}, title, state.node, about, buttons.group), buttons.slot, blocked, node, failed);
+  const all = el('div', {class: 'sub application'}, el('div', {class: 'sub-head'}, title, state.node, about, buttons.group), buttons.slot, blocked, node, past, failed);
   function update(of) {
     app = of;
     const {ready} = complete(app);
@@ -977,6 +976,8 @@ function application() {
     show(blocked, app.blocked && app.blocked.length);
     show(node, app.instances && app.instances.length);
     fill((app.instances || []).map((i) => ({app, i})), ({i}) => i.instance);
+    show(past, app.ended && app.ended.length);
+    fillEnded((app.ended || []).map((e) => `${clock(app.stamp - e.ago_ms / 1000)}: instance ${e.instance}, pid ${e.pid}: ${e.why}`));
     const f = app.last_failure;
     show(failed, f);
     if (f) {
