@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Both modules answer to one name. mod_proxy_balancer's page is for those who have balancers of its own; where
- * it is only loaded (distributions do that), its page would be empty, and in the place of ours.
+ * Both modules answer to one name. mod_proxy_balancer's page is for those who have balancers of its own;
+ * where it is only loaded (distributions do that), its page would be empty, and in the place of ours.
  */
 #include "httpd/beside_proxy.h"
 
