@@ -154,6 +154,8 @@ function hostile(data) {
     for (const i of a.instances) Object.assign(i, {address: next(), last_lines: HOSTILE, leaves_because: next(), state: next().slice(0, 60)});
     a.ended = HOSTILE.slice(0, 8).map((why) => ({instance: 1, pid: 4000, why, ago_ms: 100}));
   }
+  // words that every JavaScript object knows something under
+  data.applications[0].instances[0].state = data.balancers[0].members[1].state = 'constructor';
   data.events = HOSTILE.map((text, i) => ({time: data.time - i, who: text, from: text, action: text, balancer: text, target: text, value: text, reason: text, result: text}));
 }
 
@@ -247,6 +249,7 @@ class Mock {
     this.data.time += 1;
     if (!this.calm) this.live();
     for (const app of this.data.applications) {
+      for (const e of app.ended) e.ago_ms += 1000;
       for (const i of app.instances) {
         i.age_ms += 1000;
         if (i.state === 'starting' && i.age_ms >= 3000) Object.assign(i, {state: 'ready', last_lines: ['starting', 'ready']});

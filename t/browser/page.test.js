@@ -50,7 +50,7 @@ test('it shows what is known of balancers, members, instances, processes', async
   await says(shop(page), /Requests 1,284,311 Errors 97 \(0\.008 %\) Waiting 14 of 1,000, the first for 380 ms .*p50 120 ms, p90 310 ms, p99 372 ms .*p50 10 ms, p90 24 ms, p99 72 ms/);
   await says(shop(page), /2 members differ from the configuration/);
   await says(rowOf(page, 'Instance 3'), /pid 4103 ready .*371 MB limit 400 MB 18,293 0/);
-  await says(rowOf(page, 'Instance 2'), /88 min .* 1 88 min ago: signal 9/);
+  await says(rowOf(page, 'Instance 2'), /88 min .* 18,262 1/);
   await says(await openMember(page, 'Instance 2'), /listening on port 9002 GET \/orders 200 12 ms/);
   await says(page.locator('#processes'), /Ledger check: ok .*pid 3101 current 64 0 14 0 pid 3102 current 64 2 11 1 pid 2988 earlier; finishes what it has/i);
   await says(page.locator('#events'), /drain: http:\/\/10\.0\.0\.10:8080 \(shop\) admin from 10\.0\.0\.7: “disk change”/);
@@ -213,7 +213,7 @@ test('each action is confirmed, and says what it is about', async () => {
   await doIt(shop(page), 'Reset statistics', {}, {action: 'reset', balancer: 'shop'}, /reset: done for shop/);
   await says(shop(page), /Requests 0 Errors 0/);
   const instance = await openMember(page, 'Instance 1');
-  await doIt(instance, 'Restart', {reason: 'leaks'}, {action: 'restart', balancer: 'api', application: 'orders', instance: 1, reason: 'leaks'});
+  await doIt(instance, 'Restart', {reason: 'leaks'}, {action: 'restart', balancer: 'api', application: 'orders', instance: 1, reason: 'leaks'}, /restart: done for/);
   await says(page.locator('#glance'), /restarted, and why\? .*orders 1 of api, \d+ s ago: restarted by hand/);
   await end();
 });
@@ -231,7 +231,10 @@ test('an application is rolled, and it is seen', async () => {
   await says(rowOf(page, 'Instance 3'), /pid 4203 starting/);
   for (let i = 0; i < 3; i++) mock.tick();
   await says(app, /running 3 of 3 instances ready/);
-  await says(rowOf(page, 'Instance 3'), /ready .* 1 \d s ago: the application is rolled/);
+  await says(rowOf(page, 'Instance 3'), /ready .* 1$/);
+  await says(page.locator('#glance'), /restarted, and why\? 3 instances in the last hour orders 1 of api, \d s ago: rolling restart/);
+  await app.getByText('Instances that have ended').click();
+  await says(app, /instance 3, pid 4103: rolling restart \d\d:\d\d:\d\d: instance 2, pid 4090: signal 9/);
   await says(page.locator('#events'), /roll: orders \(api\) admin from 127\.0\.0\.1: “new release”/);
   await end();
 });

@@ -286,13 +286,16 @@ function take(message) {
 
 // ---- states and the verdict
 
-const KINDS = {
+// What the server says may be any word: nothing is found under those that every object has.
+const named = (words) => Object.assign(Object.create(null), words);
+
+const KINDS = named({
   up: 'good', full: 'good', spare: 'idle', backup: 'idle', starting: 'warn', unproven: 'warn', unused: 'idle',
   away: 'bad', ejected: 'bad', unfit: 'bad', draining: 'off', disabled: 'off', removed: 'off',
-};
+});
 const STATES = ['away', 'ejected', 'unfit', 'unproven', 'starting', 'draining', 'disabled', 'removed', 'up', 'full', 'spare', 'backup', 'unused'];
 // who is full a moment and then not is no reason for another order
-const RANKS = {...Object.fromEntries(STATES.map((state, n) => [state, n])), full: STATES.indexOf('up')};
+const RANKS = named({...Object.fromEntries(STATES.map((state, n) => [state, n])), full: STATES.indexOf('up')});
 const LEVELS = ['good', 'warn', 'bad'];
 
 function last(values) {
@@ -904,7 +907,7 @@ function members(name) {
 
 // ---- applications
 
-const INSTANCE_KINDS = {ready: 'good', starting: 'warn', draining: 'off', stopping: 'off', killed: 'bad'};
+const INSTANCE_KINDS = named({ready: 'good', starting: 'warn', draining: 'off', stopping: 'off', killed: 'bad'});
 
 function lines(title) {
   const pre = el('pre', {class: 'lines', tabindex: 0, role: 'group', 'aria-label': plain(title)});
@@ -990,10 +993,10 @@ function application() {
 
 // ---- a balancer
 
-const ENDS = {
+const ENDS = named({
   ok: 'ended well', 'no-member': 'no member to use', 'queue-full': 'queue full', 'queue-timeout': 'waited too long', 'client-queue-full': 'client has too many waiting',
   broken: 'connection broken', 'bad-answer': 'bad answer', timeout: 'member too slow', short: 'answer cut short', refused: 'refused', 'client-body': 'client\'s body', 'client-gone': 'client gone',
-};
+});
 
 function figures() {
   const main = el('dl', {class: 'facts'});
