@@ -71,6 +71,31 @@ ok(!@faults, 'docs/messages.md has all of them') or diag(join "\n", @faults);
 cmp_ok(scalar keys %$ids, '>', 200, 'which are many');
 is_deeply([ $tree->message_ids ], [], 'each id is at one place of the sources');
 
+# ---- is the text that of the sources?
+
+# All strings of the sources, those of several lines and those around a number's format as one.
+my $strings = join "\n", map { slurp("$root/$_") =~ s/"\s*(?:\w+\s*)?"//gr =~ s/\\"/"/gr =~ s/%%/%/gr } $tree->units;
+
+# What of a line's message is fixed text: what stands between words in capitals, numbers and what is left out.
+sub fixed { my ($message) = @_; return grep { length > 9 } map {s/\A[\s:;,]+|[\s:;,]+\z//gr} split /\b[A-Z][A-Z_]*\b|…|[()`]|\b\d+\b|; |: /, $message }
+
+# Lines of whose fixed text nothing is in the sources: it was worded anew there.
+sub reworded {
+    my ($page) = @_;
+    my ($entries) = entries($page);
+    my @faults;
+    for my $entry (@$entries) {
+        my ($of_entry, undef, $message) = @$entry;
+        my @fixed = fixed($message) or next;
+        next if grep { index($strings, $_) >= 0 } @fixed;
+        push @faults, "$of_entry->[0]: the sources have nothing of: $message";
+    }
+    return @faults;
+}
+
+my @reworded = reworded($text);
+ok(!@reworded, 'messages are worded as in the sources') or diag(join "\n", @reworded);
+
 # What is answered is in the manager's sources and nowhere else.
 my @answers = grep { !defined $levels->{$_} && $ids->{$_}[0] =~ m{\Asrc/httpd/(?:order|manager)\.c:} } sort keys %$ids;
 my ($entries) = entries($text);
@@ -104,5 +129,7 @@ bites(qr/ABL0401 is logged as notice, not answer/, 'another kind', $text =~ s/^\
 bites(qr/ABL0123 is not logged: warn/, 'a level of what is not logged', $text =~ s/^\| ABL0123 \| configuration/| ABL0123 | warn/mr);
 bites(qr/no id in: \| see below/, 'a line without an id', $text =~ s/^\Q$line\E/$line| see below | warn | a | b | c |\n/mr);
 bites(qr/ABL0070 stands behind ABL0071/, 'the wrong order', $text =~ s/^\Q$line\E(.*\n)/$1$line/mr);
+is_deeply([ reworded($text =~ s/^(\| ABL0071 \| notice \| )[^|]*/$1balancer B: MEMBER is there again, for ever /mr) ],
+    ['ABL0071: the sources have nothing of: balancer B: MEMBER is there again, for ever'], 'another wording is found');
 
 done_testing;
