@@ -4,6 +4,7 @@
  */
 #include "httpd/status.h"
 
+#include "httpd/beside_proxy.h"
 #include "httpd/lifecycle.h"
 #include "httpd/manager.h"
 #include "httpd/page.h"
@@ -143,7 +144,7 @@ static bool is_called(const request_rec *r, const char *name)
 
 int abl_status_handler(request_rec *r)
 {
-    bool manager = is_called(r, "balancer-manager");
+    bool manager = is_called(r, "balancer-manager") && !abl_beside_proxy_is_theirs();
     abl_steering_t steering = {.manager = false};
     const char *form;
 
