@@ -158,7 +158,7 @@ subtest 'whose page balancer-manager is' => sub {
     chomp $libexec;
     my $later  = join '', map {"LoadModule ${_}_module $libexec/mod_$_.so\n"} @proxy;
     my $other  = Abl::Member->start(name => 'other');
-    my $pages  = "<Location /m>\nSetHandler balancer-manager\nRequire local\n</Location>\n<Location /s>\nSetHandler balancer-status\n</Location>\n";
+    my $pages  = "<Location /m>\nSetHandler balancer-manager\nRequire local\n</Location>\n<Location /s>\nSetHandler balancer-status\n</Location>\n<Location /o>\nSetHandler appbalance-manager\nRequire local\n</Location>\n";
     my $theirs = "<Proxy balancer://theirs>\n    BalancerMember @{[ $other->url ]}\n</Proxy>\nProxyPass /theirs balancer://theirs\n";
     my $wild   = "LogFormat balancer://x nothing\nProxyPass /wild http://127.0.0.1:1\n";
     my $is_ours = sub { my ($s, $path) = @_; return $s->get("$path?as=json")->{headers}{'content-type'} eq 'application/json' ? 'ours' : 'theirs' };
@@ -172,7 +172,8 @@ subtest 'whose page balancer-manager is' => sub {
             $s = server("$after$line$pages", first => $before);
             is($is_ours->($s, '/m'), 'theirs', "$name, with balancers: theirs") or diag($line);
             is($is_ours->($s, '/s'), 'ours', '... balancer-status is ours');
-            $s->log_ok(allow => ['AH10187']);    # what it says of a query that is not its own
+            is((Abl::Manager->new($s, path => '/o')->act('reset'))[0], 200, '... and so is the other name of the manager');
+            $s->log_ok(allow => [qw(AH10187 ABL0401)]);    # what it says of a query that is not its own
         }
     }
 };

@@ -8,7 +8,7 @@ my $page = "<Location /server-status>\n    SetHandler server-status\n</Location>
 sub lines_of {
     my ($s, $brief) = @_;
     my $body = $s->client->ask('GET', '/server-status' . ($brief ? '?auto' : ''), [ Connection => 'close' ])->body;
-    return { $brief ? $body =~ /^AppbalanceBalancer: (\S+) (.*)$/mg : $body =~ m{^<tr><td>([\w.-]+)</td>(<td>\d+ of \d+</td><td>\d+</td><td>\d+ of \d+</td>)</tr>$}mg };
+    return { $brief ? $body =~ /^AppbalanceBalancer\[(\S+)\]: (.*)$/mg : $body =~ m{^<tr><td>([\w.-]+)</td>(<td>\d+ of \d+</td><td>\d+</td><td>\d+ of \d+</td>)</tr>$}mg };
 }
 
 subtest 'a line for each balancer' => sub {

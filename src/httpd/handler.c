@@ -119,10 +119,9 @@ static void log_failure(const abl_respond_t *respond, abl_exchange_t *x)
     name = member_name(respond->balancer, member);
     switch (end) {
     case ABL_END_NO_MEMBER:
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
-                      "ABL0002: balancer %s: no member %s%s%s%s", balancer,
-                      member >= 0 ? "could be reached; the last was " : "can be used", member >= 0 ? name : "",
-                      why != NULL ? ": " : "", why != NULL ? why : "");
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r, "ABL0002: balancer %s: no member %s%s%s%s", balancer,
+                      member >= 0 ? "could be reached; the last was " : "can be used",
+                      member >= 0 ? name : "", why != NULL ? ": " : "", why != NULL ? why : "");
         break;
     case ABL_END_QUEUE_FULL:
     case ABL_END_CLIENT_QUEUE_FULL:

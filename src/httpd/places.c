@@ -53,7 +53,8 @@ static bool names_manager(const ap_directive_t *line)
 
     for (; line != NULL && !found; line = line->next) {
         found = (line->args != NULL && ap_cstr_casecmp(line->directive, "SetHandler") == 0 &&
-                 ap_strcasestr(line->args, "balancer-manager") != NULL) ||
+                 (ap_strcasestr(line->args, "balancer-manager") != NULL ||
+                  ap_strcasestr(line->args, "appbalance-manager") != NULL)) ||
                 names_manager(line->first_child);
     }
     return found;

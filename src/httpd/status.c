@@ -142,9 +142,16 @@ static bool is_called(const request_rec *r, const char *name)
     return r->handler != NULL && ap_cstr_casecmp(r->handler, name) == 0;
 }
 
+/* The second name is for servers on which mod_proxy's page has the first one. */
+static bool is_manager(const request_rec *r)
+{
+    return is_called(r, "appbalance-manager") ||
+           (is_called(r, "balancer-manager") && !abl_beside_proxy_is_theirs());
+}
+
 int abl_status_handler(request_rec *r)
 {
-    bool manager = is_called(r, "balancer-manager") && !abl_beside_proxy_is_theirs();
+    bool manager = is_manager(r);
     abl_steering_t steering = {.manager = false};
     const char *form;
 
@@ -193,7 +200,7 @@ static void write_line(request_rec *r, abl_segment_t *segment, int index, const 
     int used = count_members(r->pool, segment, index, &busy);
 
     if (brief) {
-        ap_rprintf(r, "AppbalanceBalancer: %s members=%d used=%d busy=%u queue=%u\n", view->name,
+        ap_rprintf(r, "AppbalanceBalancer[%s]: members=%d used=%d busy=%u queue=%u\n", view->name,
                    view->nmembers, used, busy, view->waiting);
     } else {
         ap_rprintf(r, "<tr><td>%s</td><td>%d of %d</td><td>%u</td><td>%u of %u</td></tr>\n", view->name, used,
