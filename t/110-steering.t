@@ -145,6 +145,21 @@ subtest 'add and remove' => sub {
     over($s, 'ABL0430');
 };
 
+subtest 'what an added member is called' => sub {
+    my @m = map { Abl::Member->start(name => $_) } qw(a b);
+    my $s = Abl::Server->start(conf => Abl::Manager->conf . "BalancerPass / app\nBalancerPreserveHost off\nLogFormat \"%U %{BALANCER_MEMBER_NAME}e\" f\nCustomLog \@DIR\@/f.log f\n" . balancer('app', $m[0], 'BalancerPlaces 1'));
+    my $manager = Abl::Manager->new($s);
+    done('add', $manager->act('add', member => $m[1]->url));
+    done('the other one is out of the way', $manager->act('disable', member => $m[0]->url));
+    my $r = $s->client->ask('GET', '/redirect?to=' . $m[1]->url . '/there');
+    is($m[1]->last_request->field('Host'), $m[1]->authority, 'it is told its own name');
+    is($r->field('Location'), 'http://localhost/there', 'and what it says of itself is made good');
+    ok((wait_until { -f $s->dir . '/f.log' && slurp($s->dir . '/f.log') =~ m{^/redirect \Q@{[$m[1]->url]}\E$}m } 5), 'log lines have its address');
+    $s->client->ask('POST', '/reset-before', [], 'y');
+    ok($s->await_log(qr{ABL0003: balancer app: \Q@{[$m[1]->url]}\E: }), 'and messages');
+    over($s, trouble);
+};
+
 subtest 'a graceful restart' => sub {
     my ($s, $manager, @m) = begin(3, 'BalancerPlaces 1');
     my $new = Abl::Member->start(name => 'new');

@@ -5,6 +5,7 @@
  */
 #include "httpd/account.h"
 
+#include "engine/reach.h"
 #include "httpd/body.h"
 #include "httpd/route.h"
 #include "ledger/tally.h"
@@ -99,24 +100,26 @@ static const char *state_of(const abl_account_t *account)
 
 /* ---- variables -------------------------------------------------------------------------------------- */
 
-static const char *address_of(const abl_account_t *account, int member)
+static const char *address_of(apr_pool_t *p, const abl_account_t *account, int member)
 {
-    return member >= 0 ? account->section->balancer.members[member].url.text : "-";
+    abl_member_url_t own;
+
+    return member >= 0 ? abl_reach_url(&account->section->balancer, member, p, &own)->text : "-";
 }
 
 /* The members that it was given to, in turn, with commas between. */
 static const char *tried(apr_pool_t *p, const abl_account_t *account)
 {
     const abl_facts_t *facts = &account->facts;
-    const char *list = address_of(account, account->member);
+    const char *list = address_of(p, account, account->member);
     int i;
 
     if (facts->tries <= 1) {
         return list;
     }
-    list = address_of(account, facts->tried[0]);
+    list = address_of(p, account, facts->tried[0]);
     for (i = 1; i < facts->tries && i < ABL_TRIED_KEPT; i++) {
-        list = apr_pstrcat(p, list, ",", address_of(account, facts->tried[i]), NULL);
+        list = apr_pstrcat(p, list, ",", address_of(p, account, facts->tried[i]), NULL);
     }
     return facts->tries > ABL_TRIED_KEPT ? apr_pstrcat(p, list, ",...", NULL) : list;
 }
@@ -129,7 +132,7 @@ static void enter_all(request_rec *r, const abl_account_t *account, int64_t took
     if (apr_table_get(env, "BALANCER_NAME") == NULL) {
         apr_table_addn(env, "BALANCER_NAME", account->section->balancer.name);
     }
-    apr_table_addn(env, "BALANCER_MEMBER_NAME", address_of(account, account->member));
+    apr_table_addn(env, "BALANCER_MEMBER_NAME", address_of(r->pool, account, account->member));
     apr_table_addn(env, "BALANCER_TRIED", tried(r->pool, account));
     apr_table_addn(env, "BALANCER_END", abl_end_word(account->end));
     apr_table_addn(env, "BALANCER_STATE", state_of(account));
@@ -150,7 +153,7 @@ static void enter_session(request_rec *r, const abl_account_t *account, int memb
     apr_table_t *env = r->subprocess_env;
 
     apr_table_setn(env, "BALANCER_NAME", account->section->balancer.name);
-    apr_table_setn(env, "BALANCER_WORKER_NAME", m->url.text);
+    apr_table_setn(env, "BALANCER_WORKER_NAME", address_of(r->pool, account, member));
     apr_table_setn(env, "BALANCER_WORKER_ROUTE", m->route);
     if (affinity->name == NULL) {
         return;
