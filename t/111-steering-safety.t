@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 use Abl::Test bound => 120;
 use Abl::Manager;
+use File::Temp ();
 use JSON::PP ();
 
 my $m = Abl::Member->start(name => 'a');
@@ -34,6 +35,7 @@ subtest 'access control' => sub {
         granted     => [ 'Require all granted',                                                 {},     0 ],
         any         => [ "<RequireAny>\nRequire all granted\nRequire ip 127.0.0.1\n</RequireAny>", {},  0 ],
         not         => [ "<RequireAll>\nRequire all granted\nRequire not ip 10.1.2.3\n</RequireAll>", {}, 0 ],
+        bogons      => [ "<RequireAll>\nRequire all granted\nRequire not ip 192.0.2.0/24 198.51.100.0/24\n</RequireAll>", {}, 0 ],
         method      => [ 'Require method GET POST',                                             {},     0 ],
         local       => [ 'Require local',                                                       {},     1 ],
         ip          => [ 'Require ip 127.0.0.0/8',                                              {},     1 ],
@@ -70,6 +72,44 @@ subtest 'access control' => sub {
     unlike($log, qr/AH01630|AH01631.*192\.0\.2\.1/, 'finding out leaves nothing in the log');
     unlike($log, qr/192\.0\.2\.1/, 'nor the name of whom it was asked for');
     $s->log_ok(allow => [qw(ABL0430 ABL0401), qr/AH01/]);
+};
+
+# Everybody who comes over TLS has that; nobody but its owner has a certificate.
+subtest 'access control over TLS' => sub {
+    needs(qw(curl openssl));
+    my $dir = File::Temp::tempdir('abl-tls-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    chmod 0755, $dir;
+    system('openssl req -x509 -newkey rsa:2048 -nodes -days 2 -batch -subj /CN=front.test -addext subjectAltName=IP:127.0.0.1'
+        . " -keyout $dir/key.pem -out $dir/cert.pem 2>$dir/openssl.log") == 0 or die slurp("$dir/openssl.log");
+    my %location = (
+        ssl      => [ 'Require ssl',                                                                '',       0 ],
+        required => [ "SSLRequireSSL\nRequire all granted",                                        '',       0 ],
+        expr     => [ q{Require expr "%{HTTPS} == 'on'"},                                           '',       0 ],
+        local    => [ "SSLRequireSSL\nRequire local",                                              '',       1 ],
+        optional => [ "SSLVerifyClient optional\nRequire local",                                   '',       1 ],
+        owner    => [ "SSLVerifyClient require\nSSLVerifyDepth 1\nRequire ssl-verify-client",     "--cert $dir/cert.pem --key $dir/key.pem", 1 ],
+    );
+    my $s = Abl::Server->start(
+        modules => [qw(socache_shmcb ssl)],
+        ports   => ['tls'],
+        conf    => qq{SSLSessionCache "shmcb:\@DIR\@/tls-sessions"\n} . balancer('app', $m) . <<"END" . join('', map {"<Location /at-$_>\nSetHandler balancer-manager\n$location{$_}[0]\n</Location>\n"} sort keys %location) . "</VirtualHost>\n");
+<VirtualHost *:\@PORT:tls\@>
+    ServerName front.test
+    SSLEngine on
+    SSLCertificateFile "$dir/cert.pem"
+    SSLCertificateKeyFile "$dir/key.pem"
+    SSLCACertificateFile "$dir/cert.pem"
+END
+    my $port = $s->port('tls');
+    for my $name (sort keys %location) {
+        my (undef, $options, $allowed) = @{ $location{$name} };
+        for my $version ('--tls-max 1.2', '') {
+            my $text = qx(curl --silent --noproxy '*' --max-time 20 --cacert $dir/cert.pem $version $options 'https://127.0.0.1:$port/at-$name?as=json');
+            my $json = eval { JSON::PP::decode_json($text) };
+            is($json && ($json->{steering}{allowed} ? 1 : 0), $allowed, "$name $version") or diag($text);
+        }
+    }
+    $s->log_ok(allow => [qr{ssl:warn.*AH01(?:882|906)}]);
 };
 
 subtest 'tokens' => sub {

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * httpd has no way to ask which Require lines hold, and they may come from anywhere, .htaccess included. So
- * its access control is asked, once more, about somebody else: the hooks that decided about this request
- * decide about it as if a stranger had sent it. (httpd's own ap_some_authn_required() asks in the same way.)
+ * its access control is asked, once more, about others: the hooks that decided about this request decide
+ * about it as if a stranger had sent it. (httpd's own ap_some_authn_required() asks in the same way.)
  */
 #include "httpd/access.h"
 
 #include "http_core.h"
 #include "http_request.h"
+#include "http_ssl.h"
 
 #include "apr_strings.h"
 
-#define STRANGER "192.0.2.1"
+/* Who is let in as one of them is nobody in particular: an address of examples, which however stands on lists
+ * of addresses that are refused; and public resolvers, where no administrator sits. */
+static const char *const strangers[] = {"192.0.2.1", "8.8.8.8", "2001:4860:4860::8888"};
+
+#define STRANGERS (sizeof(strangers) / sizeof(strangers[0]))
 
 /* The parts of a request, and of its connection, that say who has sent it. */
 typedef struct sender_t {
@@ -19,7 +24,7 @@ typedef struct sender_t {
     char *user, *type;
     apr_sockaddr_t *addr;
     char *ip;
-    apr_table_t *headers, *env, *notes;
+    apr_table_t *headers, *env, *notes, *errors;
     const struct ap_logconf *log;
 } sender_t;
 
@@ -33,6 +38,7 @@ static sender_t sender_of(const request_rec *r)
                       .headers = r->headers_in,
                       .env = r->subprocess_env,
                       .notes = r->notes,
+                      .errors = r->err_headers_out,
                       .log = r->log};
 }
 
@@ -46,21 +52,37 @@ static void set_sender(request_rec *r, const sender_t *sender)
     r->headers_in = sender->headers;
     r->subprocess_env = sender->env;
     r->notes = sender->notes;
+    r->err_headers_out = sender->errors;
     r->log = sender->log;
 }
 
-/* Nobody's certificate: what modules know of a connection is not known of this one. */
-static conn_rec *strange_connection(const request_rec *r, apr_sockaddr_t *addr)
+/* Is it a connection as everybody may have one over TLS? With a certificate it is somebody's. */
+static bool has_tls_as_anybody(request_rec *r)
+{
+    const char *verified;
+
+    if (!ap_ssl_conn_is_ssl(r->connection)) {
+        return false;
+    }
+    verified = ap_ssl_var_lookup(r->pool, r->server, r->connection, r, "SSL_CLIENT_VERIFY");
+    return verified == NULL || strcmp(verified, "SUCCESS") != 0;
+}
+
+/* Nobody's certificate: what modules know of a connection is not known of this one. But `by_tls` that it is
+ * encrypted, which is what some configurations ask for and everybody has. */
+static conn_rec *strange_connection(const request_rec *r, apr_sockaddr_t *addr, const char *ip, bool by_tls)
 {
     conn_rec *c = apr_pmemdup(r->pool, r->connection, sizeof(*c));
 
-    c->conn_config = ap_create_conn_config(r->pool);
-    ap_set_core_module_config(c->conn_config, ap_get_core_module_config(r->connection->conn_config));
+    if (!by_tls) {
+        c->conn_config = ap_create_conn_config(r->pool);
+        ap_set_core_module_config(c->conn_config, ap_get_core_module_config(r->connection->conn_config));
+        c->master = NULL;
+    }
     c->notes = apr_table_make(r->pool, 1);
     c->client_addr = addr;
-    c->client_ip = apr_pstrdup(r->pool, STRANGER);
+    c->client_ip = apr_pstrdup(r->pool, ip);
     c->remote_host = apr_pstrdup(r->pool, "");
-    c->master = NULL;
     return c;
 }
 
@@ -73,19 +95,20 @@ static const struct ap_logconf *silence(apr_pool_t *p)
     return log;
 }
 
-static bool make_stranger(const request_rec *r, sender_t *stranger)
+static bool make_stranger(const request_rec *r, const char *ip, bool by_tls, sender_t *stranger)
 {
     apr_sockaddr_t *addr;
 
-    if (apr_sockaddr_info_get(&addr, STRANGER, APR_INET, 9, 0, r->pool) != APR_SUCCESS) {
+    if (apr_sockaddr_info_get(&addr, ip, APR_UNSPEC, 9, 0, r->pool) != APR_SUCCESS) {
         return false;
     }
-    *stranger = (sender_t){.connection = strange_connection(r, addr),
+    *stranger = (sender_t){.connection = strange_connection(r, addr, ip, by_tls),
                            .addr = addr,
-                           .ip = apr_pstrdup(r->pool, STRANGER),
+                           .ip = apr_pstrdup(r->pool, ip),
                            .headers = apr_table_make(r->pool, 1),
                            .env = apr_table_make(r->pool, 1),
                            .notes = apr_table_make(r->pool, 1),
+                           .errors = apr_table_make(r->pool, 1),
                            .log = silence(r->pool)};
     return true;
 }
@@ -106,19 +129,29 @@ static bool lets_in(request_rec *r, bool had_user)
     return without_user == OK || (without_user == DECLINED && !had_user);
 }
 
-bool abl_access_is_open(request_rec *r)
+static bool is_open_to(request_rec *r, const char *ip, bool by_tls)
 {
     sender_t sender = sender_of(r);
-    apr_table_t *errors = apr_table_copy(r->pool, r->err_headers_out);
     sender_t stranger;
     bool open;
 
-    if (!make_stranger(r, &stranger)) {
+    if (!make_stranger(r, ip, by_tls, &stranger)) {
         return true; /* nothing is known, and nothing allowed */
     }
     set_sender(r, &stranger);
     open = lets_in(r, sender.user != NULL);
     set_sender(r, &sender);
-    r->err_headers_out = errors;
     return open;
+}
+
+bool abl_access_is_open(request_rec *r)
+{
+    bool tls = has_tls_as_anybody(r);
+    apr_size_t i = 0;
+
+    while (i < STRANGERS && !is_open_to(r, strangers[i], false) &&
+           !(tls && is_open_to(r, strangers[i], true))) {
+        i++;
+    }
+    return i < STRANGERS;
 }
