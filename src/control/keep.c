@@ -219,12 +219,12 @@ static const char *use(abl_segment_t *segment, const json_t *members, apr_pool_t
 /* NULL: *text is what is in it, NULL where there is no file. */
 static const char *read_all(const char *path, apr_pool_t *pool, char **text, size_t *len)
 {
-    char error[128];
     FILE *file = fopen(path, "re");
     struct stat st;
 
     *text = NULL;
     if (file == NULL) {
+        char error[128];
         return errno == ENOENT ? NULL : apr_pstrdup(pool, apr_strerror(errno, error, sizeof(error)));
     }
     if (fstat(fileno(file), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > ABL_KEEP_FILE_MAX) {

@@ -127,7 +127,7 @@ static const char *tried(apr_pool_t *p, const abl_account_t *account)
 /* What does not depend on when it is asked. */
 static void enter_all(request_rec *r, const abl_account_t *account, int64_t took, apr_table_t *env)
 {
-    char *at = apr_palloc(r->pool, 7 * NUMBER);
+    char *at = apr_palloc(r->pool, (apr_size_t)7 * NUMBER);
 
     if (apr_table_get(env, "BALANCER_NAME") == NULL) {
         apr_table_addn(env, "BALANCER_NAME", account->section->balancer.name);

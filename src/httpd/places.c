@@ -81,11 +81,11 @@ int abl_places_make(apr_pool_t *p, server_rec *s)
 {
     bool manager = names_manager(ap_conftree);
     abl_section_t *section;
-    const char *error;
     int wrong = 0;
 
     for (section = abl_config_sections(); section != NULL; section = section->next) {
         int room = ABL_MEMBERS_MAX - section->balancer.nmembers;
+        const char *error;
         if (!section->places_seen && manager) {
             section->places = room < ABL_PLACES_DEFAULT ? room : ABL_PLACES_DEFAULT;
             (void)make_template(p, "", &section->place_of);

@@ -28,10 +28,10 @@
 /* What ?as= says; NULL: it is not there. */
 static const char *as_of(request_rec *r)
 {
-    const char *args = r->args, *pair;
+    const char *args = r->args;
 
     while (args != NULL && *args != '\0') {
-        pair = ap_getword(r->pool, &args, '&');
+        const char *pair = ap_getword(r->pool, &args, '&');
         if (strncmp(pair, "as=", 3) == 0) {
             return pair + 3;
         }
