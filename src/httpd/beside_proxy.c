@@ -17,17 +17,7 @@ static bool makes_balancer(const ap_directive_t *line)
     return (ap_cstr_casecmpn(line->directive, "Proxy", 5) == 0 ||
             ap_cstr_casecmpn(line->directive, "<Proxy", 6) == 0 ||
             ap_cstr_casecmp(line->directive, "BalancerMember") == 0) &&
-           line->args != NULL && ap_strcasestr(line->args, "balancer://") != NULL;
-}
-
-static bool any_makes_balancer(const ap_directive_t *line)
-{
-    bool found = false;
-
-    for (; line != NULL && !found; line = line->next) {
-        found = makes_balancer(line) || any_makes_balancer(line->first_child);
-    }
-    return found;
+           ap_strcasestr(line->args, "balancer://") != NULL;
 }
 
 int abl_beside_proxy_look(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
@@ -36,7 +26,8 @@ int abl_beside_proxy_look(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp
     (void)plog;
     (void)ptemp;
     (void)s;
-    theirs = ap_find_linked_module("mod_proxy_balancer.c") != NULL && any_makes_balancer(ap_conftree);
+    theirs =
+        ap_find_linked_module("mod_proxy_balancer.c") != NULL && abl_config_any(ap_conftree, makes_balancer);
     return OK;
 }
 

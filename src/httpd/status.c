@@ -95,7 +95,7 @@ static int send_page(request_rec *r, const abl_page_t *page)
     int rc;
 
     apr_table_setn(r->headers_out, "Cache-Control", "no-cache");
-    apr_table_setn(r->headers_out, "ETag", page->etag);
+    apr_table_set(r->headers_out, "ETag", page->etag);
     ap_set_content_type(r, page->type);
     rc = ap_meets_conditions(r);
     if (rc == OK) {
@@ -107,15 +107,15 @@ static int send_page(request_rec *r, const abl_page_t *page)
 
 static int send_form(request_rec *r, const char *form, const abl_steering_t *steering)
 {
-    const abl_page_t *page = abl_page_find(form);
+    abl_page_t page;
 
     apr_table_setn(r->headers_out, "Vary", "Accept");
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     apr_table_setn(r->headers_out, "Referrer-Policy", "no-referrer");
     apr_table_setn(r->headers_out, "Content-Security-Policy", POLICY);
-    if (page != NULL) {
-        return send_page(r, page);
+    if (abl_page_find(form, &page)) {
+        return send_page(r, &page);
     }
     if (strcmp(form, "json") == 0) {
         return send_json(r, steering);
