@@ -56,12 +56,15 @@ static json_t *all_to_json(abl_segment_t *segment)
 
 /* ---- writing ---------------------------------------------------------------------------------------- */
 
-/* All of it is on the disk, or an errno. */
+/* All of it is on the disk, or an errno. Whatever somebody has left there is not written to: it may be a pipe
+ * that nobody reads, or open for whoever made it. */
 static int write_all(const char *path, const char *text, size_t len)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     int error = 0;
+    int fd;
 
+    (void)unlink(path);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
         return errno;
     }
@@ -194,8 +197,23 @@ static bool from_json(const json_t *o, abl_steered_t *s)
     return true;
 }
 
-static const char *use(abl_segment_t *segment, const json_t *members, apr_pool_t *pool,
-                       const abl_keep_news_t *news)
+/* All of it or nothing: the first of them that is not understood, from 1; 0: there is none. */
+static size_t find_unknown(const json_t *members)
+{
+    size_t i;
+    const json_t *o;
+    abl_steered_t s;
+
+    json_array_foreach(members, i, o)
+    {
+        if (!from_json(o, &s)) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+static void use(abl_segment_t *segment, const json_t *members, const abl_keep_news_t *news)
 {
     size_t i;
     const json_t *o;
@@ -205,21 +223,19 @@ static const char *use(abl_segment_t *segment, const json_t *members, apr_pool_t
     {
         bool found;
         unsigned stale;
-        if (!from_json(o, &s)) {
-            return apr_psprintf(pool, "member %d of its list is not understood", (int)i + 1);
-        }
+        (void)from_json(o, &s);
         stale = abl_steer_again(segment, &s, &found);
         if (stale != 0 || !found) {
             news->lost(news->ctx, &s, stale, found);
         }
     }
-    return NULL;
 }
 
 /* NULL: *text is what is in it, NULL where there is no file. */
 static const char *read_all(const char *path, apr_pool_t *pool, char **text, size_t *len)
 {
-    FILE *file = fopen(path, "re");
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* nobody waits for a pipe */
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
     struct stat st;
 
     *text = NULL;
@@ -243,19 +259,24 @@ const char *abl_keep_read(abl_segment_t *segment, const char *path, apr_pool_t *
     char *text;
     size_t len = 0;
     const char *why = read_all(path, pool, &text, &len);
+    const json_t *members;
     json_error_t error;
     json_t *root;
+    size_t unknown;
 
     if (why != NULL || text == NULL) {
         return why;
     }
     root = json_loadb(text, len, 0, &error);
-    if (json_integer_value(json_object_get(root, "version")) != VERSION ||
-        !json_is_array(json_object_get(root, "members"))) {
+    members = json_object_get(root, "members");
+    unknown = find_unknown(members);
+    if (json_integer_value(json_object_get(root, "version")) != VERSION || !json_is_array(members)) {
         why = root == NULL ? apr_psprintf(pool, "%s, in line %d", error.text, error.line)
                            : "it is not of this module, or of a later version of it";
+    } else if (unknown > 0) {
+        why = apr_psprintf(pool, "member %d of its list is not understood", (int)unknown);
     } else {
-        why = use(segment, json_object_get(root, "members"), pool, news);
+        use(segment, members, news);
     }
     json_decref(root);
     return why;

@@ -342,7 +342,7 @@ static abl_order_result_t roll(order_t *order)
 static abl_order_result_t restart(order_t *order)
 {
     abl_board_app_t *row = find_app(order);
-    json_int_t slot = order->instance - 1;
+    json_int_t slot = order->instance > 0 ? order->instance - 1 : -1;
 
     if (row == NULL) {
         return no_app(order);

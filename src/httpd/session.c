@@ -53,13 +53,26 @@ static const char *token_of(request_rec *r, const char *session)
     return apr_pescape_hex(r->pool, mac, len, 0);
 }
 
+/* What stands behind a semicolon would be read as the cookie's attributes. */
+static const char *path_of(request_rec *r)
+{
+    const char *at = ap_escape_uri(r->pool, r->uri), *path = "";
+    size_t len;
+
+    while (at[len = strcspn(at, ";")] != '\0') {
+        path = apr_pstrcat(r->pool, path, apr_pstrmemdup(r->pool, at, len), "%3B", NULL);
+        at += len + 1;
+    }
+    return apr_pstrcat(r->pool, path, at, NULL);
+}
+
 static void send_cookie(request_rec *r, const char *id)
 {
     bool secure = ap_cstr_casecmp(abl_forwarded_scheme(r), "https") == 0;
 
     apr_table_addn(r->err_headers_out, "Set-Cookie",
-                   apr_pstrcat(r->pool, COOKIE "=", id, "; Path=", ap_escape_uri(r->pool, r->uri),
-                               "; HttpOnly; SameSite=Strict", secure ? "; Secure" : "", NULL));
+                   apr_pstrcat(r->pool, COOKIE "=", id, "; Path=", path_of(r), "; HttpOnly; SameSite=Strict",
+                               secure ? "; Secure" : "", NULL));
 }
 
 const char *abl_session_token(request_rec *r)

@@ -28,6 +28,8 @@
         */
 #define RARELY (10 * ABL_SECOND)
 #define LASTS (3600 * ABL_SECOND)
+#define PORTION                                                                                              \
+    32768 /* goes into the filters at once: they hold twice as much without waiting for the client */
 
 static atomic_int streams;
 
@@ -49,6 +51,9 @@ typedef struct stream_t {
     bool news; /* a name has come that was not there before */
     int fd;    /* the client's */
     int64_t next, until;
+    abl_text_t event; /* the one that is being sent, in a pool of its own; that is NULL: there is none */
+    size_t sent;      /* of that */
+    int64_t patience; /* by then the client has taken some of it */
 } stream_t;
 
 /* ---- what is known ---------------------------------------------------------------------------------- */
@@ -94,8 +99,9 @@ static apr_uint64_t history(abl_seen_t *seen, const char *balancer, apr_uint64_t
 
 /* ---- one event -------------------------------------------------------------------------------------- */
 
-static void write_document(stream_t *stream, abl_text_t *text, apr_pool_t *pool)
+static void write_document(stream_t *stream)
 {
+    abl_text_t *text = &stream->event;
     abl_json_t json = abl_text_json(text);
 
     stream->turn++;
@@ -103,46 +109,69 @@ static void write_document(stream_t *stream, abl_text_t *text, apr_pool_t *pool)
     stream->news = false;
     abl_text_clear(text);
     abl_text_add(text, "data: ", 6);
-    abl_status_json(&json, pool, stream->r->server, &stream->steering, &stream->seen);
+    abl_status_json(&json, text->pool, stream->r->server, &stream->steering, &stream->seen);
     abl_text_add(text, "\n\n", 2);
 }
 
 /* When a member or a balancer has come or gone, everything is sent: whoever adds to what he has knows nothing
  * of those that are missing. */
-static void make_event(stream_t *stream, abl_text_t *text, apr_pool_t *pool)
+static void make_event(stream_t *stream)
 {
-    write_document(stream, text, pool);
+    stream->event = (abl_text_t){.len = 0};
+    stream->sent = 0;
+    apr_pool_create(&stream->event.pool, stream->r->pool);
+    write_document(stream);
     if (!stream->seen.whole && (stream->news || stream->nmet != stream->nknown)) {
         stream->seen.whole = true;
-        write_document(stream, text, pool);
+        write_document(stream);
     }
     stream->nknown = stream->nmet;
     stream->seen.whole = false;
 }
 
-static apr_status_t send_event(stream_t *stream)
+static void begin_event(stream_t *stream)
+{
+    int64_t began = abl_clock_now(), took;
+
+    make_event(stream);
+    took = abl_clock_now() - began;
+    stream->next = abl_clock_now() + EVERY;
+    if (took * SHARE > EVERY) {
+        stream->next = abl_clock_now() + took * SHARE;
+        stream->next = stream->next < began + RARELY ? stream->next : began + RARELY;
+    }
+}
+
+static apr_status_t pass_portion(stream_t *stream)
 {
     request_rec *r = stream->r;
-    int64_t began = abl_clock_now();
-    apr_bucket_brigade *bb;
-    apr_pool_t *pool;
-    abl_text_t text = {.len = 0};
+    const abl_text_t *event = &stream->event;
+    size_t len = event->len - stream->sent < PORTION ? event->len - stream->sent : PORTION;
+    apr_bucket_brigade *bb = apr_brigade_create(event->pool, r->connection->bucket_alloc);
     apr_status_t rv;
 
-    apr_pool_create(&pool, r->pool);
-    text.pool = pool;
-    make_event(stream, &text, pool);
-    bb = apr_brigade_create(pool, r->connection->bucket_alloc);
-    APR_BRIGADE_INSERT_TAIL(bb,
-                            apr_bucket_heap_create(text.bytes, text.len, NULL, r->connection->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(
+        bb, apr_bucket_heap_create(event->bytes + stream->sent, len, NULL, r->connection->bucket_alloc));
     APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(r->connection->bucket_alloc));
     rv = ap_pass_brigade(r->output_filters, bb);
     apr_brigade_destroy(bb);
-    apr_pool_destroy(pool);
-    stream->next = abl_clock_now() + EVERY;
-    if ((abl_clock_now() - began) * SHARE > EVERY) {
-        stream->next = abl_clock_now() + (abl_clock_now() - began) * SHARE;
-        stream->next = stream->next < began + RARELY ? stream->next : began + RARELY;
+    stream->sent += len;
+    return rv;
+}
+
+/* As much as the client takes now. */
+static apr_status_t send_event(stream_t *stream)
+{
+    conn_rec *c = stream->r->connection;
+    apr_status_t rv = abl_unblock_is_full(c) ? abl_unblock_send(c) : APR_SUCCESS;
+
+    while (rv == APR_SUCCESS && !abl_unblock_is_full(c) && stream->sent < stream->event.len) {
+        rv = pass_portion(stream);
+    }
+    if (stream->event.pool != NULL && (rv != APR_SUCCESS || stream->sent == stream->event.len)) {
+        apr_pool_destroy(stream->event.pool);
+        stream->event = (abl_text_t){.len = 0};
+        stream->sent = 0;
     }
     return rv;
 }
@@ -157,12 +186,20 @@ static bool ends(const stream_t *stream)
     return state == AP_MPMQ_STOPPING || abl_clock_now() >= stream->until || stream->r->connection->aborted;
 }
 
+/* Does the client have to take something before there is more? */
+static bool is_held(const stream_t *stream)
+{
+    return stream->event.pool != NULL || abl_unblock_is_full(stream->r->connection);
+}
+
+/* Nobody waits for a client that is behind: half an event is none. */
 static int finish(stream_t *stream)
 {
     request_rec *r = stream->r;
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
 
     atomic_fetch_sub(&streams, 1);
+    r->connection->aborted = r->connection->aborted || is_held(stream);
     abl_unblock(r, false);
     r->connection->keepalive = AP_CONN_CLOSE;
     if (!r->connection->aborted) {
@@ -172,16 +209,17 @@ static int finish(stream_t *stream)
     return OK;
 }
 
+/* While it waits for the client, too, it wakes now and then: httpd may be about to end. */
 static void fill(const stream_t *stream, abl_waiter_t *waiter)
 {
-    bool full = abl_unblock_is_full(stream->r->connection);
+    bool held = is_held(stream);
 
     waiter->fd[0] = -1;
     waiter->events[0] = 0;
     waiter->line = NULL;
     waiter->fd[1] = stream->fd;
-    waiter->events[1] = (uint32_t)EPOLLRDHUP | (full ? (uint32_t)EPOLLOUT : 0);
-    waiter->deadline = full ? stream->until : stream->next;
+    waiter->events[1] = (uint32_t)EPOLLRDHUP | (held ? (uint32_t)EPOLLOUT : 0);
+    waiter->deadline = held ? abl_clock_now() + EVERY : stream->next;
 }
 
 static bool on_loop(void *ctx, abl_waiter_t *waiter, bool is_worker)
@@ -192,20 +230,29 @@ static bool on_loop(void *ctx, abl_waiter_t *waiter, bool is_worker)
     return true;
 }
 
+/* What has happened, as far as it is about the client. */
+static void look_at_client(stream_t *stream, uint32_t happened)
+{
+    conn_rec *c = stream->r->connection;
+
+    if (!is_held(stream) || (happened & (uint32_t)EPOLLOUT)) {
+        stream->patience = abl_clock_now() + stream->r->server->timeout;
+    }
+    if ((happened & (uint32_t)(EPOLLRDHUP | EPOLLHUP | EPOLLERR)) || abl_clock_now() >= stream->patience) {
+        c->aborted = 1;
+    }
+}
+
 static int on_worker(void *ctx, abl_waiter_t *waiter)
 {
     stream_t *stream = ctx;
-    conn_rec *c = stream->r->connection;
 
-    if (waiter->happened[1] & (uint32_t)(EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-        c->aborted = 1;
+    look_at_client(stream, waiter->happened[1]);
+    if (!ends(stream) && !is_held(stream) && abl_clock_now() >= stream->next) {
+        begin_event(stream);
     }
-    if (!ends(stream) && abl_unblock_is_full(c) && abl_unblock_send(c) != APR_SUCCESS) {
-        c->aborted = 1;
-    }
-    if (!ends(stream) && !abl_unblock_is_full(c) && abl_clock_now() >= stream->next &&
-        send_event(stream) != APR_SUCCESS) {
-        c->aborted = 1;
+    if (!ends(stream) && send_event(stream) != APR_SUCCESS) {
+        stream->r->connection->aborted = 1;
     }
     if (ends(stream)) {
         return finish(stream);
@@ -252,6 +299,8 @@ int abl_status_stream(request_rec *r, const abl_steering_t *steering)
     }
     ap_set_content_type(r, "text/event-stream");
     abl_unblock(r, true);
+    begin_event(stream);
+    stream->patience = abl_clock_now() + r->server->timeout;
     if (send_event(stream) != APR_SUCCESS) {
         return finish(stream);
     }

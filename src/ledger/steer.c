@@ -368,15 +368,18 @@ void abl_steered_configure(abl_segment_t *segment, uint32_t row, const abl_membe
     abl_row_t *r = &segment->rows[row];
     unsigned stays = is_new ? 0 : r->steered;
     bool own_weight = r->naming >= ABL_NAMING_RECORD && !r->shut && !is_new; /* it came with who is there */
+    unsigned lost = 0;
 
     if ((abl_status_t)r->conf_status != conf->status) {
+        lost = r->drain ? ABL_STEERED_STATUS : 0;
         r->drain = 0;
         stays &= ~ABL_STEERED_STATUS;
     }
     stays &= own_weight || r->conf_weight == conf->weight ? ~0u : ~ABL_STEERED_WEIGHT;
     stays &= r->conf_limit == conf->concurrency ? ~0u : ~ABL_STEERED_LIMIT;
-    if (!is_new && (r->steered & ~stays) != 0) {
-        note_loss(segment, row, r->steered & ~stays);
+    lost |= r->steered & ~stays;
+    if (!is_new && lost != 0) {
+        note_loss(segment, row, lost);
     }
     r->steered = (uint8_t)stays;
     r->conf_status = (uint8_t)conf->status;
@@ -387,13 +390,13 @@ void abl_steered_configure(abl_segment_t *segment, uint32_t row, const abl_membe
     if (!(stays & ABL_STEERED_LIMIT)) {
         limit_row(r, conf->concurrency);
     }
-    if (own_weight) {
-        return;
+    if (!own_weight) {
+        r->conf_weight = conf->weight;
     }
-    r->conf_weight = conf->weight;
-    if (!(stays & ABL_STEERED_WEIGHT)) {
+    if (!own_weight && !(stays & ABL_STEERED_WEIGHT)) {
         r->weight = r->c.weight = conf->weight;
     }
+    drop_notes(segment, row);
 }
 
 static void view_steered(const abl_segment_t *segment, uint32_t row, abl_steered_t *steered)
@@ -468,6 +471,7 @@ unsigned abl_steer_again(abl_segment_t *segment, const abl_steered_t *s, bool *f
     if (row != 0) {
         abl_row_t *r = &segment->rows[row];
         *found = true;
+        stale |= s->drain ? ABL_STEERED_STATUS : 0;
         if (s->conf_status == (int)r->conf_status) {
             r->drain = s->drain;
             if (s->what & ABL_STEERED_STATUS) {

@@ -156,8 +156,9 @@ START_TEST(links_and_full_disks)
     (void)snprintf(other, sizeof(other), "%s.new", path);
     (void)snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", folder);
     ck_assert_int_eq(symlink(elsewhere, other), 0);
-    ck_assert_int_ne(abl_keep_write(w.segment, path), 0);
+    ck_assert_int_eq(abl_keep_write(w.segment, path), 0);
     ck_assert_int_ne(stat(elsewhere, &st), 0);
+    ck_assert_int_ne(lstat(other, &st), 0);
     ck_assert_ptr_null(abl_keep_read(w.segment, path, w.pool, &news));
     ck_assert_int_ne(abl_keep_write(w.segment, "/dev/full/x"), 0);
 }

@@ -186,7 +186,7 @@ START_TEST(configuration_wins)
     ck_assert_int_eq(see(1).status, ABL_STATUS_BACKUP);
     ck_assert_uint_eq(see(2).weight, 300);
     ck_assert_uint_eq(see(2).concurrency, 9);
-    ck_assert_int_eq(abl_journal_read(w.segment, entries), 2); /* what was lost of a and c */
+    ck_assert_int_eq(abl_journal_read(w.segment, entries), 3); /* what was lost of each */
     ck_assert_str_eq(entries[0].target, "c");
     ck_assert_str_eq(entries[0].result, "the configuration has changed, and wins: weight");
     w.members[2].concurrency = 5;
