@@ -73,8 +73,7 @@ static void limit_row(abl_row_t *row, uint32_t limit)
 static void set_status(abl_row_t *r, abl_status_t status)
 {
     r->status = (uint8_t)status;
-    r->steered =
-        (uint8_t)((r->steered & ~ABL_STEERED_STATUS) | (status != r->conf_status ? ABL_STEERED_STATUS : 0));
+    mark(r, ABL_STEERED_STATUS, (uint8_t)status != r->conf_status);
 }
 
 static void set_weight(abl_segment_t *segment, uint32_t row, uint32_t weight)
@@ -82,8 +81,7 @@ static void set_weight(abl_segment_t *segment, uint32_t row, uint32_t weight)
     abl_row_t *r = &segment->rows[row];
 
     r->weight = r->c.weight = weight;
-    r->steered =
-        (uint8_t)((r->steered & ~ABL_STEERED_WEIGHT) | (weight != r->conf_weight ? ABL_STEERED_WEIGHT : 0));
+    mark(r, ABL_STEERED_WEIGHT, weight != r->conf_weight);
     abl_ailment_start(segment, row, false);
 }
 
