@@ -25,7 +25,7 @@ PACKAGES_demo     := $(PACKAGES_build) apache2-bin perl curl
 PACKAGES_catalyst := libcatalyst-perl libcatalyst-devel-perl libcatalyst-plugin-configloader-perl libconfig-general-perl \
 	libcatalyst-plugin-static-simple-perl libcatalyst-action-renderview-perl media-types
 PACKAGES_check    := $(PACKAGES_demo) $(PACKAGES_catalyst) check pkg-config binutils clang libclang-rt-dev \
-	libplack-perl starman wrk prometheus nodejs node-ws chromium python3 openssl knot iproute2 util-linux
+	libplack-perl starman wrk prometheus $(if $(shell command -v npm),,npm) nodejs node-ws chromium python3 openssl knot iproute2 util-linux
 PACKAGES_lint     := $(PACKAGES_check) clang-format clang-tidy cppcheck
 PACKAGES_bench    := $(PACKAGES_demo) wrk nginx-light haproxy libplack-perl gnuplot-nox python3 curl iproute2 util-linux knot
 

@@ -7,6 +7,7 @@
 
 #include "balance/methods.h"
 #include "httpd/account.h"
+#include "httpd/beside_proxy.h"
 #include "httpd/check.h"
 #include "httpd/config.h"
 #include "httpd/directives.h"
@@ -59,6 +60,7 @@ static void register_hooks(apr_pool_t *p)
     static const char *const after_mappers[] = {"mod_rewrite.c", "mod_proxy.c", NULL};
     static const char *const after_rewrite[] = {"mod_rewrite.c", NULL};
     static const char *const before_dir[] = {"mod_dir.c", NULL};
+    static const char *const before_proxy[] = {"mod_proxy_balancer.c", NULL};
 
     register_methods(p);
     abl_trailers_register();
@@ -66,6 +68,7 @@ static void register_hooks(apr_pool_t *p)
 
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(abl_check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(abl_beside_proxy_look, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(abl_lifecycle_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_monitor(abl_supervision_watch, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(abl_lifecycle_child_init, NULL, NULL, APR_HOOK_MIDDLE);
@@ -83,7 +86,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_fixups(abl_route_fixup, after_rewrite, before_dir, APR_HOOK_LAST);
     ap_hook_fixups(abl_handler_fixup, NULL, NULL, APR_HOOK_REALLY_LAST);
     ap_hook_handler(abl_handler, NULL, NULL, APR_HOOK_FIRST);
-    ap_hook_handler(abl_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(abl_status_handler, NULL, before_proxy, APR_HOOK_FIRST);
     APR_OPTIONAL_HOOK(ap, status_hook, abl_status_extend, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(abl_park_on_request, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_log_transaction(abl_account_log, NULL, NULL, APR_HOOK_FIRST);

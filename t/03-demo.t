@@ -34,6 +34,8 @@ subtest 'what it shows works, and Ctrl-C ends it' => sub {
 
     is($demo->get('/static/hello.txt')->{content}, slurp("$root/conf/demo/static/hello.txt"), 'a file');
     is($demo->get('/static/nothing')->{headers}{'x-member'}, undef, 'no file: httpd says so itself');
+    like($demo->get('/balancer-manager', { headers => { Accept => 'text/html' } })->{content}, qr{<script src="\?as=js"}, 'the page');
+    like($demo->get('/balancer-manager')->{content}, qr/"allowed":true/, 'on which things may be done');
     like($demo->get('/')->{content}, qr{<a href="/whoami">}, 'the first page has links');
     # one may be passed over until it is known what a request costs it (memory=)
     my @turns;

@@ -145,6 +145,36 @@ subtest 'add and remove' => sub {
     over($s, 'ABL0430');
 };
 
+subtest 'places beside names and cookies' => sub {
+    my @m = map { Abl::Member->start(name => $_) } qw(a b);
+    my $s = Abl::Server->start(conf => Abl::Manager->conf . "BalancerPass / app\n" . balancer('app', "BalancerMember http://localhost.:@{[$m[0]->port]} expand=4", $m[1], 'BalancerAffinity cookie=SID', 'BalancerPlaces 8 concurrency=3') . balancer('other', $m[0], 'BalancerPlaces 8 concurrency=3'));
+    my $manager = Abl::Manager->new($s);
+    my $new = Abl::Member->start(name => 'new');
+    done('add', $manager->act('add', member => $new->url));
+    done('the other one is out of the way', $manager->act('disable', member => $m[1]->url));
+    my ($cookie, $who);
+    ok((wait_until { my $r = $s->client->ask('GET', '/'); $who = $r->field('X-Member') // ''; ($cookie) = ($r->field('Set-Cookie') // '') =~ /(SID=[0-9a-f]{16})/; $who eq 'new' } 10), 'an added member answers');
+    is(answers($s, 5, [ Cookie => $cookie ])->{new}, 5, 'its cookie brings the client back');
+    is(answers($s, 3, [ Cookie => 'SID=0123456789abcdef' ])->{none}, undef, 'a cookie of nobody\'s does no harm');
+    unlike(slurp($s->dir . '/error.log'), qr/ABL0193/, 'places are at no address: two balancers may have them');
+    over($s, trouble);
+};
+
+subtest 'what an added member is called' => sub {
+    my @m = map { Abl::Member->start(name => $_) } qw(a b);
+    my $s = Abl::Server->start(conf => Abl::Manager->conf . "BalancerPass / app\nBalancerPreserveHost off\nLogFormat \"%U %{BALANCER_MEMBER_NAME}e\" f\nCustomLog \@DIR\@/f.log f\n" . balancer('app', $m[0], 'BalancerPlaces 1'));
+    my $manager = Abl::Manager->new($s);
+    done('add', $manager->act('add', member => $m[1]->url));
+    done('the other one is out of the way', $manager->act('disable', member => $m[0]->url));
+    my $r = $s->client->ask('GET', '/redirect?to=' . $m[1]->url . '/there');
+    is($m[1]->last_request->field('Host'), $m[1]->authority, 'it is told its own name');
+    is($r->field('Location'), 'http://localhost/there', 'and what it says of itself is made good');
+    ok((wait_until { -f $s->dir . '/f.log' && slurp($s->dir . '/f.log') =~ m{^/redirect \Q@{[$m[1]->url]}\E$}m } 5), 'log lines have its address');
+    $s->client->ask('POST', '/reset-before', [], 'y');
+    ok($s->await_log(qr{ABL0003: balancer app: \Q@{[$m[1]->url]}\E: }), 'and messages');
+    over($s, trouble);
+};
+
 subtest 'a graceful restart' => sub {
     my ($s, $manager, @m) = begin(3, 'BalancerPlaces 1');
     my $new = Abl::Member->start(name => 'new');

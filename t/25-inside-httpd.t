@@ -4,6 +4,7 @@
 use Abl::Test;
 use Compress::Zlib ();
 use Digest::SHA qw(sha1_hex);
+use Abl::Manager;
 
 my $m = Abl::Member->start(name => 'a');
 
@@ -148,6 +149,33 @@ END
     is($s->get('/theirs/echo')->{headers}{'x-member'}, 'other', 'theirs');
     is($s->get('/echo')->{headers}{'x-member'}, 'a', 'ours');
     $s->log_ok;
+};
+
+# mod_proxy_balancer answers to the name balancer-manager, too, and before others.
+subtest 'whose page balancer-manager is' => sub {
+    my @proxy   = qw(proxy proxy_http proxy_balancer slotmem_shm lbmethod_byrequests);
+    my $libexec = qx(@{[$ENV{APXS} || 'apxs']} -q LIBEXECDIR);
+    chomp $libexec;
+    my $later  = join '', map {"LoadModule ${_}_module $libexec/mod_$_.so\n"} @proxy;
+    my $other  = Abl::Member->start(name => 'other');
+    my $pages  = "<Location /m>\nSetHandler balancer-manager\nRequire local\n</Location>\n<Location /s>\nSetHandler balancer-status\n</Location>\n<Location /o>\nSetHandler appbalance-manager\nRequire local\n</Location>\n";
+    my $theirs = "<Proxy balancer://theirs>\n    BalancerMember @{[ $other->url ]}\n</Proxy>\nProxyPass /theirs balancer://theirs\n";
+    my $wild   = "LogFormat balancer://x nothing\nProxyPass /wild http://127.0.0.1:1\n";
+    my $is_ours = sub { my ($s, $path) = @_; return $s->get("$path?as=json")->{headers}{'content-type'} eq 'application/json' ? 'ours' : 'theirs' };
+    for my $order ([ 'loaded before ours', $later, '' ], [ 'loaded after ours', '', $later ]) {
+        my ($name, $before, $after) = @$order;
+        my $s = server("$after$wild$pages", first => $before);
+        is($is_ours->($s, '/m'), 'ours', "$name, without a balancer: ours");
+        is((Abl::Manager->new($s)->act('reset'))[0], 200, '... with actions');
+        $s->log_ok(allow => ['ABL0401']);
+        for my $line ($theirs, "<VirtualHost *:99>\n$theirs</VirtualHost>\n", "ProxyPass /t BALANCER://theirs\nBalancerMember balancer://theirs @{[ $other->url ]}\n") {
+            $s = server("$after$line$pages", first => $before);
+            is($is_ours->($s, '/m'), 'theirs', "$name, with balancers: theirs") or diag($line);
+            is($is_ours->($s, '/s'), 'ours', '... balancer-status is ours');
+            is((Abl::Manager->new($s, path => '/o')->act('reset'))[0], 200, '... and so is the other name of the manager');
+            $s->log_ok(allow => [qw(AH10187 ABL0401)]);    # what it says of a query that is not its own
+        }
+    }
 };
 
 subtest 'the access log' => sub {

@@ -129,6 +129,7 @@ int64_t abl_keep_work(abl_keep_t *keep, const char *path, int64_t now)
         return INT64_MAX;
     }
     if (keep->begun && number == keep->written && keep->path == abl_hash_text(path)) {
+        keep->error = 0; /* of another path */
         return INT64_MAX;
     }
     if (now < keep->again) {
@@ -233,13 +234,13 @@ static void use(abl_segment_t *segment, const json_t *members, const abl_keep_ne
 /* NULL: *text is what is in it, NULL where there is no file. */
 static const char *read_all(const char *path, apr_pool_t *pool, char **text, size_t *len)
 {
-    char error[128];
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* nobody waits for a pipe */
     FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
     struct stat st;
 
     *text = NULL;
     if (file == NULL) {
+        char error[128];
         return errno == ENOENT ? NULL : apr_pstrdup(pool, apr_strerror(errno, error, sizeof(error)));
     }
     if (fstat(fileno(file), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > ABL_KEEP_FILE_MAX) {

@@ -10,8 +10,9 @@
 #include "ledger/steer.h"
 
 #include <apr_pools.h>
+#include <sys/types.h>
 
-#define ABL_KEEP_FILE_MAX (16 * 1048576) /* bytes that are read */
+#define ABL_KEEP_FILE_MAX ((off_t)16 * 1048576) /* bytes that are read */
 
 typedef struct abl_keep_t {
     abl_segment_t *segment;

@@ -23,6 +23,13 @@ const char *abl_end_word(unsigned end)
     return words[end < ABL_ENDS ? end : ABL_END_NONE];
 }
 
+const char *abl_end_class(int status_class)
+{
+    static const char *const words[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+    return words[status_class > 0 && status_class < 6 ? status_class : 0];
+}
+
 bool abl_end_is_error(unsigned end, int status_class)
 {
     switch (end) {

@@ -12,6 +12,9 @@
 /* "ok", "queue-timeout", …; "none" for ABL_END_NONE and whatever is no end. */
 const char *abl_end_word(unsigned end);
 
+/* "none", "1xx" … "5xx", for 0 to 5. */
+const char *abl_end_class(int status_class);
+
 /* Is a request that ended so, with a status of this class (5: 500 to 599), one that the server's side has
  * failed? A client that leaves, or sends what cannot be forwarded, is no error. */
 bool abl_end_is_error(unsigned end, int status_class);

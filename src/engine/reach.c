@@ -6,9 +6,32 @@
 
 #include "ledger/site.h"
 
+#include <apr_strings.h>
+#include <string.h>
+
 static bool is_named(const abl_balancer_t *balancer, int member)
 {
     return balancer->members[member].naming != ABL_NAMING_NONE;
+}
+
+const abl_member_url_t *abl_reach_url(const abl_balancer_t *balancer, int member, apr_pool_t *pool,
+                                      abl_member_url_t *own)
+{
+    const abl_member_t *m = &balancer->members[member];
+    char text[ABL_IP_TEXT];
+    abl_site_t site;
+
+    if (m->naming != ABL_NAMING_OPEN) {
+        return &m->url;
+    }
+    abl_site_read(balancer->ledger, member, &site);
+    if (site.n == 0) {
+        return &m->url; /* it has just been removed */
+    }
+    *own = m->url;
+    own->text = apr_pstrcat(pool, "http://", abl_ip_text(&site.ips[0], text), NULL);
+    own->authority = own->text + strlen("http://");
+    return own;
 }
 
 int abl_reach_count(const abl_balancer_t *balancer, int member)

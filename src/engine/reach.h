@@ -11,6 +11,11 @@
 /* How many there are now; 0: nobody is there. */
 int abl_reach_count(const abl_balancer_t *balancer, int member);
 
+/* What it is called: its URL as it is configured, or of one that was added at run time (ABL_NAMING_OPEN) the
+ * URL of where it is now, which is made from `pool` into *own. */
+const abl_member_url_t *abl_reach_url(const abl_balancer_t *balancer, int member, apr_pool_t *pool,
+                                      abl_member_url_t *own);
+
 /* Starts to connect to one of them, as abl_conn_open(). APR_EHOSTUNREACH: there are not so many (any more).
  */
 apr_status_t abl_reach_open(const abl_balancer_t *balancer, int member, int address, int64_t now,

@@ -5,6 +5,8 @@
  */
 #include "engine/transfer.h"
 
+#include "engine/reach.h"
+
 #include <string.h>
 
 static const char CRLF[] = "\r\n";
@@ -175,7 +177,8 @@ static bool push_head(abl_exchange_t *x)
 
     head.prefix = member->url.path;
     if (head.host == NULL) {
-        head.host = member->url.authority;
+        abl_member_url_t own;
+        head.host = abl_reach_url(x->balancer, x->member, x->pool, &own)->authority;
     }
     head.close = !member->keepalive && head.upgrade == NULL;
     size = abl_h1_request_size(&head, &why);

@@ -5,6 +5,7 @@
  */
 #include "httpd/account.h"
 
+#include "engine/reach.h"
 #include "httpd/body.h"
 #include "httpd/route.h"
 #include "ledger/tally.h"
@@ -99,24 +100,26 @@ static const char *state_of(const abl_account_t *account)
 
 /* ---- variables -------------------------------------------------------------------------------------- */
 
-static const char *address_of(const abl_account_t *account, int member)
+static const char *address_of(apr_pool_t *p, const abl_account_t *account, int member)
 {
-    return member >= 0 ? account->section->balancer.members[member].url.text : "-";
+    abl_member_url_t own;
+
+    return member >= 0 ? abl_reach_url(&account->section->balancer, member, p, &own)->text : "-";
 }
 
 /* The members that it was given to, in turn, with commas between. */
 static const char *tried(apr_pool_t *p, const abl_account_t *account)
 {
     const abl_facts_t *facts = &account->facts;
-    const char *list = address_of(account, account->member);
+    const char *list = address_of(p, account, account->member);
     int i;
 
     if (facts->tries <= 1) {
         return list;
     }
-    list = address_of(account, facts->tried[0]);
+    list = address_of(p, account, facts->tried[0]);
     for (i = 1; i < facts->tries && i < ABL_TRIED_KEPT; i++) {
-        list = apr_pstrcat(p, list, ",", address_of(account, facts->tried[i]), NULL);
+        list = apr_pstrcat(p, list, ",", address_of(p, account, facts->tried[i]), NULL);
     }
     return facts->tries > ABL_TRIED_KEPT ? apr_pstrcat(p, list, ",...", NULL) : list;
 }
@@ -124,10 +127,10 @@ static const char *tried(apr_pool_t *p, const abl_account_t *account)
 /* What does not depend on when it is asked. */
 static void enter_all(request_rec *r, const abl_account_t *account, int64_t took, apr_table_t *env)
 {
-    char *at = apr_palloc(r->pool, 7 * NUMBER);
+    char *at = apr_palloc(r->pool, (apr_size_t)7 * NUMBER);
 
     apr_table_setn(env, "BALANCER_NAME", account->section->balancer.name); /* may be there, of another one */
-    apr_table_addn(env, "BALANCER_MEMBER_NAME", address_of(account, account->member));
+    apr_table_addn(env, "BALANCER_MEMBER_NAME", address_of(r->pool, account, account->member));
     apr_table_addn(env, "BALANCER_TRIED", tried(r->pool, account));
     apr_table_addn(env, "BALANCER_END", abl_end_word(account->end));
     apr_table_addn(env, "BALANCER_STATE", state_of(account));
@@ -148,7 +151,7 @@ static void enter_session(request_rec *r, const abl_account_t *account, int memb
     apr_table_t *env = r->subprocess_env;
 
     apr_table_setn(env, "BALANCER_NAME", account->section->balancer.name);
-    apr_table_setn(env, "BALANCER_WORKER_NAME", m->url.text);
+    apr_table_setn(env, "BALANCER_WORKER_NAME", address_of(r->pool, account, member));
     apr_table_setn(env, "BALANCER_WORKER_ROUTE", m->route);
     if (affinity->name == NULL) {
         return;

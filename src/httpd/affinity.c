@@ -116,6 +116,7 @@ static void add_names(apr_pool_t *p, abl_section_t *section)
     int i;
 
     a->members = apr_hash_make(p);
+    a->nslots = 0;
     for (i = 0; i < b->nmembers; i++) {
         numbers[i] = i;
         ids[i] = apr_psprintf(p, "%016" APR_UINT64_T_HEX_FMT, abl_hash_text(b->members[i].route));

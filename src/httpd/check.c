@@ -225,7 +225,10 @@ static void check_listeners(apr_pool_t *p, server_rec *s)
 
     for (section = abl_config_sections(); section != NULL; section = section->next) {
         for (i = 0; i < section->balancer.nmembers; i++) {
-            note_listener(listeners, s, section, &section->balancer.members[i]);
+            const abl_member_t *member = &section->balancer.members[i];
+            if (member->naming != ABL_NAMING_OPEN) { /* a place is nowhere yet */
+                note_listener(listeners, s, section, member);
+            }
         }
     }
 }

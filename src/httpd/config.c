@@ -37,21 +37,25 @@ void abl_config_set_log_fields(abl_log_fields_t fields)
     log_fields = fields;
 }
 
-static bool speaks_of_fields(const ap_directive_t *line)
+bool abl_config_any(const ap_directive_t *line, bool (*fits)(const ap_directive_t *line))
 {
     bool found = false;
 
     for (; line != NULL && !found; line = line->next) {
-        found = (line->args != NULL && ap_strstr_c(line->args, "BALANCER_") != NULL) ||
-                speaks_of_fields(line->first_child);
+        found = (line->args != NULL && fits(line)) || abl_config_any(line->first_child, fits);
     }
     return found;
+}
+
+static bool speaks_of_fields(const ap_directive_t *line)
+{
+    return ap_strstr_c(line->args, "BALANCER_") != NULL;
 }
 
 void abl_config_look_for_fields(void)
 {
     wants_fields = log_fields == ABL_LOG_FIELDS_ON ||
-                   (log_fields == ABL_LOG_FIELDS_AUTO && speaks_of_fields(ap_conftree));
+                   (log_fields == ABL_LOG_FIELDS_AUTO && abl_config_any(ap_conftree, speaks_of_fields));
 }
 
 bool abl_config_wants_fields(void)

@@ -184,6 +184,9 @@ abl_section_t *abl_config_find(const char *name);
  * prefix, and adds nothing then; NULL: added. */
 abl_route_t *abl_config_add_route(abl_route_t **routes, abl_route_t *route);
 
+/* Does any line from this one on, those of sections included, fit? Parent. */
+bool abl_config_any(const ap_directive_t *line, bool (*fits)(const ap_directive_t *line));
+
 /* BalancerLogFields: whether requests get BALANCER_ variables. */
 typedef enum abl_log_fields_t {
     ABL_LOG_FIELDS_AUTO = 0, /* where the configuration speaks of some */

@@ -337,17 +337,16 @@ const command_rec abl_directives[] = {
         "after"),
     AP_INIT_RAW_ARGS(
         "BalancerEject", abl_section_outside, NULL, RSRC_CONF,
-        "when a member whose requests fail is left out: failures=N rate=PERCENT over=TIME for=TIME "
-        "max-share=PERCENT, or off; inside <Balancer>"),
+        "in <Balancer>: when a member whose requests fail is left out: failures=N rate=PERCENT over=TIME "
+        "for=TIME max-share=PERCENT, or off"),
     AP_INIT_RAW_ARGS("BalancerBuffer", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: request=, response=, file=, max= and folder= of what is kept"),
     AP_INIT_RAW_ARGS("BalancerRetry", abl_section_outside, NULL, RSRC_CONF,
                      "in <Balancer>: off, or attempts=, on=, time=, budget= and methods= of requests that "
                      "another member may get"),
-    AP_INIT_RAW_ARGS(
-        "BalancerHealthCheck", abl_section_outside, NULL, RSRC_CONF,
-        "inside <Balancer>: uri= or tcp, interval=, timeout=, rise=, fall=, expect=, body~, host=, "
-        "jitter=, mandatory: members are asked from time to time whether they are well"),
+    AP_INIT_RAW_ARGS("BalancerHealthCheck", abl_section_outside, NULL, RSRC_CONF,
+                     "in <Balancer>: uri= or tcp, interval=, timeout=, rise=, fall=, expect=, body~, host=, "
+                     "jitter=, mandatory: members are asked from time to time whether they are well"),
     AP_INIT_RAW_ARGS(
         "BalancerPlaces", abl_section_outside, NULL, RSRC_CONF,
         "in <Balancer>: off, or how many members may be added at run time, and keys of BalancerMember"),

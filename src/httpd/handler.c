@@ -4,6 +4,7 @@
  */
 #include "httpd/handler.h"
 
+#include "engine/reach.h"
 #include "httpd/affinity.h"
 #include "httpd/drive.h"
 #include "httpd/linger.h"
@@ -42,9 +43,11 @@ static const abl_h1_pair_t *body_trailers(void *ctx, int *n)
     return abl_body_trailers(respond_of(ctx)->body, n);
 }
 
-static const char *member_name(const abl_balancer_t *balancer, int member)
+static const char *member_name(const abl_respond_t *respond, int member)
 {
-    return member >= 0 ? balancer->members[member].url.text : "no member";
+    abl_member_url_t own;
+
+    return member >= 0 ? abl_reach_url(respond->balancer, member, respond->r->pool, &own)->text : "no member";
 }
 
 static void on_retry(void *ctx, int member, const char *why, apr_status_t rv)
@@ -54,12 +57,12 @@ static void on_retry(void *ctx, int member, const char *why, apr_status_t rv)
     if (strncmp(why, ABL_WHY_TLS, sizeof(ABL_WHY_TLS) - 1) == 0) {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, rv, respond->r,
                       "ABL0060: balancer %s: %s: %s; trying another member", respond->balancer->name,
-                      member_name(respond->balancer, member), why);
+                      member_name(respond, member), why);
         return;
     }
     ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, respond->r,
                   "ABL0001: balancer %s: %s: %s; trying another member", respond->balancer->name,
-                  member_name(respond->balancer, member), why);
+                  member_name(respond, member), why);
 }
 
 static const abl_exchange_events_t events = {
@@ -116,12 +119,12 @@ static void log_failure(const abl_respond_t *respond, abl_exchange_t *x)
     int member;
     abl_end_t end = abl_exchange_end(x, &member, &why, &rv);
 
-    name = member_name(respond->balancer, member);
+    name = member_name(respond, member);
     switch (end) {
     case ABL_END_NO_MEMBER:
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
-                      "ABL0002: balancer %s: no member could be reached; the last was %s%s%s", balancer, name,
-                      why != NULL ? ": " : "", why != NULL ? why : "");
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r, "ABL0002: balancer %s: no member %s%s%s%s", balancer,
+                      member >= 0 ? "could be reached; the last was " : "can be used",
+                      member >= 0 ? name : "", why != NULL ? ": " : "", why != NULL ? why : "");
         break;
     case ABL_END_QUEUE_FULL:
     case ABL_END_CLIENT_QUEUE_FULL:

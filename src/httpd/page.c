@@ -23,32 +23,25 @@ FILE_OF(html, "src/httpd/page/manager.html");
 FILE_OF(css, "src/httpd/page/manager.css");
 FILE_OF(js, "src/httpd/page/manager.js");
 
-static char etags[3][20];
-
-/* The same text is written by whoever comes first, and whoever comes at the same moment. */
-static const char *etag_of(const char *bytes, char etag[20])
+bool abl_page_find(const char *as, abl_page_t *page)
 {
-    if (etag[0] == '\0') {
-        (void)snprintf(etag, 20, "\"%016" PRIx64 "\"", abl_hash_text(bytes));
-    }
-    return etag;
-}
+    static const struct {
+        const char *as, *type, *bytes;
+    } files[] = {{"html", "text/html; charset=utf-8", abl_page_html},
+                 {"css", "text/css; charset=utf-8", abl_page_css},
+                 {"js", "text/javascript; charset=utf-8", abl_page_js}};
+    size_t i = 0;
 
-const abl_page_t *abl_page_find(const char *as)
-{
-    static abl_page_t files[] = {
-        {.as = "html", .type = "text/html; charset=utf-8", .bytes = abl_page_html},
-        {.as = "css", .type = "text/css; charset=utf-8", .bytes = abl_page_css},
-        {.as = "js", .type = "text/javascript; charset=utf-8", .bytes = abl_page_js},
-    };
-    int i;
-
-    for (i = 0; i < 3; i++) {
-        if (strcmp(files[i].as, as) == 0) {
-            files[i].len = strlen(files[i].bytes);
-            files[i].etag = etag_of(files[i].bytes, etags[i]);
-            return &files[i];
-        }
+    while (i < sizeof(files) / sizeof(files[0]) && strcmp(files[i].as, as) != 0) {
+        i++;
     }
-    return NULL;
+    if (i == sizeof(files) / sizeof(files[0])) {
+        return false;
+    }
+    page->as = files[i].as;
+    page->type = files[i].type;
+    page->bytes = files[i].bytes;
+    page->len = strlen(page->bytes);
+    (void)snprintf(page->etag, sizeof(page->etag), "\"%016" PRIx64 "\"", abl_hash_text(page->bytes));
+    return true;
 }

@@ -5,17 +5,18 @@
 #ifndef ABL_HTTPD_PAGE_H
 #define ABL_HTTPD_PAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct abl_page_t {
     const char *as;   /* what ?as= calls it: "html", "css", "js" */
     const char *type; /* Content-Type */
-    const char *etag; /* quoted; changes when the bytes do */
+    char etag[20];    /* quoted; changes when the bytes do */
     const char *bytes;
     size_t len;
 } abl_page_t;
 
-/* NULL: there is no such file. Any process. */
-const abl_page_t *abl_page_find(const char *as);
+/* False: there is no such file. Any process, any thread. */
+bool abl_page_find(const char *as, abl_page_t *page);
 
 #endif

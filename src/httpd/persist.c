@@ -66,15 +66,16 @@ void abl_persist_load(server_rec *s, abl_segment_t *segment, apr_pool_t *ptemp)
     const abl_keep_news_t news = {say_loss, s};
     const char *why = path != NULL ? abl_keep_read(segment, path, ptemp, &news) : NULL;
     const char *aside;
+    bool moved;
 
     if (why == NULL) {
         return;
     }
     aside = apr_pstrcat(ptemp, path, ".unreadable", NULL);
+    moved = rename(path, aside) == 0;
     ap_log_error(
         APLOG_MARK, APLOG_ERR, 0, s,
         "ABL0426: BalancerPersist %s cannot be read: %s; what was changed by hand is forgotten, and the file "
-        "is %s now",
-        path, why, aside);
-    (void)rename(path, aside);
+        "%s",
+        path, why, moved ? apr_pstrcat(ptemp, "is ", aside, " now", NULL) : "will be written over");
 }

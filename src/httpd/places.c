@@ -49,14 +49,9 @@ const char *abl_places_parse(cmd_parms *cmd, abl_section_t *section, const char 
 
 static bool names_manager(const ap_directive_t *line)
 {
-    bool found = false;
-
-    for (; line != NULL && !found; line = line->next) {
-        found = (line->args != NULL && ap_cstr_casecmp(line->directive, "SetHandler") == 0 &&
-                 ap_strcasestr(line->args, "balancer-manager") != NULL) ||
-                names_manager(line->first_child);
-    }
-    return found;
+    return ap_cstr_casecmp(line->directive, "SetHandler") == 0 &&
+           (ap_strcasestr(line->args, "balancer-manager") != NULL ||
+            ap_strcasestr(line->args, "appbalance-manager") != NULL);
 }
 
 static const char *make_places(apr_pool_t *p, abl_section_t *section)
@@ -70,21 +65,19 @@ static const char *make_places(apr_pool_t *p, abl_section_t *section)
         place.route = apr_psprintf(p, "added#%d", i);
         error = abl_members_add(p, section, "BalancerPlaces", &place);
     }
-    if (section->places > 0) {
-        abl_affinity_prepare(p, section);
-    }
+    abl_affinity_prepare(p, section); /* now all of its members are known */
     return error;
 }
 
 int abl_places_make(apr_pool_t *p, server_rec *s)
 {
-    bool manager = names_manager(ap_conftree);
+    bool manager = abl_config_any(ap_conftree, names_manager);
     abl_section_t *section;
-    const char *error;
     int wrong = 0;
 
     for (section = abl_config_sections(); section != NULL; section = section->next) {
         int room = ABL_MEMBERS_MAX - section->balancer.nmembers;
+        const char *error;
         if (!section->places_seen && manager) {
             section->places = room < ABL_PLACES_DEFAULT ? room : ABL_PLACES_DEFAULT;
             (void)make_template(p, "", &section->place_of);

@@ -4,6 +4,7 @@
  */
 #include "httpd/respond.h"
 
+#include "engine/reach.h"
 #include "httpd/affinity.h"
 #include "httpd/rewrite.h"
 #include "httpd/trailers.h"
@@ -70,7 +71,8 @@ static bool is_passed_on(const char *name, apr_size_t len, const char *connectio
 /* Adds the answer's end-to-end fields to `table`. */
 static void add_fields(abl_respond_t *respond, const abl_answer_t *answer, char *bytes, apr_table_t *table)
 {
-    const abl_member_t *member = &respond->balancer->members[answer->member];
+    abl_member_url_t own;
+    const abl_member_url_t *url = abl_reach_url(respond->balancer, answer->member, respond->r->pool, &own);
     const char *connection = connection_of(respond->r->pool, answer->head, bytes);
     int i;
 
@@ -79,7 +81,7 @@ static void add_fields(abl_respond_t *respond, const abl_answer_t *answer, char 
         const char *name = bytes + field->name;
 
         if (is_passed_on(name, field->name_len, connection)) {
-            apr_table_addn(table, name, abl_rewrite_value(respond->r, member, name, bytes + field->value));
+            apr_table_addn(table, name, abl_rewrite_value(respond->r, url, name, bytes + field->value));
         }
     }
 }

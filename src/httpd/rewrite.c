@@ -19,14 +19,13 @@ static bool ends_segment(char c)
 }
 
 /* The path behind the member's own scheme and host; NULL: another host, or none. */
-static const char *behind_own_host(const abl_member_t *member, const char *url)
+static const char *behind_own_host(const abl_member_url_t *own, const char *url)
 {
-    const char *authority = member->url.authority;
-    const char *port = member->url.tls ? ":443" : ":80";
-    apr_size_t len = strlen(authority), scheme_len = strlen(member->url.scheme);
+    const char *authority = own->authority;
+    const char *port = own->tls ? ":443" : ":80";
+    apr_size_t len = strlen(authority), scheme_len = strlen(own->scheme);
 
-    if (ap_cstr_casecmpn(url, member->url.scheme, scheme_len) != 0 ||
-        strncmp(url + scheme_len, "://", 3) != 0) {
+    if (ap_cstr_casecmpn(url, own->scheme, scheme_len) != 0 || strncmp(url + scheme_len, "://", 3) != 0) {
         return NULL;
     }
     url += scheme_len + 3;
@@ -42,20 +41,20 @@ static const char *behind_own_host(const abl_member_t *member, const char *url)
 }
 
 /* The path without the member's own; NULL: it lies outside. */
-static const char *behind_own_path(const abl_member_t *member, const char *path)
+static const char *behind_own_path(const abl_member_url_t *own, const char *path)
 {
-    apr_size_t len = strlen(member->url.path);
+    apr_size_t len = strlen(own->path);
 
-    return strncmp(path, member->url.path, len) == 0 && ends_segment(path[len]) ? path + len : NULL;
+    return strncmp(path, own->path, len) == 0 && ends_segment(path[len]) ? path + len : NULL;
 }
 
 /* A path without a host; it needs a change only where the member has a path of its own. */
-static const char *rewrite_path(request_rec *r, const abl_member_t *member, const char *url)
+static const char *rewrite_path(request_rec *r, const abl_member_url_t *own, const char *url)
 {
     const char *path = NULL;
 
-    if (url[0] == '/' && url[1] != '/' && member->url.path[0] != '\0') {
-        path = behind_own_path(member, url);
+    if (url[0] == '/' && url[1] != '/' && own->path[0] != '\0') {
+        path = behind_own_path(own, url);
     }
     if (path == NULL) {
         return url;
@@ -63,15 +62,15 @@ static const char *rewrite_path(request_rec *r, const abl_member_t *member, cons
     return *path == '/' ? path : apr_pstrcat(r->pool, "/", path, NULL);
 }
 
-static const char *rewrite_url(request_rec *r, const abl_member_t *member, const char *url)
+static const char *rewrite_url(request_rec *r, const abl_member_url_t *own, const char *url)
 {
-    const char *path = behind_own_host(member, url);
+    const char *path = behind_own_host(own, url);
     const char *host = abl_forwarded_host(r);
 
     if (path == NULL) {
-        return rewrite_path(r, member, url);
+        return rewrite_path(r, own, url);
     }
-    path = behind_own_path(member, path);
+    path = behind_own_path(own, path);
     if (path == NULL || host == NULL) {
         return url;
     }
@@ -79,7 +78,7 @@ static const char *rewrite_url(request_rec *r, const abl_member_t *member, const
 }
 
 /* Refresh: 5; url=http://… */
-static const char *rewrite_refresh(request_rec *r, const abl_member_t *member, const char *value)
+static const char *rewrite_refresh(request_rec *r, const abl_member_url_t *own, const char *value)
 {
     const char *url = ap_strcasestr(value, "url=");
     const char *changed;
@@ -90,7 +89,7 @@ static const char *rewrite_refresh(request_rec *r, const abl_member_t *member, c
     }
     url += 4;
     quote = *url == '"' || *url == '\'' ? 1 : 0;
-    changed = rewrite_url(r, member, url + quote);
+    changed = rewrite_url(r, own, url + quote);
     if (changed == url + quote) {
         return value;
     }
@@ -107,26 +106,26 @@ static bool is_attribute(const char *attribute, apr_size_t len, const char *name
     return len > name_len && ap_cstr_casecmpn(attribute, name, name_len) == 0 && attribute[name_len] == '=';
 }
 
-static bool is_own_domain(const abl_member_t *member, const char *domain, apr_size_t len)
+static bool is_own_domain(const abl_member_url_t *own, const char *domain, apr_size_t len)
 {
     if (len > 0 && *domain == '.') {
         domain++;
         len--;
     }
-    return strlen(member->url.host) == len && ap_cstr_casecmpn(domain, member->url.host, len) == 0;
+    return strlen(own->host) == len && ap_cstr_casecmpn(domain, own->host, len) == 0;
 }
 
 /* One attribute of a cookie, with the "; " before it, as the client should see it. */
-static const char *rewrite_attribute(request_rec *r, const abl_member_t *member, const char *attribute,
+static const char *rewrite_attribute(request_rec *r, const abl_member_url_t *own, const char *attribute,
                                      apr_size_t len)
 {
     char *copy = apr_pstrmemdup(r->pool, attribute, len);
 
-    if (is_attribute(attribute, len, "Domain") && is_own_domain(member, attribute + 7, len - 7)) {
+    if (is_attribute(attribute, len, "Domain") && is_own_domain(own, attribute + 7, len - 7)) {
         return "";
     }
-    if (is_attribute(attribute, len, "Path") && member->url.path[0] != '\0') {
-        const char *path = behind_own_path(member, copy + 5);
+    if (is_attribute(attribute, len, "Path") && own->path[0] != '\0') {
+        const char *path = behind_own_path(own, copy + 5);
         if (path != NULL) {
             return apr_pstrcat(r->pool, "; Path=", *path == '/' ? "" : "/", path, NULL);
         }
@@ -134,42 +133,43 @@ static const char *rewrite_attribute(request_rec *r, const abl_member_t *member,
     return apr_pstrcat(r->pool, "; ", copy, NULL);
 }
 
-static bool names_own_address(const abl_member_t *member, const char *value)
+static bool names_own_address(const abl_member_url_t *own, const char *value)
 {
-    return ap_strcasestr(value, member->url.host) != NULL ||
-           (member->url.path[0] != '\0' && ap_strstr_c(value, member->url.path) != NULL);
+    return ap_strcasestr(value, own->host) != NULL ||
+           (own->path[0] != '\0' && ap_strstr_c(value, own->path) != NULL);
 }
 
-static const char *rewrite_cookie(request_rec *r, const abl_member_t *member, const char *value)
+static const char *rewrite_cookie(request_rec *r, const abl_member_url_t *own, const char *value)
 {
     apr_size_t len = strcspn(value, ";");
     const char *cookie = apr_pstrmemdup(r->pool, value, len);
 
-    if (!names_own_address(member, value + len)) {
+    if (!names_own_address(own, value + len)) {
         return value;
     }
     for (value += len; *value == ';'; value += len) {
         value++;
         value += strspn(value, " \t");
         len = strcspn(value, ";");
-        cookie = apr_pstrcat(r->pool, cookie, rewrite_attribute(r, member, value, len), NULL);
+        cookie = apr_pstrcat(r->pool, cookie, rewrite_attribute(r, own, value, len), NULL);
     }
     return cookie;
 }
 
-const char *abl_rewrite_value(request_rec *r, const abl_member_t *member, const char *name, const char *value)
+const char *abl_rewrite_value(request_rec *r, const abl_member_url_t *own, const char *name,
+                              const char *value)
 {
     switch (*name | 0x20) {
     case 'l':
-        return ap_cstr_casecmp(name, "Location") == 0 ? rewrite_url(r, member, value) : value;
+        return ap_cstr_casecmp(name, "Location") == 0 ? rewrite_url(r, own, value) : value;
     case 'c':
-        return ap_cstr_casecmp(name, "Content-Location") == 0 ? rewrite_url(r, member, value) : value;
+        return ap_cstr_casecmp(name, "Content-Location") == 0 ? rewrite_url(r, own, value) : value;
     case 'u':
-        return ap_cstr_casecmp(name, "URI") == 0 ? rewrite_url(r, member, value) : value;
+        return ap_cstr_casecmp(name, "URI") == 0 ? rewrite_url(r, own, value) : value;
     case 'r':
-        return ap_cstr_casecmp(name, "Refresh") == 0 ? rewrite_refresh(r, member, value) : value;
+        return ap_cstr_casecmp(name, "Refresh") == 0 ? rewrite_refresh(r, own, value) : value;
     case 's':
-        return ap_cstr_casecmp(name, "Set-Cookie") == 0 ? rewrite_cookie(r, member, value) : value;
+        return ap_cstr_casecmp(name, "Set-Cookie") == 0 ? rewrite_cookie(r, own, value) : value;
     default:
         return value;
     }

@@ -9,7 +9,7 @@
 
 /* The value of this field as the client should see it: `value` itself, or a new one from r->pool. Fields
  * looked at: Location, Content-Location, URI, Refresh, Set-Cookie. */
-const char *abl_rewrite_value(request_rec *r, const abl_member_t *member, const char *name,
+const char *abl_rewrite_value(request_rec *r, const abl_member_url_t *own, const char *name,
                               const char *value);
 
 #endif

@@ -269,7 +269,6 @@ const char *abl_section_open(cmd_parms *cmd, void *dir, const char *args)
         section->balancer.method = ap_lookup_provider(ABL_METHOD_GROUP, "roundrobin", ABL_METHOD_VERSION);
     }
     section->balancer.mandatory = section->check.mandatory;
-    abl_affinity_prepare(cmd->pool, section);
     abl_config_add_section(section);
     return NULL;
 }

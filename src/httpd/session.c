@@ -19,7 +19,7 @@
 
 #define COOKIE "balancer-session"
 #define ID_BYTES 16
-#define ID_LEN (2 * ID_BYTES)
+#define ID_LEN ((size_t)2 * ID_BYTES)
 
 static bool is_id(const char *text)
 {
@@ -78,9 +78,9 @@ static void send_cookie(request_rec *r, const char *id)
 const char *abl_session_token(request_rec *r)
 {
     const char *session = session_of(r);
-    unsigned char id[ID_BYTES];
 
     if (session == NULL) {
+        unsigned char id[ID_BYTES];
         if (apr_generate_random_bytes(id, sizeof(id)) != APR_SUCCESS) {
             return NULL;
         }

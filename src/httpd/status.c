@@ -4,6 +4,7 @@
  */
 #include "httpd/status.h"
 
+#include "httpd/beside_proxy.h"
 #include "httpd/lifecycle.h"
 #include "httpd/manager.h"
 #include "httpd/page.h"
@@ -27,10 +28,10 @@
 /* What ?as= says; NULL: it is not there. */
 static const char *as_of(request_rec *r)
 {
-    const char *args = r->args, *pair;
+    const char *args = r->args;
 
     while (args != NULL && *args != '\0') {
-        pair = ap_getword(r->pool, &args, '&');
+        const char *pair = ap_getword(r->pool, &args, '&');
         if (strncmp(pair, "as=", 3) == 0) {
             return pair + 3;
         }
@@ -94,7 +95,7 @@ static int send_page(request_rec *r, const abl_page_t *page)
     int rc;
 
     apr_table_setn(r->headers_out, "Cache-Control", "no-cache");
-    apr_table_setn(r->headers_out, "ETag", page->etag);
+    apr_table_set(r->headers_out, "ETag", page->etag);
     ap_set_content_type(r, page->type);
     rc = ap_meets_conditions(r);
     if (rc == OK) {
@@ -106,15 +107,15 @@ static int send_page(request_rec *r, const abl_page_t *page)
 
 static int send_form(request_rec *r, const char *form, const abl_steering_t *steering)
 {
-    const abl_page_t *page = abl_page_find(form);
+    abl_page_t page;
 
     apr_table_setn(r->headers_out, "Vary", "Accept");
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
     apr_table_setn(r->headers_out, "X-Content-Type-Options", "nosniff");
     apr_table_setn(r->headers_out, "Referrer-Policy", "no-referrer");
     apr_table_setn(r->headers_out, "Content-Security-Policy", POLICY);
-    if (page != NULL) {
-        return send_page(r, page);
+    if (abl_page_find(form, &page)) {
+        return send_page(r, &page);
     }
     if (strcmp(form, "json") == 0) {
         return send_json(r, steering);
@@ -141,9 +142,16 @@ static bool is_called(const request_rec *r, const char *name)
     return r->handler != NULL && ap_cstr_casecmp(r->handler, name) == 0;
 }
 
+/* The second name is for servers on which mod_proxy's page has the first one. */
+static bool is_manager(const request_rec *r)
+{
+    return is_called(r, "appbalance-manager") ||
+           (is_called(r, "balancer-manager") && !abl_beside_proxy_is_theirs());
+}
+
 int abl_status_handler(request_rec *r)
 {
-    bool manager = is_called(r, "balancer-manager");
+    bool manager = is_manager(r);
     abl_steering_t steering = {.manager = false};
     const char *form;
 
@@ -192,7 +200,7 @@ static void write_line(request_rec *r, abl_segment_t *segment, int index, const 
     int used = count_members(r->pool, segment, index, &busy);
 
     if (brief) {
-        ap_rprintf(r, "AppbalanceBalancer: %s members=%d used=%d busy=%u queue=%u\n", view->name,
+        ap_rprintf(r, "AppbalanceBalancer[%s]: members=%d used=%d busy=%u queue=%u\n", view->name,
                    view->nmembers, used, busy, view->waiting);
     } else {
         ap_rprintf(r, "<tr><td>%s</td><td>%d of %d</td><td>%u</td><td>%u of %u</td></tr>\n", view->name, used,

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The ledger for reading: SetHandler balancer-status.
+ * Seeing and steering: SetHandler balancer-status and balancer-manager (docs/steering.md).
  */
 #ifndef ABL_HTTPD_STATUS_H
 #define ABL_HTTPD_STATUS_H
 
 #include "httpd/config.h"
 
-/* handler hook: JSON, for requests whose handler is "balancer-status". GET and HEAD only. */
+/* handler hook: the page, JSON, figures and the stream, for GET and HEAD; actions for POST, with a manager.
+ */
 int abl_status_handler(request_rec *r);
 
 /* mod_status's hook: what its list of workers does not show. */

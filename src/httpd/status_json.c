@@ -84,7 +84,6 @@ static apr_uint64_t sum_of_end(const abl_tally_t *tally, unsigned end)
 
 static void write_answers(abl_json_t *json, const abl_tally_t *tally)
 {
-    static const char *const names[ABL_TALLY_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
     int class;
 
     abl_json_begin(json, "answers", '{');
@@ -94,7 +93,7 @@ static void write_answers(abl_json_t *json, const abl_tally_t *tally)
         for (end = 0; end < ABL_ENDS; end++) {
             sum += tally->ended[end][class];
         }
-        abl_json_put_number(json, names[class], sum);
+        abl_json_put_number(json, abl_end_class(class), sum);
     }
     abl_json_close(json, '}');
 }
@@ -130,56 +129,32 @@ static void write_micros(abl_json_t *json, apr_uint32_t micros)
     }
 }
 
-static void per_second(abl_json_t *json, const abl_sample_t *s)
+static void write_per_second(abl_json_t *json, apr_uint32_t n)
 {
-    abl_json_hundredths(json, s->requests * 100 / ABL_SAMPLE_SECONDS);
+    abl_json_hundredths(json, n * 100 / ABL_SAMPLE_SECONDS);
 }
 
-static void errors_per_second(abl_json_t *json, const abl_sample_t *s)
+static void write_count(abl_json_t *json, apr_uint32_t n)
 {
-    abl_json_hundredths(json, s->errors * 100 / ABL_SAMPLE_SECONDS);
-}
-
-static void queue(abl_json_t *json, const abl_sample_t *s)
-{
-    abl_json_number(json, s->queue);
-}
-
-static void busy(abl_json_t *json, const abl_sample_t *s)
-{
-    abl_json_number(json, s->busy);
-}
-
-static void wait_p99(abl_json_t *json, const abl_sample_t *s)
-{
-    write_micros(json, s->wait);
-}
-
-static void p50(abl_json_t *json, const abl_sample_t *s)
-{
-    write_micros(json, s->took.p50);
-}
-
-static void p90(abl_json_t *json, const abl_sample_t *s)
-{
-    write_micros(json, s->took.p90);
-}
-
-static void p99(abl_json_t *json, const abl_sample_t *s)
-{
-    write_micros(json, s->took.p99);
+    abl_json_number(json, n);
 }
 
 /* The last n of them. */
 static void write_history(abl_json_t *json, const abl_history_t *history, int n)
 {
+#define OF(field) APR_OFFSETOF(abl_sample_t, field)
     static const struct {
         const char *name;
-        void (*write)(abl_json_t *json, const abl_sample_t *sample);
-    } lists[] = {{"requests", per_second}, {"errors", errors_per_second},
-                 {"queue", queue},         {"busy", busy},
-                 {"wait_ms", wait_p99},    {"p50_ms", p50},
-                 {"p90_ms", p90},          {"p99_ms", p99}};
+        apr_size_t field;
+        void (*write)(abl_json_t *json, apr_uint32_t value);
+    } lists[] = {{"requests", OF(requests), write_per_second},
+                 {"errors", OF(errors), write_per_second},
+                 {"queue", OF(queue), write_count},
+                 {"busy", OF(busy), write_count},
+                 {"wait_ms", OF(wait), write_micros},
+                 {"p50_ms", OF(took.p50), write_micros},
+                 {"p90_ms", OF(took.p90), write_micros},
+                 {"p99_ms", OF(took.p99), write_micros}};
     apr_size_t i;
     int j;
 
@@ -189,7 +164,8 @@ static void write_history(abl_json_t *json, const abl_history_t *history, int n)
     for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         abl_json_begin(json, lists[i].name, '[');
         for (j = history->n - n; j < history->n; j++) {
-            lists[i].write(json, &history->samples[j]);
+            const char *sample = (const char *)&history->samples[j];
+            lists[i].write(json, *(const apr_uint32_t *)(const void *)(sample + lists[i].field));
         }
         abl_json_close(json, ']');
     }

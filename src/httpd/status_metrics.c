@@ -14,20 +14,23 @@
 
 #include "apr_strings.h"
 
+/* Whose a figure is; member NULL: the balancer's. */
+typedef struct labels_t {
+    const char *balancer, *member;
+} labels_t;
+
 /* What is told of one member. */
 typedef struct row_t {
-    const char *balancer, *member, *state;
-    apr_uint64_t requests, failures, bytes;
-    apr_uint32_t busy, concurrency, weight, queued;
-    bool is_up;
+    labels_t labels; /* first */
+    const char *state;
+    apr_uint64_t is_up, busy, concurrency, queued, weight, requests, failures, bytes;
 } row_t;
 
 /* And of one balancer. */
 typedef struct group_t {
-    const char *name;
+    labels_t labels; /* first */
     abl_tally_t tally;
-    apr_uint32_t waiting, limit;
-    int64_t head_age;
+    apr_uint64_t waiting, limit, head_age;
 } group_t;
 
 typedef struct figures_t {
@@ -44,8 +47,7 @@ static void keep_member(figures_t *f, const char *balancer, const abl_member_vie
 {
     row_t *row = &APR_ARRAY_PUSH(f->rows, row_t);
 
-    row->balancer = balancer;
-    row->member = apr_pstrdup(f->pool, m->address);
+    row->labels = (labels_t){balancer, apr_pstrdup(f->pool, m->address)};
     row->state = abl_status_state(m);
     row->requests = m->requests;
     row->failures = m->failures;
@@ -63,14 +65,14 @@ static void keep_balancer(figures_t *f, int index, const abl_balancer_view_t *vi
     abl_view_place_t from = {.balancer = index};
     int i, n;
 
-    group->name = apr_pstrdup(f->pool, view->name);
+    group->labels = (labels_t){apr_pstrdup(f->pool, view->name), NULL};
     group->waiting = view->waiting;
     group->limit = view->queue_length;
-    group->head_age = view->head_age;
+    group->head_age = (apr_uint64_t)view->head_age;
     abl_tally_read(f->segment, index, &group->tally);
     while ((n = abl_view_members(f->segment, &from, f->portion, ABL_VIEW_PORTION)) > 0) {
         for (i = 0; i < n; i++) {
-            keep_member(f, group->name, &f->portion[i]);
+            keep_member(f, group->labels.balancer, &f->portion[i]);
         }
     }
 }
@@ -91,7 +93,6 @@ static void collect(figures_t *f)
 
 static void write_requests(abl_metrics_t *m, const figures_t *f)
 {
-    static const char *const classes[ABL_TALLY_CLASSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
     unsigned end;
     int i, class;
 
@@ -103,9 +104,9 @@ static void write_requests(abl_metrics_t *m, const figures_t *f)
             for (class = 0; class < ABL_TALLY_CLASSES; class ++) {
                 bool always = end == ABL_END_OK && class == 2;
                 if (group->tally.ended[end][class] > 0 || always) {
-                    abl_metrics_label(m, "balancer", group->name);
+                    abl_metrics_label(m, "balancer", group->labels.balancer);
                     abl_metrics_label(m, "end", abl_end_word(end));
-                    abl_metrics_label(m, "status", classes[class]);
+                    abl_metrics_label(m, "status", abl_end_class(class));
                     abl_metrics_sample(m, "", group->tally.ended[end][class]);
                 }
             }
@@ -150,144 +151,97 @@ static void write_times(abl_metrics_t *m, const figures_t *f)
     abl_metrics_family(m, "request_duration_seconds", ABL_METRICS_HISTOGRAM, "how long whole requests took");
     for (i = 0; i < f->groups->nelts; i++) {
         const group_t *group = &APR_ARRAY_IDX(f->groups, i, group_t);
-        write_buckets(m, group->name, group->tally.took, group->tally.took_sum);
+        write_buckets(m, group->labels.balancer, group->tally.took, group->tally.took_sum);
     }
     abl_metrics_family(m, "queue_wait_seconds", ABL_METRICS_HISTOGRAM,
                        "how long requests were in the queue, those that had to");
     for (i = 0; i < f->groups->nelts; i++) {
         const group_t *group = &APR_ARRAY_IDX(f->groups, i, group_t);
-        write_buckets(m, group->name, group->tally.waits, group->tally.waits_sum);
+        write_buckets(m, group->labels.balancer, group->tally.waits, group->tally.waits_sum);
     }
 }
 
-typedef struct balancer_family_t {
+/* ---- families of one figure each --------------------------------------------------------------------- */
+
+typedef struct family_t {
     const char *name;
     abl_metrics_type_t type;
     const char *help;
-    apr_size_t offset;
-} balancer_family_t;
+    apr_size_t field; /* where the apr_uint64_t is, in a row or a group */
+    void (*write)(abl_metrics_t *m, const char *suffix, uint64_t value);
+} family_t;
 
-static void write_balancer_counters(abl_metrics_t *m, const figures_t *f)
+static void label(abl_metrics_t *m, const labels_t *labels)
 {
-    static const balancer_family_t families[] = {
-        {"retries", ABL_METRICS_COUNTER, "tries of requests after the first",
-         APR_OFFSETOF(group_t, tally.retries)},
-        {"hedges", ABL_METRICS_COUNTER, "second tries beside a first", APR_OFFSETOF(group_t, tally.hedged)},
-        {"received_bytes", ABL_METRICS_COUNTER, "of bodies, from clients", APR_OFFSETOF(group_t, tally.in)},
-        {"sent_bytes", ABL_METRICS_COUNTER, "of bodies, to clients", APR_OFFSETOF(group_t, tally.out)}};
+    abl_metrics_label(m, "balancer", labels->balancer);
+    if (labels->member != NULL) {
+        abl_metrics_label(m, "member", labels->member);
+    }
+}
+
+/* `of`: rows or groups. */
+static void write_families(abl_metrics_t *m, const family_t *families, apr_size_t n,
+                           const apr_array_header_t *of)
+{
     apr_size_t k;
     int i;
 
-    for (k = 0; k < sizeof(families) / sizeof(families[0]); k++) {
+    for (k = 0; k < n; k++) {
         abl_metrics_family(m, families[k].name, families[k].type, families[k].help);
-        for (i = 0; i < f->groups->nelts; i++) {
-            const group_t *group = &APR_ARRAY_IDX(f->groups, i, group_t);
-            abl_metrics_label(m, "balancer", group->name);
-            abl_metrics_sample(m, "", *(const apr_uint64_t *)((const char *)group + families[k].offset));
+        for (i = 0; i < of->nelts; i++) {
+            const char *item = of->elts + (apr_size_t)i * (apr_size_t)of->elt_size;
+            label(m, (const labels_t *)(const void *)item);
+            families[k].write(m, "", *(const apr_uint64_t *)(const void *)(item + families[k].field));
         }
     }
 }
 
-static void write_queues(abl_metrics_t *m, const figures_t *f)
+#define OF_GROUP(field) APR_OFFSETOF(group_t, field)
+#define OF_ROW(field) APR_OFFSETOF(row_t, field)
+
+static void write_balancers(abl_metrics_t *m, const figures_t *f)
 {
-    int i;
+    static const family_t families[] = {
+        {"retries", ABL_METRICS_COUNTER, "tries of requests after the first", OF_GROUP(tally.retries),
+         abl_metrics_sample},
+        {"hedges", ABL_METRICS_COUNTER, "second tries beside a first", OF_GROUP(tally.hedged),
+         abl_metrics_sample},
+        {"received_bytes", ABL_METRICS_COUNTER, "of bodies, from clients", OF_GROUP(tally.in),
+         abl_metrics_sample},
+        {"sent_bytes", ABL_METRICS_COUNTER, "of bodies, to clients", OF_GROUP(tally.out), abl_metrics_sample},
+        {"queue_length", ABL_METRICS_GAUGE, "requests that wait for a member", OF_GROUP(waiting),
+         abl_metrics_sample},
+        {"queue_limit", ABL_METRICS_GAUGE, "requests that may wait", OF_GROUP(limit), abl_metrics_sample},
+        {"queue_head_age_seconds", ABL_METRICS_GAUGE, "how long the request that waits longest has waited",
+         OF_GROUP(head_age), abl_metrics_seconds}};
 
-    abl_metrics_family(m, "queue_length", ABL_METRICS_GAUGE, "requests that wait for a member");
-    for (i = 0; i < f->groups->nelts; i++) {
-        abl_metrics_label(m, "balancer", APR_ARRAY_IDX(f->groups, i, group_t).name);
-        abl_metrics_sample(m, "", APR_ARRAY_IDX(f->groups, i, group_t).waiting);
-    }
-    abl_metrics_family(m, "queue_limit", ABL_METRICS_GAUGE, "requests that may wait");
-    for (i = 0; i < f->groups->nelts; i++) {
-        abl_metrics_label(m, "balancer", APR_ARRAY_IDX(f->groups, i, group_t).name);
-        abl_metrics_sample(m, "", APR_ARRAY_IDX(f->groups, i, group_t).limit);
-    }
-    abl_metrics_family(m, "queue_head_age_seconds", ABL_METRICS_GAUGE,
-                       "how long the request that waits longest has waited");
-    for (i = 0; i < f->groups->nelts; i++) {
-        abl_metrics_label(m, "balancer", APR_ARRAY_IDX(f->groups, i, group_t).name);
-        abl_metrics_seconds(m, "", (uint64_t)APR_ARRAY_IDX(f->groups, i, group_t).head_age);
-    }
-}
-
-/* ---- members ---------------------------------------------------------------------------------------- */
-
-static apr_uint64_t up(const row_t *row)
-{
-    return row->is_up;
-}
-
-static apr_uint64_t busy(const row_t *row)
-{
-    return row->busy;
-}
-
-static apr_uint64_t concurrency(const row_t *row)
-{
-    return row->concurrency;
-}
-
-static apr_uint64_t queued(const row_t *row)
-{
-    return row->queued;
-}
-
-static apr_uint64_t requests(const row_t *row)
-{
-    return row->requests;
-}
-
-static apr_uint64_t failures(const row_t *row)
-{
-    return row->failures;
-}
-
-static apr_uint64_t bytes(const row_t *row)
-{
-    return row->bytes;
-}
-
-static void label(abl_metrics_t *m, const row_t *row)
-{
-    abl_metrics_label(m, "balancer", row->balancer);
-    abl_metrics_label(m, "member", row->member);
+    write_families(m, families, sizeof(families) / sizeof(families[0]), f->groups);
 }
 
 static void write_members(abl_metrics_t *m, const figures_t *f)
 {
-    static const struct {
-        const char *name;
-        abl_metrics_type_t type;
-        const char *help;
-        apr_uint64_t (*value)(const row_t *row);
-    } families[] = {{"member_up", ABL_METRICS_GAUGE, "1: it may get requests", up},
-                    {"member_busy", ABL_METRICS_GAUGE, "requests that are at it", busy},
-                    {"member_concurrency", ABL_METRICS_GAUGE,
-                     "requests that may be at it at once; 0: no limit", concurrency},
-                    {"member_queued", ABL_METRICS_GAUGE, "requests that wait for it and no other", queued},
-                    {"member_requests", ABL_METRICS_COUNTER, "requests that it was given", requests},
-                    {"member_failures", ABL_METRICS_COUNTER, "of these, those that it has failed", failures},
-                    {"member_bytes", ABL_METRICS_COUNTER, "to it and from it", bytes}};
-    apr_size_t k;
+    static const family_t families[] = {
+        {"member_up", ABL_METRICS_GAUGE, "1: it may get requests", OF_ROW(is_up), abl_metrics_sample},
+        {"member_busy", ABL_METRICS_GAUGE, "requests that are at it", OF_ROW(busy), abl_metrics_sample},
+        {"member_concurrency", ABL_METRICS_GAUGE, "requests that may be at it at once; 0: no limit",
+         OF_ROW(concurrency), abl_metrics_sample},
+        {"member_queued", ABL_METRICS_GAUGE, "requests that wait for it and no other", OF_ROW(queued),
+         abl_metrics_sample},
+        {"member_weight", ABL_METRICS_GAUGE, "its share of the requests", OF_ROW(weight),
+         abl_metrics_hundredths},
+        {"member_requests", ABL_METRICS_COUNTER, "requests that it was given", OF_ROW(requests),
+         abl_metrics_sample},
+        {"member_failures", ABL_METRICS_COUNTER, "of these, those that it has failed", OF_ROW(failures),
+         abl_metrics_sample},
+        {"member_bytes", ABL_METRICS_COUNTER, "to it and from it", OF_ROW(bytes), abl_metrics_sample}};
     int i;
 
-    for (k = 0; k < sizeof(families) / sizeof(families[0]); k++) {
-        abl_metrics_family(m, families[k].name, families[k].type, families[k].help);
-        for (i = 0; i < f->rows->nelts; i++) {
-            const row_t *row = &APR_ARRAY_IDX(f->rows, i, row_t);
-            label(m, row);
-            abl_metrics_sample(m, "", families[k].value(row));
-        }
-    }
-    abl_metrics_family(m, "member_weight", ABL_METRICS_GAUGE, "its share of the requests");
-    for (i = 0; i < f->rows->nelts; i++) {
-        label(m, &APR_ARRAY_IDX(f->rows, i, row_t));
-        abl_metrics_hundredths(m, "", APR_ARRAY_IDX(f->rows, i, row_t).weight);
-    }
+    write_families(m, families, sizeof(families) / sizeof(families[0]), f->rows);
     abl_metrics_family(m, "member_state", ABL_METRICS_GAUGE, "1, with the state that it is in");
     for (i = 0; i < f->rows->nelts; i++) {
-        label(m, &APR_ARRAY_IDX(f->rows, i, row_t));
-        abl_metrics_label(m, "state", APR_ARRAY_IDX(f->rows, i, row_t).state);
+        const row_t *row = &APR_ARRAY_IDX(f->rows, i, row_t);
+        label(m, &row->labels);
+        abl_metrics_label(m, "state", row->state);
         abl_metrics_sample(m, "", 1);
     }
 }
@@ -342,8 +296,7 @@ void abl_status_metrics(abl_metrics_t *m, apr_pool_t *pool)
     write_children(m, &f);
     write_requests(m, &f);
     write_times(m, &f);
-    write_balancer_counters(m, &f);
-    write_queues(m, &f);
+    write_balancers(m, &f);
     write_members(m, &f);
     abl_status_apps_metrics(m);
     abl_metrics_end(m);

@@ -381,7 +381,7 @@ static bool get_board(server_rec *s)
     }
     if (kept->board == NULL) {
         ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s,
-                     "ABL0047: cannot make the shared memory for applications");
+                     "ABL0047: cannot make the shared memory of the control process");
         return false;
     }
     return true;

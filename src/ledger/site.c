@@ -120,11 +120,11 @@ void abl_site_begin(abl_segment_t *segment, uint32_t row, abl_naming_t naming)
 
 bool abl_site_address(const abl_segment_t *segment, uint32_t row, char *address, size_t room)
 {
-    char text[ABL_IP_TEXT];
     abl_site_t site;
 
     abl_site_of_row(segment, row, &site);
     if (site.n > 0) {
+        char text[ABL_IP_TEXT];
         (void)snprintf(address, room, "http://%s", abl_ip_text(&site.ips[0], text));
     }
     return site.n > 0;

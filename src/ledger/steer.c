@@ -56,11 +56,24 @@ static uint32_t find_row(const abl_segment_t *segment, uint32_t balancer, const 
 
 /* ---- one member ------------------------------------------------------------------------------------- */
 
+/* Whether this differs from the configuration now. */
+static void mark(abl_row_t *r, unsigned bit, bool differs)
+{
+    r->steered = (uint8_t)((r->steered & ~bit) | (differs ? bit : 0));
+}
+
+/* From now on so many requests at once. */
+static void limit_row(abl_row_t *row, uint32_t limit)
+{
+    row->c.limit = limit;
+    row->allowed = limit;
+    row->ceiling = limit != 0 && row->c.busy > limit ? row->c.busy : 0;
+}
+
 static void set_status(abl_row_t *r, abl_status_t status)
 {
     r->status = (uint8_t)status;
-    r->steered =
-        (uint8_t)((r->steered & ~ABL_STEERED_STATUS) | (status != r->conf_status ? ABL_STEERED_STATUS : 0));
+    mark(r, ABL_STEERED_STATUS, (uint8_t)status != r->conf_status);
 }
 
 static void set_weight(abl_segment_t *segment, uint32_t row, uint32_t weight)
@@ -68,8 +81,7 @@ static void set_weight(abl_segment_t *segment, uint32_t row, uint32_t weight)
     abl_row_t *r = &segment->rows[row];
 
     r->weight = r->c.weight = weight;
-    r->steered =
-        (uint8_t)((r->steered & ~ABL_STEERED_WEIGHT) | (weight != r->conf_weight ? ABL_STEERED_WEIGHT : 0));
+    mark(r, ABL_STEERED_WEIGHT, weight != r->conf_weight);
     abl_ailment_start(segment, row, false);
 }
 
@@ -77,9 +89,8 @@ static void set_limit(abl_segment_t *segment, uint32_t row, uint32_t limit)
 {
     abl_row_t *r = &segment->rows[row];
 
-    abl_row_limit(r, limit);
-    r->steered =
-        (uint8_t)((r->steered & ~ABL_STEERED_LIMIT) | (limit != r->conf_limit ? ABL_STEERED_LIMIT : 0));
+    limit_row(r, limit);
+    mark(r, ABL_STEERED_LIMIT, limit != r->conf_limit);
     abl_ailment_start(segment, row, false);
 }
 
@@ -321,43 +332,6 @@ void abl_steer_ring(const abl_segment_t *segment)
 
 /* ---- over restarts ---------------------------------------------------------------------------------- */
 
-/* The configuration was read: what somebody has changed stays as long as it says what it said then. */
-void abl_steered_configure(abl_segment_t *segment, uint32_t row, const abl_member_conf_t *conf, bool is_new)
-{
-    abl_row_t *r = &segment->rows[row];
-    unsigned stays = is_new ? 0 : r->steered;
-    bool own_weight = r->naming >= ABL_NAMING_RECORD && !r->shut && !is_new; /* it came with who is there */
-    unsigned lost = 0;
-
-    if ((abl_status_t)r->conf_status != conf->status) {
-        lost = r->drain ? ABL_STEERED_STATUS : 0;
-        r->drain = 0;
-        stays &= ~ABL_STEERED_STATUS;
-    }
-    stays &= own_weight || r->conf_weight == conf->weight ? ~0u : ~ABL_STEERED_WEIGHT;
-    stays &= r->conf_limit == conf->concurrency ? ~0u : ~ABL_STEERED_LIMIT;
-    lost |= r->steered & ~stays;
-    if (!is_new && lost != 0) {
-        abl_steered_note_loss(segment, row, lost);
-    }
-    r->steered = (uint8_t)stays;
-    r->conf_status = (uint8_t)conf->status;
-    r->conf_limit = conf->concurrency;
-    if (!(stays & ABL_STEERED_STATUS)) {
-        r->status = (uint8_t)conf->status;
-    }
-    if (!(stays & ABL_STEERED_LIMIT)) {
-        abl_row_limit(r, conf->concurrency);
-    }
-    if (!own_weight) {
-        r->conf_weight = conf->weight;
-    }
-    if (!own_weight && !(stays & ABL_STEERED_WEIGHT)) {
-        r->weight = r->c.weight = conf->weight;
-    }
-    drop_notes(segment, row);
-}
-
 static void put_loss(char *to, size_t room, const char *what, bool more)
 {
     size_t len = strlen(to);
@@ -365,7 +339,8 @@ static void put_loss(char *to, size_t room, const char *what, bool more)
     (void)snprintf(to + len, room - len, "%s%s", more ? ", " : "", what);
 }
 
-void abl_steered_note_loss(abl_segment_t *segment, uint32_t row, unsigned lost)
+/* For the journal: these bits of what somebody has changed are lost. */
+static void note_loss(abl_segment_t *segment, uint32_t row, unsigned lost)
 {
     abl_entry_t entry = {.time = (apr_int64_t)time(NULL)};
 
@@ -383,6 +358,43 @@ void abl_steered_note_loss(abl_segment_t *segment, uint32_t row, unsigned lost)
         put_loss(entry.result, sizeof(entry.result), "concurrency", (lost & ~ABL_STEERED_LIMIT) != 0);
     }
     abl_journal_write(segment, &entry);
+}
+
+/* The configuration was read: what somebody has changed stays as long as it says what it said then. */
+void abl_steered_configure(abl_segment_t *segment, uint32_t row, const abl_member_conf_t *conf, bool is_new)
+{
+    abl_row_t *r = &segment->rows[row];
+    unsigned stays = is_new ? 0 : r->steered;
+    bool own_weight = r->naming >= ABL_NAMING_RECORD && !r->shut && !is_new; /* it came with who is there */
+    unsigned lost = 0;
+
+    if ((abl_status_t)r->conf_status != conf->status) {
+        lost = r->drain ? ABL_STEERED_STATUS : 0;
+        r->drain = 0;
+        stays &= ~ABL_STEERED_STATUS;
+    }
+    stays &= own_weight || r->conf_weight == conf->weight ? ~0u : ~ABL_STEERED_WEIGHT;
+    stays &= r->conf_limit == conf->concurrency ? ~0u : ~ABL_STEERED_LIMIT;
+    lost |= r->steered & ~stays;
+    if (!is_new && lost != 0) {
+        note_loss(segment, row, lost);
+    }
+    r->steered = (uint8_t)stays;
+    r->conf_status = (uint8_t)conf->status;
+    r->conf_limit = conf->concurrency;
+    if (!(stays & ABL_STEERED_STATUS)) {
+        r->status = (uint8_t)conf->status;
+    }
+    if (!(stays & ABL_STEERED_LIMIT)) {
+        limit_row(r, conf->concurrency);
+    }
+    if (!own_weight) {
+        r->conf_weight = conf->weight;
+    }
+    if (!own_weight && !(stays & ABL_STEERED_WEIGHT)) {
+        r->weight = r->c.weight = conf->weight;
+    }
+    drop_notes(segment, row);
 }
 
 static void view_steered(const abl_segment_t *segment, uint32_t row, abl_steered_t *steered)

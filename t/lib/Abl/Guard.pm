@@ -237,9 +237,10 @@ sub without_comments {
     return $text;
 }
 
-sub message_ids {
+# id => ["file:line", ...] of all messages.
+sub ids {
     my ($self) = @_;
-    my (%seen, @faults);
+    my %seen;
     for my $file ($self->files) {
         my $n = 0;
         for my $line (split /\n/, without_comments($self->{text}{$file})) {
@@ -248,11 +249,39 @@ sub message_ids {
         }
     }
     die "no message has an id\n" unless %seen;
-    for my $id (sort keys %seen) {
+    return \%seen;
+}
+
+sub message_ids {
+    my ($self) = @_;
+    my $seen = $self->ids;
+    my @faults;
+    for my $id (sort keys %$seen) {
         push @faults, "$id: is not ABL and four digits" if $id !~ /\AABL\d{4}\z/;
-        push @faults, "$id is used by @{$seen{$id}}" if @{ $seen{$id} } > 1;
+        push @faults, "$id is used by @{$seen->{$id}}" if @{ $seen->{$id} } > 1;
     }
     return @faults;
+}
+
+# What httpd's log calls its levels; an instance's output is logged as a warning.
+my %level = (EMERG => 'emerg', CRIT => 'crit', ERR => 'error', ERROR => 'error', WARNING => 'warn', OUTPUT => 'warn', NOTICE => 'notice', INFO => 'info', DEBUG => 'debug');
+
+# id => "error", "error, info", of those that are logged; what refuses a configuration is "configuration".
+sub levels {
+    my ($self) = @_;
+    my %levels;
+    for my $file ($self->files) {
+        my $text = without_comments($self->{text}{$file});
+        while ($text =~ /\b(?:ap_log_[a-z]*error|abl_say)\s*\((.*?)\);\n/gs) {
+            my $call  = $1;
+            my @words = map { $level{$_} || () } $call =~ /\b(?:APLOG|ABL_SAY)_(\w+)/g;
+            my $level = join ', ', @words;
+            $level = 'configuration' if $call =~ /\bAPLOG_STARTUP\b/ && $level ne 'warn';
+            $levels{$_} = $level for $call =~ /"(ABL\d{4}): /g;
+        }
+    }
+    die "no message is logged\n" unless %levels;
+    return \%levels;
 }
 
 # Messages an administrator sees have an id; trace messages have none.
