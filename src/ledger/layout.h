@@ -354,6 +354,7 @@ typedef enum abl_probe_t {
     ABL_PROBE_REBUILDING,
     ABL_PROBE_SITE, /* addresses are written, and nobody is pointed at them; or all but that somebody is there
                      */
+    ABL_PROBE_STEERED, /* a member is changed, and nothing says so; or not all that goes with it is */
     ABL_PROBE_LEAVING, /* the lock */
     ABL_PROBE_AFTER
 } abl_probe_t;

@@ -7,6 +7,7 @@
 
 #include "ledger/lock.h"
 #include "ledger/rows.h"
+#include "ledger/steered.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -279,6 +280,11 @@ static void rebuild(abl_segment_t *segment, const abl_child_t *child)
 
     clear_caches(segment);
     abl_rows_add_all(segment);
+    for (i = 1; i <= shared->rows_used; i++) {
+        if (segment->rows[i].balancer != 0) {
+            abl_steered_repair(segment, i);
+        }
+    }
     abl_rebuild_listings(segment);
     count_held(segment);
     abl_probe(ABL_PROBE_REBUILDING);

@@ -59,15 +59,23 @@ static uint32_t find_row(const abl_segment_t *segment, uint32_t balancer, const 
 /* Whether this differs from the configuration now. */
 static void mark(abl_row_t *r, unsigned bit, bool differs)
 {
+    abl_in_order();
+    abl_probe(ABL_PROBE_STEERED);
     r->steered = (uint8_t)((r->steered & ~bit) | (differs ? bit : 0));
 }
 
-/* From now on so many requests at once. */
+/* From now on so many requests at once. What is over that has to be known before, and after it. */
 static void limit_row(abl_row_t *row, uint32_t limit)
 {
+    uint32_t ceiling = limit != 0 && row->c.busy > limit ? row->c.busy : 0;
+
+    row->ceiling = ceiling > row->ceiling ? ceiling : row->ceiling;
+    abl_in_order();
     row->c.limit = limit;
+    abl_in_order();
+    abl_probe(ABL_PROBE_STEERED);
     row->allowed = limit;
-    row->ceiling = limit != 0 && row->c.busy > limit ? row->c.busy : 0;
+    row->ceiling = ceiling;
 }
 
 static void set_status(abl_row_t *r, abl_status_t status)
@@ -80,7 +88,9 @@ static void set_weight(abl_segment_t *segment, uint32_t row, uint32_t weight)
 {
     abl_row_t *r = &segment->rows[row];
 
-    r->weight = r->c.weight = weight;
+    r->weight = weight;
+    abl_in_order();
+    r->c.weight = weight;
     mark(r, ABL_STEERED_WEIGHT, weight != r->conf_weight);
     abl_ailment_start(segment, row, false);
 }
@@ -91,6 +101,19 @@ static void set_limit(abl_segment_t *segment, uint32_t row, uint32_t limit)
 
     limit_row(r, limit);
     mark(r, ABL_STEERED_LIMIT, limit != r->conf_limit);
+    abl_ailment_start(segment, row, false);
+}
+
+/* What status, weight and limit say, everything that goes with them says, too. */
+void abl_steered_repair(abl_segment_t *segment, uint32_t row)
+{
+    abl_row_t *r = &segment->rows[row];
+
+    mark(r, ABL_STEERED_STATUS, r->status != r->conf_status);
+    mark(r, ABL_STEERED_WEIGHT, r->weight != r->conf_weight);
+    mark(r, ABL_STEERED_LIMIT, r->c.limit != r->conf_limit);
+    r->c.weight = r->weight;
+    r->allowed = r->c.limit;
     abl_ailment_start(segment, row, false);
 }
 

@@ -408,5 +408,51 @@ START_TEST(killed)
 }
 END_TEST
 
+/* How often it has come by where it may die. */
+static int before_death;
+
+static void die_in_time(abl_probe_t at)
+{
+    if (at == ABL_PROBE_STEERED && before_death-- == 0) {
+        _exit(0);
+    }
+}
+
+/* What holds is told, and is kept. */
+START_TEST(killed_half_way)
+{
+    static const struct {
+        abl_steer_t what;
+        apr_uint64_t value;
+    } changes[] = {
+        {ABL_STEER_WEIGHT, 700}, {ABL_STEER_LIMIT, 1}, {ABL_STEER_LIMIT, 9}, {ABL_STEER_DISABLE, 0}};
+
+    world_of("a", 3);
+    for (int n = 0; n < 3; n++) {
+        take(w.ledger);
+    }
+    for (size_t i = 0; i < 2 * sizeof(changes) / sizeof(changes[0]); i++) {
+        abl_member_view_t member;
+        pid_t pid = fork();
+        int status;
+        before_death = (int)i % 2;
+        if (pid == 0) {
+            abl_ledger_probe = die_in_time;
+            (void)abl_steer_member(GATE("a"), changes[i / 2].what, changes[i / 2].value, "who dies");
+            _exit(0);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        sound(&w);
+        member = see(0);
+        ck_assert_int_eq((member.steered & ABL_STEERED_WEIGHT) != 0, member.weight != 100);
+        ck_assert_int_eq((member.steered & ABL_STEERED_LIMIT) != 0, member.concurrency != 3);
+        ck_assert_int_eq((member.steered & ABL_STEERED_STATUS) != 0, member.status != ABL_STATUS_ON);
+        ck_assert_uint_eq(w.segment->rows[1].allowed, member.concurrency);
+        ck_assert_uint_eq(w.segment->rows[1].c.weight, member.weight);
+        steer("a", ABL_STEER_RESTORE, 0);
+    }
+}
+END_TEST
+
 UNIT_MAIN("ledger_steer", statuses, nobody_there, those_who_wait, limits, ejecting, stays, configuration_wins,
-          places, a_place_that_is_left, places_stay, again, numbers, journal, reset, killed)
+          places, a_place_that_is_left, places_stay, again, numbers, journal, reset, killed, killed_half_way)
