@@ -64,10 +64,10 @@ clean:
 # ---- check
 
 # ABL_ALL: a tool that is missing is a failure, not a reason to skip. Only one test may use fixed ports (39564 to 39567).
-# Unit tests run one by one: some of them begin and end thousands of processes. So does the one that measures how soon a
+# Unit tests run one by one: some of them begin and end thousands of processes. So do those that measure how soon a
 # browser shows ten thousand members.
 PROVE = ABL_ALL=1 prove -It/lib -j2
-ALONE := t/113-page-live.t
+ALONE := t/112-page.t t/113-page-live.t
 
 check:
 	@$(MAKE) --no-print-directory deps FOR=check

@@ -1,7 +1,7 @@
 // The manager's page, in a browser, against the server of mock.js. Run by t/112-page.t; alone: node page.test.js [WORD …]
 // SPDX-License-Identifier: Apache-2.0
 'use strict';
-const {test, run, until, open, close, faults, sideways, text, says, assert, PATIENCE} = require('./harness.js');
+const {test, run, until, open, close, faults, sideways, text, says, assert, second} = require('./harness.js');
 const {start, HOSTILE, trouble} = require('./mock.js');
 
 // A server whose seconds the test counts, and its page, with the stream running.
@@ -536,12 +536,14 @@ test('10,000 members are there within a second', async () => {
   })});
   // the best of a few: others may be busy on this machine, but not in each of them
   const times = [];
-  for (let i = 0; i < 5 && !(times.at(-1) < 1000 * PATIENCE); i++) {
+  let most = 0;
+  for (let i = 0; i < 5 && !(times.at(-1) < most); i++) {
     if (i) await page.reload();
+    most = await second(page);
     times.push(Math.round(await until('rows', () => page.evaluate(() => window.rowsAt))));
   }
-  console.log(`# ${times.join(', ')} ms`);
-  assert.ok(times.at(-1) < 1000 * PATIENCE, `after ${times.join(', ')} ms`);
+  console.log(`# ${times.join(', ')} ms; at most ${Math.round(most)}`);
+  assert.ok(times.at(-1) < most, `after ${times.join(', ')} ms`);
   assert.equal(await shop(page).locator('.members tr.row').count(), 100);
   await says(shop(page), /100 of 10,000 members shown/);
   await shop(page).getByRole('button', {name: 'Show 100 more'}).click();
