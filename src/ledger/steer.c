@@ -104,19 +104,6 @@ static void set_limit(abl_segment_t *segment, uint32_t row, uint32_t limit)
     abl_ailment_start(segment, row, false);
 }
 
-/* What status, weight and limit say, everything that goes with them says, too. */
-void abl_steered_repair(abl_segment_t *segment, uint32_t row)
-{
-    abl_row_t *r = &segment->rows[row];
-
-    mark(r, ABL_STEERED_STATUS, r->status != r->conf_status);
-    mark(r, ABL_STEERED_WEIGHT, r->weight != r->conf_weight);
-    mark(r, ABL_STEERED_LIMIT, r->c.limit != r->conf_limit);
-    r->c.weight = r->weight;
-    r->allowed = r->c.limit;
-    abl_ailment_start(segment, row, false);
-}
-
 static void enable(abl_row_t *r)
 {
     bool regular = r->conf_status != ABL_STATUS_DRAIN && r->conf_status != ABL_STATUS_DISABLED;
@@ -391,7 +378,7 @@ void abl_steered_configure(abl_segment_t *segment, uint32_t row, const abl_membe
     bool own_weight = r->naming >= ABL_NAMING_RECORD && !r->shut && !is_new; /* it came with who is there */
     unsigned lost = 0;
 
-    if ((abl_status_t)r->conf_status != conf->status) {
+    if (is_new || (abl_status_t)r->conf_status != conf->status) {
         lost = r->drain ? ABL_STEERED_STATUS : 0;
         r->drain = 0;
         stays &= ~ABL_STEERED_STATUS;
@@ -399,7 +386,7 @@ void abl_steered_configure(abl_segment_t *segment, uint32_t row, const abl_membe
     stays &= own_weight || r->conf_weight == conf->weight ? ~0u : ~ABL_STEERED_WEIGHT;
     stays &= r->conf_limit == conf->concurrency ? ~0u : ~ABL_STEERED_LIMIT;
     lost |= r->steered & ~stays;
-    if (!is_new && lost != 0) {
+    if (lost != 0) {
         note_loss(segment, row, lost);
     }
     r->steered = (uint8_t)stays;
