@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "ledger/ailment.h"
 #include "ledger/rebuild.h"
+#include "ledger/rows.h"
 #include "ledger/settle.h"
 #include "ledger/site_row.h"
 #include "ledger/steered.h"
@@ -405,6 +406,27 @@ void abl_steered_configure(abl_segment_t *segment, uint32_t row, const abl_membe
         r->weight = r->c.weight = conf->weight;
     }
     drop_notes(segment, row);
+}
+
+void abl_steered_give_way(abl_segment_t *segment, uint32_t row)
+{
+    const abl_row_t *r = &segment->rows[row];
+    abl_entry_t entry = {.time = (apr_int64_t)time(NULL), .action = "dropped"};
+    uint32_t other;
+
+    if (r->balancer == 0 || !r->listed || r->vacant || r->naming != ABL_NAMING_OPEN ||
+        !abl_site_address(segment, row, entry.target, sizeof(entry.target))) {
+        return;
+    }
+    other = abl_rows_find(segment, r->balancer, entry.target);
+    if (other == 0 || !segment->rows[other].listed) {
+        return;
+    }
+    apr_cpystrn(entry.balancer, segment->balancers[r->balancer].name, sizeof(entry.balancer));
+    apr_cpystrn(entry.result, "the configuration has this member now, and what was added gives way",
+                sizeof(entry.result));
+    abl_journal_write(segment, &entry);
+    abl_site_vacate(segment, row);
 }
 
 static void view_steered(const abl_segment_t *segment, uint32_t row, abl_steered_t *steered)
