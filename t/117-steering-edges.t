@@ -72,6 +72,37 @@ subtest 'what is lost is told, and nobody is said to have changed what he has no
     $s->log_ok(allow => [qw(ABL0401 ABL0425)]);
 };
 
+subtest 'a member that is added and then comes into the configuration' => sub {
+    my @m = map { Abl::Member->start(name => $_) } qw(a b);
+    my $line = 'BalancerMember "' . $m[1]->url . '"';
+    my $s = Abl::Server->start(conf => conf(@m, 'BalancerPlaces 1'));
+    my $manager = Abl::Manager->new($s);
+    my @clients = map { $s->client } @m;
+    $_->request('GET', '/gate/x') for @clients;
+    $_->await_requests(1) for @m;
+    change($s, $line, "#$line");
+    $s->signal('USR1');
+    ok((wait_until { my $seen = $manager->member($m[1]); $seen && $seen->{removed} } 10), 'it leaves the configuration, and is at work');
+    my ($status) = $manager->act('add', member => $m[1]->url);
+    is($status, 200, 'it is added');
+    my %series;
+    $series{$_}++ for map {/\A([^#].*) \S+\z/} split /\n/, $s->get('/m?as=metrics')->{content};
+    is_deeply([ grep { $series{$_} > 1 } sort keys %series ], [], 'each series is there once');
+    change($s, "#$line", $line);
+    $s->signal('USR1');
+    my $url = $m[1]->url;
+    my $seen;
+    ok((wait_until { $seen = [ grep { $_->{address} eq $url } @{ $manager->balancer->{members} } ]; !grep { $_->{added} || $_->{removed} } @$seen } 10), 'and comes back');
+    is_deeply([ map { $_->{busy} } @$seen ], [1], 'once');
+    is($manager->balancer->{places}{free}, 1, 'its place is free');
+    my ($event) = @{ $manager->json->{events} };
+    is("$event->{action} $event->{target} $event->{result}", "dropped $url the configuration has this member now, and what was added gives way", 'which is told');
+    is($manager->json->{check}, 'ok', 'the ledger is sound');
+    $_->release for @m;
+    is($_->response->status, 200, 'nothing is lost') for @clients;
+    $s->log_ok(allow => [qw(ABL0401)]);
+};
+
 subtest 'a folder that others write to' => sub {
     my $m = Abl::Member->start(name => 'a');
     my $s = Abl::Server->start(conf => conf($m));

@@ -24,6 +24,7 @@ typedef struct row_t {
     labels_t labels; /* first */
     const char *state;
     apr_uint64_t is_up, busy, concurrency, queued, weight, requests, failures, bytes;
+    bool added;
 } row_t;
 
 /* And of one balancer. */
@@ -43,10 +44,30 @@ typedef struct figures_t {
 
 /* ---- collecting ------------------------------------------------------------------------------------- */
 
+/* One that is gone may be there again, added by hand, while it still has requests: each series is there once.
+ */
+static bool is_told_of(const figures_t *f, const char *balancer, const abl_member_view_t *m)
+{
+    int i = m->removed ? f->rows->nelts - 1 : -1;
+
+    for (; i >= 0 && APR_ARRAY_IDX(f->rows, i, row_t).labels.balancer == balancer; i--) {
+        const row_t *row = &APR_ARRAY_IDX(f->rows, i, row_t);
+        if (row->added && strcmp(row->labels.member, m->address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void keep_member(figures_t *f, const char *balancer, const abl_member_view_t *m)
 {
-    row_t *row = &APR_ARRAY_PUSH(f->rows, row_t);
+    row_t *row;
 
+    if (is_told_of(f, balancer, m)) {
+        return;
+    }
+    row = &APR_ARRAY_PUSH(f->rows, row_t);
+    row->added = m->added;
     row->labels = (labels_t){balancer, apr_pstrdup(f->pool, m->address)};
     row->state = abl_status_state(m);
     row->requests = m->requests;

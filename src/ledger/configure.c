@@ -311,7 +311,7 @@ static void leave_gone_balancers(abl_segment_t *segment, const abl_ledger_conf_t
 /* Those that are gone are forgotten first, so that new ones find the room. Returns how many found none. */
 static int enter_all(abl_segment_t *segment, const abl_ledger_conf_t *confs, int n, abl_ledger_t **ledgers)
 {
-    uint32_t from = 1;
+    uint32_t row, from = 1;
     int i, left_out = 0;
 
     for (i = 0; i < n; i++) {
@@ -320,6 +320,9 @@ static int enter_all(abl_segment_t *segment, const abl_ledger_conf_t *confs, int
     forget_gone(segment);
     for (i = 0; i < n; i++) {
         left_out += enter_members(segment, &confs[i], ledgers[i], &from);
+    }
+    for (row = 1; row <= segment->shared->rows_used; row++) {
+        abl_steered_give_way(segment, row);
     }
     return left_out;
 }

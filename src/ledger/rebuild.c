@@ -7,7 +7,7 @@
 
 #include "ledger/lock.h"
 #include "ledger/rows.h"
-#include "ledger/steered.h"
+#include "ledger/steer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -273,6 +273,19 @@ static void sort_out_tickets(abl_segment_t *segment, const abl_child_t *child)
     }
 }
 
+/* Whoever was changing this member (steer.h) may have died over it: what goes with its status, weight and
+ * limit is made anew. Of one that starts slowly health.c does the rest, which is told to look below. */
+static void repair(abl_row_t *r)
+{
+    r->steered = (uint8_t)((r->status != r->conf_status ? ABL_STEERED_STATUS : 0) |
+                           (r->weight != r->conf_weight ? ABL_STEERED_WEIGHT : 0) |
+                           (r->c.limit != r->conf_limit ? ABL_STEERED_LIMIT : 0));
+    if (r->slow_start == 0) {
+        r->c.weight = r->weight;
+        r->allowed = r->c.limit;
+    }
+}
+
 static void rebuild(abl_segment_t *segment, const abl_child_t *child)
 {
     abl_shared_t *shared = segment->shared;
@@ -281,9 +294,7 @@ static void rebuild(abl_segment_t *segment, const abl_child_t *child)
     clear_caches(segment);
     abl_rows_add_all(segment);
     for (i = 1; i <= shared->rows_used; i++) {
-        if (segment->rows[i].balancer != 0) {
-            abl_steered_repair(segment, i);
-        }
+        repair(&segment->rows[i]);
     }
     abl_rebuild_listings(segment);
     count_held(segment);

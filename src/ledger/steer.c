@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "ledger/ailment.h"
 #include "ledger/rebuild.h"
+#include "ledger/rows.h"
 #include "ledger/settle.h"
 #include "ledger/site_row.h"
 #include "ledger/steered.h"
@@ -101,19 +102,6 @@ static void set_limit(abl_segment_t *segment, uint32_t row, uint32_t limit)
 
     limit_row(r, limit);
     mark(r, ABL_STEERED_LIMIT, limit != r->conf_limit);
-    abl_ailment_start(segment, row, false);
-}
-
-/* What status, weight and limit say, everything that goes with them says, too. */
-void abl_steered_repair(abl_segment_t *segment, uint32_t row)
-{
-    abl_row_t *r = &segment->rows[row];
-
-    mark(r, ABL_STEERED_STATUS, r->status != r->conf_status);
-    mark(r, ABL_STEERED_WEIGHT, r->weight != r->conf_weight);
-    mark(r, ABL_STEERED_LIMIT, r->c.limit != r->conf_limit);
-    r->c.weight = r->weight;
-    r->allowed = r->c.limit;
     abl_ailment_start(segment, row, false);
 }
 
@@ -391,7 +379,7 @@ void abl_steered_configure(abl_segment_t *segment, uint32_t row, const abl_membe
     bool own_weight = r->naming >= ABL_NAMING_RECORD && !r->shut && !is_new; /* it came with who is there */
     unsigned lost = 0;
 
-    if ((abl_status_t)r->conf_status != conf->status) {
+    if (is_new || (abl_status_t)r->conf_status != conf->status) {
         lost = r->drain ? ABL_STEERED_STATUS : 0;
         r->drain = 0;
         stays &= ~ABL_STEERED_STATUS;
@@ -399,7 +387,7 @@ void abl_steered_configure(abl_segment_t *segment, uint32_t row, const abl_membe
     stays &= own_weight || r->conf_weight == conf->weight ? ~0u : ~ABL_STEERED_WEIGHT;
     stays &= r->conf_limit == conf->concurrency ? ~0u : ~ABL_STEERED_LIMIT;
     lost |= r->steered & ~stays;
-    if (!is_new && lost != 0) {
+    if (lost != 0) {
         note_loss(segment, row, lost);
     }
     r->steered = (uint8_t)stays;
@@ -418,6 +406,27 @@ void abl_steered_configure(abl_segment_t *segment, uint32_t row, const abl_membe
         r->weight = r->c.weight = conf->weight;
     }
     drop_notes(segment, row);
+}
+
+void abl_steered_give_way(abl_segment_t *segment, uint32_t row)
+{
+    const abl_row_t *r = &segment->rows[row];
+    abl_entry_t entry = {.time = (apr_int64_t)time(NULL), .action = "dropped"};
+    uint32_t other;
+
+    if (r->balancer == 0 || !r->listed || r->vacant || r->naming != ABL_NAMING_OPEN ||
+        !abl_site_address(segment, row, entry.target, sizeof(entry.target))) {
+        return;
+    }
+    other = abl_rows_find(segment, r->balancer, entry.target);
+    if (other == 0 || !segment->rows[other].listed) {
+        return;
+    }
+    apr_cpystrn(entry.balancer, segment->balancers[r->balancer].name, sizeof(entry.balancer));
+    apr_cpystrn(entry.result, "the configuration has this member now, and what was added gives way",
+                sizeof(entry.result));
+    abl_journal_write(segment, &entry);
+    abl_site_vacate(segment, row);
 }
 
 static void view_steered(const abl_segment_t *segment, uint32_t row, abl_steered_t *steered)

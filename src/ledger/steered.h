@@ -12,7 +12,8 @@
  * them and it says what it said then. */
 void abl_steered_configure(abl_segment_t *segment, uint32_t row, const abl_member_conf_t *conf, bool is_new);
 
-/* Whoever was changing this member may have died over it. */
-void abl_steered_repair(abl_segment_t *segment, uint32_t row);
+/* The configuration has this member now, which somebody has added: what was added gives way. After all of it
+ * was entered. */
+void abl_steered_give_way(abl_segment_t *segment, uint32_t row);
 
 #endif
