@@ -168,7 +168,12 @@ subtest 'other sites' => sub {
         my ($status, $got) = drain($manager, 'Content-Type' => $type // 'x/y');
         is("$status $got->{error}", '415 ABL0403', 'what a form sends: ' . ($type // 'something else'));
     }
+    my $body = JSON::PP::encode_json({ action => 'drain', balancer => 'app', member => $url });
+    my $from = sub { my ($host) = @_; return $s->client->ask('POST', '/m', [ Host => $host, Origin => "http://$host", 'Sec-Fetch-Site' => 'same-origin', Cookie => $manager->{cookie}, 'X-Balancer-Token' => $manager->{token}, 'Content-Type' => 'application/json', 'Content-Length' => length $body ], $body)->status };
+    is($from->('evil.test:' . $s->port), 403, 'a name of somebody else\'s that leads here');
     untouched($s);
+    is($from->('LocalHost:' . $s->port), 200, 'the server\'s own name');
+    $manager->act('enable', member => $url);
     my ($status) = drain($manager, Origin => "http://$here", 'Sec-Fetch-Site' => 'same-origin', 'Content-Type' => 'application/json; charset=utf-8');
     is($status, 200, 'the page itself');
     $manager->act('enable', member => $url);

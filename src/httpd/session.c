@@ -5,10 +5,13 @@
  */
 #include "httpd/session.h"
 
+#include "base/ip.h"
 #include "httpd/cookie.h"
 #include "httpd/forwarded.h"
 #include "httpd/lifecycle.h"
 #include "ledger/secret.h"
+
+#include "http_vhost.h"
 
 #include "apr_escape.h"
 #include "apr_strings.h"
@@ -90,13 +93,35 @@ const char *abl_session_token(request_rec *r)
     return token_of(r, session);
 }
 
-/* "https://host:port" and the request's Host. A port that is the scheme's own may be left out of either. */
+/* Without the port. */
+static char *name_of(apr_pool_t *p, const char *host)
+{
+    const char *end = *host == '[' ? strchr(host, ']') : strrchr(host, ':');
+
+    return end == NULL ? apr_pstrdup(p, host)
+                       : apr_pstrmemdup(p, host, (apr_size_t)(end - host) + (*host == '['));
+}
+
+/* Is it a name of this server's, or no name at all but an address? Whoever owns another name may let it lead
+ * here, and his page is of that origin then (DNS rebinding). */
+static bool is_own_name(request_rec *r, const char *host)
+{
+    const char *name = name_of(r->pool, host);
+    abl_ip_t ip;
+
+    return *name == '[' || abl_ip_read(name, 1, &ip) || ap_cstr_casecmp(name, "localhost") == 0 ||
+           ap_cstr_casecmp(name, r->server->server_hostname) == 0 ||
+           ap_matches_request_vhost(r, name, r->server->port) != 0;
+}
+
+/* "https://host:port", as the request's Host. */
 static bool is_own_origin(request_rec *r, const char *origin)
 {
     const char *host = apr_table_get(r->headers_in, "Host");
     const char *authority = ap_strstr_c(origin, "://");
 
-    return host != NULL && authority != NULL && ap_cstr_casecmp(authority + 3, host) == 0;
+    return host != NULL && authority != NULL && ap_cstr_casecmp(authority + 3, host) == 0 &&
+           is_own_name(r, host);
 }
 
 const char *abl_session_refusal(request_rec *r)
@@ -108,7 +133,8 @@ const char *abl_session_refusal(request_rec *r)
     const char *token = session != NULL ? token_of(r, session) : NULL;
 
     if ((origin != NULL && !is_own_origin(r, origin)) || (site != NULL && strcmp(site, "same-origin") != 0)) {
-        return "the request comes from a page of another origin";
+        return "the request comes from a page of another origin, or of a name that is not this server's "
+               "(ServerName, ServerAlias)";
     }
     if (token == NULL) {
         return "there is no session: get the JSON form first, and send the cookie " COOKIE
