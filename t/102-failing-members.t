@@ -288,7 +288,7 @@ subtest 'a graceful restart, and the death of the control process' => sub {
 subtest 'killed again and again, under load' => sub {
     my @m     = good(4);
     my @ports = map { $_->port } @m;
-    my $s     = server(balancer('app', @m));
+    my $s     = server(balancer('app', @m), Abl::Server->default_mpm eq 'prefork' ? (children => 40) : (threads => 40));    # one for each client
     my $load  = Abl::Load->start(port => $s->port, clients => 30, path => '/echo');
     for my $i (0 .. 7) {
         my $k = $i % 4;

@@ -9,11 +9,14 @@ use Time::HiRes qw(time sleep);
 # The namespace in which packets to one address are lost: this file again, in there.
 my $inside = $ENV{ABL_INSIDE};
 
+# A worker for each client, and some: with fewer, httpd complains (AH00484) whenever the machine is so busy that all are needed.
+my @enough = Abl::Server->default_mpm eq 'prefork' ? (children => 40) : (threads => 40);
+
 sub team { my ($n, $ms) = @_; return map { Abl::Sick->start(ms => $ms) } 1 .. $n }
 
 sub server {
     my ($parts, $lines, %o) = @_;
-    return Abl::Server->start(status => 1, conf => "BalancerPass / app\n" . ($lines || '') . balancer('app', @$parts), %o);
+    return Abl::Server->start(status => 1, @enough, conf => "BalancerPass / app\n" . ($lines || '') . balancer('app', @$parts), %o);
 }
 
 sub load { my ($s) = @_; return Abl::Load->start(port => $s->port, clients => 30, path => '/') }

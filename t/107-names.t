@@ -20,10 +20,13 @@ sub members {
     die "no port is free at $n addresses\n";
 }
 
+# A worker for each client of a load, and some: with fewer, httpd complains (AH00484) whenever all are needed.
+my @enough = Abl::Server->default_mpm eq 'prefork' ? (children => 40) : (threads => 40);
+
 sub server {
     my ($dns, $balancer, %o) = @_;
     my $resolver = 'BalancerResolver ' . $dns->address . ' timeout=' . ($dns->is_alive ? '2s tries=3' : '300ms') . "\n";
-    return Abl::Server->start(status => 1, conf => "$resolver${balancer}BalancerPass / app\n", %o);
+    return Abl::Server->start(status => 1, @enough, conf => "$resolver${balancer}BalancerPass / app\n", %o);
 }
 
 # How many of the answers to so many requests came from whom; by member's name, or status.

@@ -178,15 +178,29 @@ sub event {
     die "no event: $stream->{in}\n";
 }
 
+# A member of the stream, with what docs/steering.md says is left out.
+sub in_full {
+    my ($member) = @_;
+    my ($no, $yet) = (JSON::PP::false, undef);
+    return {
+        state => 'up', why => $yet, status => 'on', set => 0, weight => 1, share => 100, concurrency => 0, (map { $_ => 0 } qw(busy queued requests failures bytes ejected_for_ms)),
+        latency_ms => $yet, percentiles_ms => { p50 => $yet, p90 => $yet, p99 => $yet }, configured => { status => 'on', weight => 1, concurrency => 0 },
+        steered => [], last_failures => [], (map { $_ => $no } qw(added supervised away unfit unproven ejected draining removed)), %$member,
+    };
+}
+
 subtest 'a stream of changes' => sub {
     plan skip_all => 'only the event MPM can let a stream wait without a thread' if Abl::Server->default_mpm ne 'event';
     my @m = map { Abl::Member->start(name => $_) } qw(a b);
-    my $s = Abl::Server->start(status => 1, threads => 8, conf => "BalancerPass / app\n" . balancer('app', @m) . balancer('other', 'BalancerMember http://127.0.0.1:9'));
+    my $s = Abl::Server->start(status => 1, threads => 8, conf => "BalancerPass / app\n" . balancer('app', $m[0], [ $m[1], 'weight=2 concurrency=3 status=backup set=1' ])
+        . balancer('other', 'BalancerMember http://127.0.0.1:9'));
     my $one = stream($s, path => '/-/status?as=stream');
     my $first = event($one);
     is($first->{whole}, JSON::PP::true, 'all of it first');
     is(scalar @{ $first->{balancers} }, 2, 'every balancer');
     is(scalar @{ $first->{balancers}[0]{members} }, 2, 'and member');
+    is_deeply([ map { in_full($_) } map { @{ $_->{members} } } @{ $first->{balancers} } ], [ map { @{ $_->{members} } } @{ $s->status_json->{balancers} } ], 'of which only what is usual is left out');
+    is_deeply([ sort keys %{ $first->{balancers}[1]{members}[0] } ], [qw(address route)], 'of one of which there is nothing to say, all else is');
     my $next = event($one);
     is($next->{whole}, JSON::PP::false, 'then what has changed');
     ok($next->{time} > $first->{time}, 'later');

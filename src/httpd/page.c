@@ -11,17 +11,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FILE_OF(name, path)                                                                                  \
+#define PART(name) ".incbin \"src/httpd/page/" name "\"\n"
+#define FILE_OF(name, parts)                                                                                 \
     __asm__(".pushsection .rodata\n"                                                                         \
             ".balign 16\n"                                                                                   \
             ".hidden abl_page_" #name "\n.globl abl_page_" #name "\n"                                        \
-            "abl_page_" #name ":\n.incbin \"" path "\"\n.byte 0\n"                                           \
+            "abl_page_" #name ":\n" parts ".byte 0\n"                                                        \
             ".popsection\n");                                                                                \
     extern const char abl_page_##name[]
 
-FILE_OF(html, "src/httpd/page/manager.html");
-FILE_OF(css, "src/httpd/page/manager.css");
-FILE_OF(js, "src/httpd/page/manager.js");
+FILE_OF(html, PART("manager.html"));
+FILE_OF(css, PART("manager.css"));
+/* One script, in this order; t/browser/mock.js takes it from these lines. */
+FILE_OF(js, PART("text.js") PART("elements.js") PART("model.js") PART("verdict.js") PART("actions.js")
+                PART("chart.js") PART("members.js") PART("application.js") PART("balancer.js")
+                    PART("source.js") PART("manager.js"));
 
 bool abl_page_find(const char *as, abl_page_t *page)
 {

@@ -229,7 +229,7 @@ static int write_members(writer_t *w, const abl_balancer_view_t *view, int index
     while ((n = abl_view_members(w->segment, &from, w->portion, ABL_VIEW_PORTION)) > 0) {
         for (i = 0; i < n; i++) {
             abl_json_t json = begin_part(w);
-            abl_status_member(&json, &w->portion[i], w->now);
+            abl_status_member(&json, &w->portion[i], w->now, w->seen != NULL);
             if (!is_known(w, kind_of(&w->portion[i]), view->name, w->portion[i].address)) {
                 abl_json_raw(&list, w->part.bytes, w->part.len);
                 changed++;

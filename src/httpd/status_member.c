@@ -192,6 +192,45 @@ void abl_status_percentiles(abl_json_t *json, const char *name, const apr_uint32
     abl_json_close(json, '}');
 }
 
+/* What is written, and whether a field may be left out that has its usual value. */
+typedef struct fields_t {
+    abl_json_t *json;
+    bool brief;
+} fields_t;
+
+static void put_number(const fields_t *f, const char *name, uint64_t value, uint64_t usual)
+{
+    if (!f->brief || value != usual) {
+        abl_json_put_number(f->json, name, value);
+    }
+}
+
+/* A weight's is 1.00. */
+static void put_hundredths(const fields_t *f, const char *name, uint32_t value)
+{
+    if (!f->brief || value != 100) {
+        abl_json_key(f->json, name);
+        abl_json_hundredths(f->json, value);
+    }
+}
+
+static void put_bool(const fields_t *f, const char *name, bool value)
+{
+    if (!f->brief || value) {
+        abl_json_put_bool(f->json, name, value);
+    }
+}
+
+/* Both may be NULL. */
+static void put_text(const fields_t *f, const char *name, const char *value, const char *usual)
+{
+    bool same = value == NULL || usual == NULL ? value == usual : strcmp(value, usual) == 0;
+
+    if (!f->brief || !same) {
+        abl_json_put_text(f->json, name, value);
+    }
+}
+
 /* Where a name is, or an added member. */
 static void write_site(abl_json_t *json, const abl_site_t *site)
 {
@@ -205,64 +244,102 @@ static void write_site(abl_json_t *json, const abl_site_t *site)
     abl_json_close(json, ']');
 }
 
-static void write_configured(abl_json_t *json, const abl_member_view_t *m)
+static void write_configured(const fields_t *f, const abl_member_view_t *m)
 {
-    abl_json_begin(json, "configured", '{');
-    abl_json_put_text(json, "status", abl_status_name(m->conf_status));
-    abl_json_key(json, "weight");
-    abl_json_hundredths(json, m->conf_weight);
-    abl_json_put_number(json, "concurrency", m->conf_concurrency);
-    abl_json_close(json, '}');
-    abl_json_begin(json, "steered", '[');
-    if ((m->steered & ABL_STEERED_STATUS) || m->draining) {
-        abl_json_text(json, "status");
+    if (f->brief && m->conf_status == ABL_STATUS_ON && m->conf_weight == 100 && m->conf_concurrency == 0) {
+        return;
     }
-    if (m->steered & ABL_STEERED_WEIGHT) {
-        abl_json_text(json, "weight");
-    }
-    if (m->steered & ABL_STEERED_LIMIT) {
-        abl_json_text(json, "concurrency");
-    }
-    abl_json_close(json, ']');
+    abl_json_begin(f->json, "configured", '{');
+    abl_json_put_text(f->json, "status", abl_status_name(m->conf_status));
+    abl_json_key(f->json, "weight");
+    abl_json_hundredths(f->json, m->conf_weight);
+    abl_json_put_number(f->json, "concurrency", m->conf_concurrency);
+    abl_json_close(f->json, '}');
 }
 
-static void write_failures(abl_json_t *json, const abl_member_view_t *m, int64_t now)
+static void write_steered(const fields_t *f, const abl_member_view_t *m)
+{
+    if (f->brief && m->steered == 0 && !m->draining) {
+        return;
+    }
+    abl_json_begin(f->json, "steered", '[');
+    if ((m->steered & ABL_STEERED_STATUS) || m->draining) {
+        abl_json_text(f->json, "status");
+    }
+    if (m->steered & ABL_STEERED_WEIGHT) {
+        abl_json_text(f->json, "weight");
+    }
+    if (m->steered & ABL_STEERED_LIMIT) {
+        abl_json_text(f->json, "concurrency");
+    }
+    abl_json_close(f->json, ']');
+}
+
+static void write_failures(const fields_t *f, const abl_member_view_t *m, int64_t now)
 {
     char why[ABL_FAILURE_WHY + 160], error[128];
     int i;
 
-    abl_json_begin(json, "last_failures", '[');
+    if (f->brief && m->nfailures == 0) {
+        return;
+    }
+    abl_json_begin(f->json, "last_failures", '[');
     for (i = 0; i < m->nfailures; i++) {
-        const abl_failure_t *f = &m->last[i];
-        abl_json_open(json, '{');
-        abl_json_put_millis(json, "ago_ms", now - f->at);
-        (void)snprintf(why, sizeof(why), "%s%s%s", f->why, f->error != 0 ? ": " : "",
-                       f->error != 0 ? apr_strerror(f->error, error, sizeof(error)) : "");
-        abl_json_put_text(json, "why", why);
-        abl_json_close(json, '}');
+        const abl_failure_t *last = &m->last[i];
+        abl_json_open(f->json, '{');
+        abl_json_put_millis(f->json, "ago_ms", now - last->at);
+        (void)snprintf(why, sizeof(why), "%s%s%s", last->why, last->error != 0 ? ": " : "",
+                       last->error != 0 ? apr_strerror(last->error, error, sizeof(error)) : "");
+        abl_json_put_text(f->json, "why", why);
+        abl_json_close(f->json, '}');
     }
-    abl_json_close(json, ']');
+    abl_json_close(f->json, ']');
 }
 
-static void write_figures(abl_json_t *json, const abl_member_view_t *m)
+static void write_times(const fields_t *f, const abl_member_view_t *m)
 {
-    abl_json_put_number(json, "share", m->share);
-    abl_json_put_number(json, "concurrency", m->concurrency);
-    abl_json_put_number(json, "busy", m->busy);
-    abl_json_put_number(json, "queued", m->queued);
-    abl_json_put_number(json, "requests", m->requests);
-    abl_json_put_number(json, "failures", m->failures);
-    abl_json_put_number(json, "bytes", m->bytes);
-    if (m->latency == 0) {
-        abl_json_put_null(json, "latency_ms");
-    } else {
-        abl_json_put_millis(json, "latency_ms", (int64_t)m->latency);
+    if (m->latency != 0) {
+        abl_json_put_millis(f->json, "latency_ms", (int64_t)m->latency);
+    } else if (!f->brief) {
+        abl_json_put_null(f->json, "latency_ms");
     }
-    abl_status_percentiles(json, "percentiles_ms", m->percentiles, 0);
+    if (!f->brief || m->percentiles[0] != 0 || m->percentiles[1] != 0 || m->percentiles[2] != 0) {
+        abl_status_percentiles(f->json, "percentiles_ms", m->percentiles, 0);
+    }
 }
 
-void abl_status_member(abl_json_t *json, const abl_member_view_t *m, int64_t now)
+static void write_figures(const fields_t *f, const abl_member_view_t *m)
 {
+    put_number(f, "set", (uint64_t)m->set, 0);
+    put_hundredths(f, "weight", m->weight);
+    put_number(f, "share", m->share, 100);
+    put_number(f, "concurrency", m->concurrency, 0);
+    put_number(f, "busy", m->busy, 0);
+    put_number(f, "queued", m->queued, 0);
+    put_number(f, "requests", m->requests, 0);
+    put_number(f, "failures", m->failures, 0);
+    put_number(f, "bytes", m->bytes, 0);
+    write_times(f, m);
+}
+
+static void write_flags(const fields_t *f, const abl_member_view_t *m)
+{
+    put_bool(f, "added", m->added);
+    put_bool(f, "supervised", m->supervised);
+    put_bool(f, "away", m->away);
+    put_bool(f, "unfit", m->unfit);
+    put_bool(f, "unproven", m->unproven);
+    put_bool(f, "ejected", m->ejected);
+    if (!f->brief || m->ejected_for != 0) {
+        abl_json_put_millis(f->json, "ejected_for_ms", m->ejected_for);
+    }
+    put_bool(f, "draining", m->draining);
+    put_bool(f, "removed", m->removed);
+}
+
+void abl_status_member(abl_json_t *json, const abl_member_view_t *m, int64_t now, bool brief)
+{
+    const fields_t f = {.json = json, .brief = brief};
     char why[ABL_NOTE_MAX + 80];
 
     abl_json_open(json, '{');
@@ -271,23 +348,13 @@ void abl_status_member(abl_json_t *json, const abl_member_view_t *m, int64_t now
     if (m->named) {
         write_site(json, &m->site);
     }
-    abl_json_put_text(json, "state", abl_status_state(m));
-    abl_json_put_text(json, "why", abl_status_why(m, why, sizeof(why)));
-    abl_json_put_text(json, "status", abl_status_name(m->draining ? ABL_STATUS_DRAIN : m->status));
-    abl_json_put_number(json, "set", (uint64_t)m->set);
-    abl_json_key(json, "weight");
-    abl_json_hundredths(json, m->weight);
-    write_figures(json, m);
-    write_configured(json, m);
-    abl_json_put_bool(json, "added", m->added);
-    abl_json_put_bool(json, "supervised", m->supervised);
-    abl_json_put_bool(json, "away", m->away);
-    abl_json_put_bool(json, "unfit", m->unfit);
-    abl_json_put_bool(json, "unproven", m->unproven);
-    abl_json_put_bool(json, "ejected", m->ejected);
-    abl_json_put_millis(json, "ejected_for_ms", m->ejected_for);
-    abl_json_put_bool(json, "draining", m->draining);
-    abl_json_put_bool(json, "removed", m->removed);
-    write_failures(json, m, now);
+    put_text(&f, "state", abl_status_state(m), "up");
+    put_text(&f, "why", abl_status_why(m, why, sizeof(why)), NULL);
+    put_text(&f, "status", abl_status_name(m->draining ? ABL_STATUS_DRAIN : m->status), "on");
+    write_figures(&f, m);
+    write_configured(&f, m);
+    write_steered(&f, m);
+    write_flags(&f, m);
+    write_failures(&f, m, now);
     abl_json_close(json, '}');
 }

@@ -7,6 +7,7 @@ const axe = require('axe-core');
 
 const PATIENCE = Number(process.env.ABL_PATIENCE || 1);
 const BOUND = 10000 * PATIENCE;
+const SECOND = 1000 * PATIENCE;
 const TEST = 60000 * PATIENCE;    // the longest that one test may take
 const tests = [];
 const kept = new Set();
@@ -110,13 +111,4 @@ async function run() {
   process.exit(failed ? 1 : 0);
 }
 
-// A second, in ms, on a machine that does a fixed piece of work in a page within 130 ms; on one that is slower, or busy just now, as much
-// longer as it takes for that.
-const second = async (page) => PATIENCE * 1000 * Math.max(1, await page.evaluate(() => {
-  const from = performance.now();
-  const text = JSON.stringify(Array.from({length: 30000}, (_, i) => ({address: `http://10.0.0.${i}`, state: 'up', list: [i, null], deep: {a: i, b: null}})));
-  for (let k = 0; k < 4; k++) JSON.parse(text);
-  return performance.now() - from;
-}) / 130);
-
-module.exports = {second, test, run, until, open, close, faults, sideways, text, says, assert, BOUND, PATIENCE};
+module.exports = {test, run, until, open, close, faults, sideways, text, says, assert, BOUND, PATIENCE, SECOND};

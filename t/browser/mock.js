@@ -8,11 +8,9 @@ const http = require('node:http');
 const path = require('node:path');
 
 const PAGE = path.join(__dirname, '../../src/httpd/page');
-const FORMS = {
-  html: ['manager.html', 'text/html; charset=utf-8'],
-  css: ['manager.css', 'text/css; charset=utf-8'],
-  js: ['manager.js', 'text/javascript; charset=utf-8'],
-};
+const PARTS = fs.readFileSync(`${PAGE}.c`, 'utf8').match(/PART\("[a-z.]+"\)/g).map((part) => part.slice(6, -2));
+const form = (ext, type) => [PARTS.filter((name) => name.endsWith(`.${ext}`)), `${type}; charset=utf-8`];
+const FORMS = {html: form('html', 'text/html'), css: form('css', 'text/css'), js: form('js', 'text/javascript')};
 const LISTS = ['requests', 'errors', 'queue', 'busy', 'wait_ms', 'p50_ms', 'p90_ms', 'p99_ms'];
 
 // The same numbers each time.
@@ -159,6 +157,21 @@ function hostile(data) {
   data.events = HOSTILE.map((text, i) => ({time: data.time - i, who: text, from: text, action: text, balancer: text, target: text, value: text, reason: text, result: text}));
 }
 
+// What the stream leaves out of a member.
+const USUAL = Object.entries({
+  state: 'up', why: null, status: 'on', set: 0, weight: 1, share: 100, concurrency: 0, busy: 0, queued: 0, requests: 0, failures: 0, bytes: 0, latency_ms: null,
+  percentiles_ms: {p50: null, p90: null, p99: null}, configured: {status: 'on', weight: 1, concurrency: 0}, steered: [], added: false, supervised: false, away: false,
+  unfit: false, unproven: false, ejected: false, ejected_for_ms: 0, draining: false, removed: false, last_failures: [],
+}).map(([name, value]) => [name, value, JSON.stringify(value)]);
+
+function brief(member) {
+  const out = {...member};
+  for (const [name, value, text] of USUAL) {
+    if (out[name] === value || (typeof value === 'object' && JSON.stringify(out[name]) === text)) delete out[name];
+  }
+  return out;
+}
+
 // The text of what the stream says after `before`, which keeps the text of each thing as it was sent. Each thing is
 // made text once: with 10,000 members that is what takes the time.
 function changes(data, before) {
@@ -178,7 +191,7 @@ function changes(data, before) {
   const texts = [];
   for (const b of balancers) {
     const {members, history, ...own} = b;
-    const some = members.map((m) => changed(`${b.name} ${m.address} ${m.removed}`, m)).filter(Boolean);
+    const some = members.map((m) => changed(`${b.name} ${m.address} ${m.removed}`, brief(m))).filter(Boolean);
     const had = before.sent.get(`${b.name} end`);
     const fresh = had == null ? 120 : Math.round((history.end - had) / history.step_s);
     before.sent.set(`${b.name} end`, history.end);
@@ -306,7 +319,7 @@ class Mock {
     };
     if (this.refuseAll) return void request.socket.destroy();
     if (request.method === 'POST') return void this.post(request, send);
-    if (FORMS[as]) return void send(200, FORMS[as][1], fs.readFileSync(path.join(PAGE, FORMS[as][0])));
+    if (FORMS[as]) return void send(200, FORMS[as][1], Buffer.concat(FORMS[as][0].map((name) => fs.readFileSync(path.join(PAGE, name)))));
     if (as === 'json') return void send(200, 'application/json', JSON.stringify(this.data));
     if (as !== 'stream') return void send(400, 'text/plain', 'no such form\n');
     if (this.refuseStream) return void send(503, 'text/plain', 'too many readers\n');

@@ -1,7 +1,7 @@
 // The manager's page, in a browser, against the server of mock.js. Run by t/112-page.t; alone: node page.test.js [WORD …]
 // SPDX-License-Identifier: Apache-2.0
 'use strict';
-const {test, run, until, open, close, faults, sideways, text, says, assert, second} = require('./harness.js');
+const {test, run, until, open, close, faults, sideways, text, says, assert, SECOND} = require('./harness.js');
 const {start, HOSTILE, trouble} = require('./mock.js');
 
 // A server whose seconds the test counts, and its page, with the stream running.
@@ -527,7 +527,7 @@ test('members and balancers come and go', async () => {
 test('10,000 members are there within a second', async () => {
   const {mock, page, end} = await both({members: 10000}, {before: (p) => p.addInitScript(() => {
     const look = new MutationObserver(() => {
-      if (document.querySelectorAll('.members tr.row').length < 100) return;
+      if (document.querySelectorAll('.members tr.row').length < 50) return;
       look.disconnect();
       // painted, and the thread is free for whoever clicks
       requestAnimationFrame(() => setTimeout(() => { window.rowsAt = performance.now(); }));
@@ -536,18 +536,16 @@ test('10,000 members are there within a second', async () => {
   })});
   // the best of a few: others may be busy on this machine, but not in each of them
   const times = [];
-  let most = 0;
-  for (let i = 0; i < 5 && !(times.at(-1) < most); i++) {
+  for (let i = 0; i < 5 && !(times.at(-1) < SECOND); i++) {
     if (i) await page.reload();
-    most = await second(page);
     times.push(Math.round(await until('rows', () => page.evaluate(() => window.rowsAt))));
   }
-  console.log(`# ${times.join(', ')} ms; at most ${Math.round(most)}`);
-  assert.ok(times.at(-1) < most, `after ${times.join(', ')} ms`);
-  assert.equal(await shop(page).locator('.members tr.row').count(), 100);
-  await says(shop(page), /100 of 10,000 members shown/);
-  await shop(page).getByRole('button', {name: 'Show 100 more'}).click();
-  await until('more', async () => (await shop(page).locator('.members tr.row').count()) === 200);
+  console.log(`# ${times.join(', ')} ms`);
+  assert.ok(times.at(-1) < SECOND, `after ${times.join(', ')} ms`);
+  assert.equal(await shop(page).locator('.members tr.row').count(), 50);
+  await says(shop(page), /50 of 10,000 members shown/);
+  await shop(page).getByRole('button', {name: 'Show 50 more'}).click();
+  await until('more', async () => (await shop(page).locator('.members tr.row').count()) === 100);
   const last = mock.data.balancers[0].members[9999];
   await shop(page).getByRole('searchbox').fill(last.address);
   await rowOf(page, last.address).waitFor();
@@ -555,7 +553,7 @@ test('10,000 members are there within a second', async () => {
   mock.tick();
   await says(rowOf(page, last.address), /15 of 16/);
   await shop(page).getByRole('searchbox').fill('');
-  await until('back', async () => (await shop(page).locator('.members tr.row').count()) === 100);
+  await until('back', async () => (await shop(page).locator('.members tr.row').count()) === 50);
   Object.assign(last, {state: 'unfit', unfit: true, why: 'answers 500'});
   mock.tick();
   await until('the one in trouble is first', async () => (await shop(page).locator('tr.row').first().innerText()).includes(last.address));
