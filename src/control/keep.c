@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,19 @@ static int write_all(const char *path, const char *text, size_t len)
     return error;
 }
 
+/* A new name is on the disk when the folder is; where that cannot be had, it is so a little later. */
+static void keep_names(const char *path)
+{
+    char *copy = strdup(path);
+    int folder = copy != NULL ? open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (folder >= 0) {
+        (void)fsync(folder);
+        (void)close(folder);
+    }
+    free(copy);
+}
+
 int abl_keep_write(abl_segment_t *segment, const char *path)
 {
     json_t *root = all_to_json(segment);
@@ -99,6 +113,8 @@ int abl_keep_write(abl_segment_t *segment, const char *path)
         }
         if (error != 0) {
             (void)unlink(other);
+        } else {
+            keep_names(path);
         }
     }
     json_decref(root);

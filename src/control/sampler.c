@@ -9,6 +9,7 @@
 #include "ledger/view.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static abl_percentiles_t percentiles_of(const abl_latency_t *latency)
 {
@@ -65,6 +66,14 @@ static void count_ends(const abl_tally_t *before, const abl_tally_t *now, abl_sa
     }
 }
 
+/* Its place has another balancer now, of which there is no sample: what was known is of the one before. */
+static void forget_other(const abl_sampler_t *sampler, int balancer, abl_sampled_t *s)
+{
+    if (s->added && abl_history_is_empty(sampler->segment, balancer)) {
+        memset(s, 0, sizeof(*s));
+    }
+}
+
 static void sample_balancer(abl_sampler_t *sampler, int balancer, abl_sampled_t *s, apr_int64_t wall)
 {
     int turn = (int)(sampler->turns % ABL_MINUTE);
@@ -72,6 +81,7 @@ static void sample_balancer(abl_sampler_t *sampler, int balancer, abl_sampled_t 
     abl_sample_t sample = {.requests = 0};
     abl_tally_t now;
 
+    forget_other(sampler, balancer, s);
     abl_tally_read(sampler->segment, balancer, &now);
     if (s->begun) {
         take_steps(s->last.took, now.took, &s->took[turn]);
@@ -83,6 +93,7 @@ static void sample_balancer(abl_sampler_t *sampler, int balancer, abl_sampled_t 
         took = of_a_minute(s->took);
         wait = of_a_minute(s->waits);
         abl_history_add(sampler->segment, balancer, &sample, &took, &wait, wall);
+        s->added = true;
     }
     s->begun = true;
     s->last = now;

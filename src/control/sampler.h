@@ -14,7 +14,8 @@
 
 /* What the sampler knows of one balancer. */
 typedef struct abl_sampled_t {
-    bool begun;
+    bool begun; /* `last` is known */
+    bool added; /* a sample, to its history */
     abl_tally_t last;
     abl_latency_t took[ABL_MINUTE], waits[ABL_MINUTE]; /* rings */
 } abl_sampled_t;

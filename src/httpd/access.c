@@ -18,44 +18,6 @@ static const char *const strangers[] = {"192.0.2.1", "8.8.8.8", "2001:4860:4860:
 
 #define STRANGERS (sizeof(strangers) / sizeof(strangers[0]))
 
-/* The parts of a request, and of its connection, that say who has sent it. */
-typedef struct sender_t {
-    conn_rec *connection;
-    char *user, *type;
-    apr_sockaddr_t *addr;
-    char *ip;
-    apr_table_t *headers, *env, *notes, *errors;
-    const struct ap_logconf *log;
-} sender_t;
-
-static sender_t sender_of(const request_rec *r)
-{
-    return (sender_t){.connection = r->connection,
-                      .user = r->user,
-                      .type = r->ap_auth_type,
-                      .addr = r->useragent_addr,
-                      .ip = r->useragent_ip,
-                      .headers = r->headers_in,
-                      .env = r->subprocess_env,
-                      .notes = r->notes,
-                      .errors = r->err_headers_out,
-                      .log = r->log};
-}
-
-static void set_sender(request_rec *r, const sender_t *sender)
-{
-    r->connection = sender->connection;
-    r->user = sender->user;
-    r->ap_auth_type = sender->type;
-    r->useragent_addr = sender->addr;
-    r->useragent_ip = sender->ip;
-    r->headers_in = sender->headers;
-    r->subprocess_env = sender->env;
-    r->notes = sender->notes;
-    r->err_headers_out = sender->errors;
-    r->log = sender->log;
-}
-
 /* Is it a connection as everybody may have one over TLS? With a certificate it is somebody's. */
 static bool has_tls_as_anybody(request_rec *r)
 {
@@ -95,22 +57,23 @@ static const struct ap_logconf *silence(apr_pool_t *p)
     return log;
 }
 
-static bool make_stranger(const request_rec *r, const char *ip, bool by_tls, sender_t *stranger)
+/* The same request, as somebody at that address would have sent it. NULL: it cannot be made. */
+static request_rec *strange_request(const request_rec *r, const char *ip, bool by_tls)
 {
-    apr_sockaddr_t *addr;
+    request_rec *stranger = apr_pmemdup(r->pool, r, sizeof(*r));
 
-    if (apr_sockaddr_info_get(&addr, ip, APR_UNSPEC, 9, 0, r->pool) != APR_SUCCESS) {
-        return false;
+    if (apr_sockaddr_info_get(&stranger->useragent_addr, ip, APR_UNSPEC, 9, 0, r->pool) != APR_SUCCESS) {
+        return NULL;
     }
-    *stranger = (sender_t){.connection = strange_connection(r, addr, ip, by_tls),
-                           .addr = addr,
-                           .ip = apr_pstrdup(r->pool, ip),
-                           .headers = apr_table_make(r->pool, 1),
-                           .env = apr_table_make(r->pool, 1),
-                           .notes = apr_table_make(r->pool, 1),
-                           .errors = apr_table_make(r->pool, 1),
-                           .log = silence(r->pool)};
-    return true;
+    stranger->useragent_ip = apr_pstrdup(r->pool, ip);
+    stranger->connection = strange_connection(r, stranger->useragent_addr, ip, by_tls);
+    stranger->user = stranger->ap_auth_type = NULL;
+    stranger->headers_in = apr_table_make(r->pool, 1);
+    stranger->subprocess_env = apr_table_make(r->pool, 1);
+    stranger->notes = apr_table_make(r->pool, 1);
+    stranger->err_headers_out = apr_table_make(r->pool, 1);
+    stranger->log = silence(r->pool);
+    return stranger;
 }
 
 /* DECLINED of the second hook: a user is needed, if there was one. */
@@ -129,19 +92,12 @@ static bool lets_in(request_rec *r, bool had_user)
     return without_user == OK || (without_user == DECLINED && !had_user);
 }
 
-static bool is_open_to(request_rec *r, const char *ip, bool by_tls)
+static bool is_open_to(const request_rec *r, const char *ip, bool by_tls)
 {
-    sender_t sender = sender_of(r);
-    sender_t stranger;
-    bool open;
+    request_rec *stranger = strange_request(r, ip, by_tls);
 
-    if (!make_stranger(r, ip, by_tls, &stranger)) {
-        return true; /* nothing is known, and nothing allowed */
-    }
-    set_sender(r, &stranger);
-    open = lets_in(r, sender.user != NULL);
-    set_sender(r, &sender);
-    return open;
+    /* where nothing is known nothing is allowed */
+    return stranger == NULL || lets_in(stranger, r->user != NULL);
 }
 
 bool abl_access_is_open(request_rec *r)

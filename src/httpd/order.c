@@ -164,10 +164,20 @@ static abl_order_result_t not_found(const order_t *order)
                               order->balancer, order->member));
 }
 
+/* Somebody else has this process's seat in the ledger. */
+static abl_order_result_t busy(void)
+{
+    return wrong(HTTP_SERVICE_UNAVAILABLE, "ABL0432",
+                 "this process is no child of httpd any more; nothing was done, try again");
+}
+
 static abl_order_result_t steer(order_t *order, abl_steer_t what, apr_uint64_t value, const char *message)
 {
     apr_status_t rv = abl_steer_member(&order->gate, what, value, order->note);
 
+    if (rv == APR_EBUSY) {
+        return busy();
+    }
     return rv == APR_SUCCESS ? done(apr_psprintf(order->pool, message, order->member)) : not_found(order);
 }
 
@@ -251,6 +261,9 @@ static const char *read_where(const order_t *order, abl_ip_t *where)
 
 static abl_order_result_t not_added(const order_t *order, apr_status_t rv)
 {
+    if (rv == APR_EBUSY) {
+        return busy();
+    }
     if (rv == APR_EEXIST) {
         return wrong(HTTP_CONFLICT, "ABL0411",
                      apr_psprintf(order->pool, "%s is a member of balancer %s already", order->member,
@@ -290,6 +303,9 @@ static abl_order_result_t take_away(order_t *order)
 {
     apr_status_t rv = abl_steer_remove(&order->gate);
 
+    if (rv == APR_EBUSY) {
+        return busy();
+    }
     if (rv == APR_EACCES) {
         return wrong(HTTP_CONFLICT, "ABL0414",
                      apr_psprintf(order->pool,
@@ -362,8 +378,10 @@ static abl_order_result_t restart(order_t *order)
 
 static abl_order_result_t reset(order_t *order)
 {
-    if (abl_steer_reset(&order->gate, (apr_int64_t)apr_time_sec(apr_time_now())) != APR_SUCCESS) {
-        return not_added(order, APR_ENOENT);
+    apr_status_t rv = abl_steer_reset(&order->gate, (apr_int64_t)apr_time_sec(apr_time_now()));
+
+    if (rv != APR_SUCCESS) {
+        return not_added(order, rv);
     }
     return done(apr_psprintf(order->pool, "statistics of %s begin anew", order->balancer));
 }

@@ -20,6 +20,11 @@ void abl_history_add(abl_segment_t *segment, int balancer, const abl_sample_t *s
     atomic_store_explicit(&h->ever, ever + 1, memory_order_release);
 }
 
+bool abl_history_is_empty(const abl_segment_t *segment, int balancer)
+{
+    return atomic_load_explicit(&segment->histories[balancer].ever, memory_order_relaxed) == 0;
+}
+
 void abl_history_read(const abl_segment_t *segment, int balancer, abl_history_t *history)
 {
     const abl_history_row_t *h = &segment->histories[balancer];

@@ -38,6 +38,9 @@ void abl_history_add(abl_segment_t *segment, int balancer, const abl_sample_t *s
                      const abl_percentiles_t *minute_took, const abl_percentiles_t *minute_wait,
                      apr_int64_t now);
 
+/* There was no sample yet since a balancer has got this index. Any process. */
+bool abl_history_is_empty(const abl_segment_t *segment, int balancer);
+
 /* Any process. */
 void abl_history_read(const abl_segment_t *segment, int balancer, abl_history_t *history);
 

@@ -158,6 +158,28 @@ START_TEST(after_a_reset)
 }
 END_TEST
 
+/* Another balancer has got the index of one that is gone. */
+START_TEST(a_new_balancer)
+{
+    abl_history_t history;
+
+    world_of();
+    ends(ABL_END_OK, 200, 1000, -1, 50);
+    history = next();
+    ck_assert_uint_ne(history.minute_took.p50, ABL_SAMPLE_NOTHING);
+    abl_tally_clear(w.segment, 1);
+    abl_history_clear(w.segment, 1);
+    now += ABL_SAMPLE_SECONDS * ABL_SECOND;
+    (void)abl_sampler_work(&sampler, now, 2000);
+    ck_assert(abl_history_is_empty(w.segment, 1));
+    ends(ABL_END_OK, 200, 500000, -1, 2);
+    history = next();
+    ck_assert_int_eq(history.n, 1);
+    ck_assert_uint_eq(last(&history).requests, 2);
+    ck_assert_uint_ge(history.minute_took.p50, 400000);
+}
+END_TEST
+
 START_TEST(whose_fault)
 {
     ck_assert(abl_end_is_error(ABL_END_OK, 5));
@@ -174,4 +196,5 @@ START_TEST(whose_fault)
 }
 END_TEST
 
-UNIT_MAIN("sampler", tallies, samples, not_before_its_time, the_oldest_go, after_a_reset, whose_fault)
+UNIT_MAIN("sampler", tallies, samples, not_before_its_time, the_oldest_go, after_a_reset, a_new_balancer,
+          whose_fault)
