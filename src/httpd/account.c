@@ -200,12 +200,21 @@ void abl_account_head(request_rec *r, const abl_account_t *account, const abl_ex
     }
 }
 
+/* What was upgraded lasts as long as somebody likes, and clocks may be set back. */
+static int64_t latency_of(const request_rec *r, int64_t took)
+{
+    if (r->status == HTTP_SWITCHING_PROTOCOLS) {
+        return -1;
+    }
+    return took > 0 ? took : 0;
+}
+
 static void count(const request_rec *r, const abl_account_t *account, int64_t took)
 {
     const abl_facts_t *facts = &account->facts;
     abl_tally_event_t event = {.end = account->end,
                                .status = account->end == ABL_END_CLIENT_GONE ? 0 : r->status,
-                               .took = took,
+                               .took = latency_of(r, took),
                                .waited = facts->waited ? facts->queued : -1,
                                .retries = facts->tries > 1 ? (unsigned)facts->tries - 1 : 0,
                                .hedged = facts->hedged,

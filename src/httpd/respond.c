@@ -226,6 +226,7 @@ apr_status_t abl_respond_upgrade(void *ctx, const abl_answer_t *answer)
     r->input_filters = r->proto_input_filters = c->input_filters;
     r->output_filters = r->proto_output_filters = c->output_filters;
     c->keepalive = AP_CONN_CLOSE;
+    r->sent_bodyct = 1; /* or %B would not believe bytes_sent */
     respond->body->tunnel = true;
     respond->body->ended = false;
     respond->tunnel = true;
@@ -252,19 +253,30 @@ apr_status_t abl_respond_data(void *ctx, const char *bytes, size_t len)
         respond->overridden += len;
         return respond->overridden > OVERRIDE_READ_MAX ? APR_ENOSPC : APR_SUCCESS;
     }
+    if (respond->tunnel) {
+        respond->r->bytes_sent += (apr_off_t)len; /* the filter that counts them is out of the way */
+    }
     bb = brigade(respond);
     APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(bytes, len, bb->bucket_alloc));
     respond->unflushed = true;
     return APR_SUCCESS;
 }
 
-static apr_status_t pass(abl_respond_t *respond)
+/* The filters say whether they took it. */
+static apr_status_t hand_over(abl_respond_t *respond)
 {
     apr_bucket_brigade *bb = brigade(respond);
     apr_status_t rv = ap_pass_brigade(respond->r->output_filters, bb);
 
     apr_brigade_cleanup(bb);
     respond->head_passed = true;
+    return rv;
+}
+
+static apr_status_t pass(abl_respond_t *respond)
+{
+    apr_status_t rv = hand_over(respond);
+
     return rv != APR_SUCCESS ? rv : client_status(respond->r);
 }
 
@@ -349,7 +361,9 @@ apr_status_t abl_respond_finish(void *ctx)
         APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(bb->bucket_alloc));
     }
     respond->unflushed = false;
-    return pass(respond);
+    /* mod_http2 calls the connection of a stream aborted when the stream is over and we are still here, which
+     * is no sign that the client has left (h2_mplx.c, m_stream_cleanup()). */
+    return respond->r->connection->master != NULL ? hand_over(respond) : pass(respond);
 }
 
 /* ---- breaking off ----------------------------------------------------------------------------------- */

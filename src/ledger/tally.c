@@ -31,8 +31,10 @@ void abl_tally_count(abl_ledger_t *ledger, const abl_tally_event_t *event)
     add(&t->ended[event->end][class_of(event->status)], 1);
     add(&t->out, event->out);
     add(&t->in, event->in);
-    add(&t->took_sum, event->took > 0 ? (uint64_t)event->took : 0);
-    add(&t->took[abl_latency_step(event->took)], 1);
+    if (event->took >= 0) {
+        add(&t->took_sum, (uint64_t)event->took);
+        add(&t->took[abl_latency_step(event->took)], 1);
+    }
     if (event->waited >= 0) {
         add(&t->waited, 1);
         add(&t->waits_sum, (uint64_t)event->waited);

@@ -19,7 +19,7 @@
 typedef struct abl_tally_event_t {
     unsigned end;     /* below ABL_TALLY_ENDS */
     int status;       /* as the client got it; 0: it had left */
-    int64_t took;     /* all of it, µs */
+    int64_t took;     /* all of it, µs; below 0: that is nobody's latency */
     int64_t waited;   /* of that in the queue, µs; below 0: it was never there */
     unsigned retries; /* tries after the first */
     bool hedged;      /* there was a second try beside the first */
