@@ -20,6 +20,7 @@
 #include "httpd/resolver_keys.h"
 #include "httpd/route.h"
 #include "httpd/status.h"
+#include "httpd/status_extend.h"
 #include "httpd/supervision.h"
 #include "httpd/trailers.h"
 #include "httpd/unblock.h"

@@ -11,7 +11,4 @@
  */
 int abl_status_handler(request_rec *r);
 
-/* mod_status's hook: what its list of workers does not show. */
-int abl_status_extend(request_rec *r, int flags);
-
 #endif

@@ -43,18 +43,6 @@ static bool is_forgotten(const abl_segment_t *segment, uint32_t balancer)
     return true;
 }
 
-static uint32_t find_balancer(const abl_segment_t *segment, const char *name)
-{
-    uint32_t i;
-
-    for (i = 1; i <= segment->shared->balancers_used; i++) {
-        if (strcasecmp(segment->balancers[i].name, name) == 0) {
-            return i;
-        }
-    }
-    return 0;
-}
-
 static uint32_t new_balancer(abl_segment_t *segment, const char *name)
 {
     uint32_t i = 1;
@@ -272,7 +260,7 @@ static void set_method(abl_segment_t *segment, uint32_t balancer, const char *na
 /* What it says, but for members that are new. */
 static void enter_balancer(abl_segment_t *segment, const abl_ledger_conf_t *conf, abl_ledger_t *ledger)
 {
-    uint32_t balancer = find_balancer(segment, conf->name);
+    uint32_t balancer = abl_rows_find_balancer(segment, conf->name);
 
     ledger->generation = segment->shared->generation;
     ledger->balancer = balancer != 0 ? balancer : new_balancer(segment, conf->name);

@@ -9,24 +9,13 @@
 #include "ledger/rows.h"
 
 #include <string.h>
-#include <strings.h>
 
 /* ---- finding; inside -------------------------------------------------------------------------------- */
-
-static uint32_t find_balancer(const abl_segment_t *segment, const char *name)
-{
-    uint32_t i = segment->shared->balancers_used;
-
-    while (i > 0 && strcasecmp(segment->balancers[i].name, name) != 0) {
-        i--;
-    }
-    return i;
-}
 
 uint32_t abl_gate_find(const abl_gate_t *gate)
 {
     const abl_segment_t *segment = gate->segment;
-    uint32_t b = find_balancer(segment, gate->balancer);
+    uint32_t b = abl_rows_find_balancer(segment, gate->balancer);
 
     return b != 0 ? abl_rows_find(segment, b, gate->address) : 0;
 }
@@ -149,7 +138,7 @@ int64_t abl_gate_head_age(const abl_gate_t *gate)
     if (!abl_enter(gate->segment, gate->child)) {
         return 0;
     }
-    b = find_balancer(gate->segment, gate->balancer);
+    b = abl_rows_find_balancer(gate->segment, gate->balancer);
     if (b != 0) {
         age = abl_queue_head_age(gate->segment, b);
     }

@@ -7,10 +7,21 @@
 #include "base/hash.h"
 
 #include <string.h>
+#include <strings.h>
 
 static uint32_t *bucket_of(const abl_segment_t *segment, uint32_t balancer, const char *address)
 {
     return &segment->buckets[(abl_hash_text(address) + balancer) % ABL_ROW_BUCKETS];
+}
+
+uint32_t abl_rows_find_balancer(const abl_segment_t *segment, const char *name)
+{
+    uint32_t i = segment->shared->balancers_used;
+
+    while (i > 0 && strcasecmp(segment->balancers[i].name, name) != 0) {
+        i--;
+    }
+    return i;
 }
 
 uint32_t abl_rows_find(const abl_segment_t *segment, uint32_t balancer, const char *address)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rows by balancer and address. All of it inside the lock.
+ * Balancers by name, rows by balancer and address. All of it inside the lock.
  *
  *     bucket ──► row ──► row        `same` is the next one of a bucket; both are caches
  */
@@ -8,6 +8,9 @@
 #define ABL_LEDGER_ROWS_H
 
 #include "ledger/layout.h"
+
+/* A balancer's index; 0: there is none of that name, in whatever letters. */
+uint32_t abl_rows_find_balancer(const abl_segment_t *segment, const char *name);
 
 /* The row of this member; 0: there is none. */
 uint32_t abl_rows_find(const abl_segment_t *segment, uint32_t balancer, const char *address);

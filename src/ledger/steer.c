@@ -16,21 +16,16 @@
 #include <apr_strings.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 /* ---- finding ---------------------------------------------------------------------------------------- */
 
+/* One that is in the configuration. */
 static uint32_t find_balancer(const abl_segment_t *segment, const char *name)
 {
-    uint32_t i;
+    uint32_t balancer = abl_rows_find_balancer(segment, name);
 
-    for (i = 1; i <= segment->shared->balancers_used; i++) {
-        if (segment->balancers[i].listed && strcasecmp(segment->balancers[i].name, name) == 0) {
-            return i;
-        }
-    }
-    return 0;
+    return balancer != 0 && segment->balancers[balancer].listed ? balancer : 0;
 }
 
 static bool is_at(const abl_segment_t *segment, uint32_t row, const char *address)
