@@ -131,6 +131,22 @@ sub open_metrics {
     return is_deeply(\@wrong, [], 'OpenMetrics: families, names, labels');
 }
 
+subtest 'retries and hedges' => sub {
+    my @m = map { Abl::Member->start(name => $_) } qw(a b);
+    my $s = Abl::Server->start(status => 1, conf => "BalancerPass / app\n" . balancer('app', @m, 'BalancerMethod roundrobin', 'BalancerRetry on=503', 'BalancerHedge after=100ms budget=100%'));
+    is($s->client->ask('GET', '/status/503')->status, 503, 'a request that fails everywhere') for 1 .. 3;
+    my $b = $s->status_balancer;
+    is("$b->{requests} $b->{retries} $b->{hedges}", '3 3 0', 'is one request and one retry');
+    my $tries = () = map { $_->requests } @m;
+    is($tries, 6, 'as the members have seen');
+    is($s->client->ask('GET', '/slow?delay=400')->status, 200, 'a slow one');
+    ok((wait_until { $s->status_balancer->{hedges} == 1 } 5), 'is hedged, which is counted');
+    my $text = metrics($s);
+    like($text, qr/^appbalance_retries_total\{balancer="app"\} 3$/m, 'for a monitoring system, too');
+    like($text, qr/^appbalance_hedges_total\{balancer="app"\} 1$/m, 'both');
+    $s->log_ok(allow => [trouble()]);
+};
+
 subtest 'failures are told of each member' => sub {
     my $m = Abl::Sick->start;
     my $gone = Abl::Sick->start;
