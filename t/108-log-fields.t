@@ -8,7 +8,7 @@ my $format = 'LogFormat "%r|%>s|' . join('|', map { "%{BALANCER_$_}e" } @names) 
 
 sub server {
     my ($conf, @parts) = @_;
-    return Abl::Server->start(status => 1, conf => "${format}BalancerPass /app app\nBalancerTimeout response=1s connect=1s\n$conf\n" . balancer('app', @parts));
+    return Abl::Server->start(status => 1, conf => "${format}BalancerPass /app app\nBalancerTimeout response=1s connect=1s gap=1s\n$conf\n" . balancer('app', @parts));
 }
 
 # The fields of the last line about this target, once it is there.
@@ -90,6 +90,16 @@ subtest 'failures' => sub {
     $c->abort;
     is_deeply([ @{ fields($s, '/app/gate/leaves') }{qw(status END STATE)} ], [ 499, 'client-gone', 'CH' ], 'the client leaves');
     $m->release;
+    $c = $s->client;
+    $c->request('GET', '/app/pieces?n=2&ms=1');
+    is($c->start_response->status, 200, 'an answer begins');
+    $c->abort;
+    is_deeply([ @{ fields($s, '/app/pieces?n=2&ms=1') }{qw(END STATE)} ], [ 'client-gone', 'CD' ], 'the client leaves in the middle of it') or diag(explain(fields($s, '/app/pieces?n=2&ms=1')));
+    $m->release;
+    $s->client->ask('GET', '/app/short');
+    is_deeply([ @{ fields($s, '/app/short') }{qw(status END STATE)} ], [ 200, 'short', 'SD' ], 'the member does') or diag(explain(fields($s, '/app/short')));
+    $s->client->ask('GET', '/app/gap/20000');
+    is_deeply([ @{ fields($s, '/app/gap/20000') }{qw(status END STATE)} ], [ 200, 'short', 'sD' ], 'it stops in the middle') or diag(explain(fields($s, '/app/gap/20000')));
     $s->log_ok(allow => [trouble]);
 };
 
