@@ -19,6 +19,8 @@ my $format = 'LogFormat "%r|%>s|%B|%{BALANCER_BYTES_IN}e|%{BALANCER_BYTES_OUT}e|
 
 sub line { my ($s, $target) = @_; my $line; wait_until { ($line) = grep { / \Q$target\E / } split /\n/, slurp($s->dir . '/fields.log'); $line } 10; return $line // '' }
 
+sub parked { my ($s) = @_; my $n = 0; $n += $_->{parked} for @{ $s->status_json->{seats} }; return $n }
+
 sub certificate {
     my $dir = File::Temp::tempdir('abl-tls-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     chmod 0755, $dir;
@@ -125,6 +127,28 @@ subtest 'upgraded connections' => sub {
     $s->log_ok;
 };
 
+subtest 'clients that reset upgraded connections' => sub {
+    my $m = Abl::Member->start(name => 'a');
+    my $s = Abl::Server->start(status => 1, conf => "${format}BalancerPass / app\n" . balancer('app', $m));
+    my @upgrade = (Connection => 'Upgrade', Upgrade => 'websocket');
+    my $c = $s->client;
+    $c->request('GET', '/upgrade?hello=12345', \@upgrade);
+    $c->start_response;
+    while (length $c->pending < 5) { $c->fill or last }
+    $c->abort;
+    is(line($s, '/upgrade?hello=12345'), 'GET /upgrade?hello=12345 HTTP/1.1|101|5|0|5|client-gone', 'that are silent');
+    $c = $s->client(rcvbuf => 4096);
+    $c->request('GET', '/upgrade?fill=30000000', \@upgrade);
+    is($c->start_response->status, 101, 'upgraded');
+    wait_until { parked($s) } 1;    # where that is: as much as anybody takes
+    $c->abort;
+    like(line($s, '/upgrade?fill=30000000'), qr/\|101\|\d+\|0\|\d+\|client-gone\z/, 'that say much');
+    my $b = $s->status_balancer;
+    is_deeply([ @{ $b->{ends} }{qw(client-gone client-body)}, $b->{answers}{none}, $b->{members}[0]{failures} ], [ 2, 0, 2, 0 ], 'are counted as such') or diag(explain($b->{ends}, $b->{answers}));
+    like($s->get('/-/status?as=metrics')->{content}, qr/^appbalance_request_duration_seconds_count\{balancer="app"\} 0$/m, 'how long they lasted is nobody\'s latency');
+    $s->log_ok;
+};
+
 subtest 'HTTP/2 and TLS' => sub {
     needs(qw(curl openssl));
     plan(skip_all => 'prefork and mod_http2 do not go together') if Abl::Server->default_mpm eq 'prefork';
@@ -158,8 +182,6 @@ END
     plan_streams($s, $url, $ask, @curl) if Abl::Server->default_mpm eq 'event';
     $s->log_ok(allow => [qr{ssl:warn.*AH0(?:1882|1906|1909)}]);
 };
-
-sub parked { my ($s) = @_; my $n = 0; $n += $_->{parked} for @{ $s->status_json->{seats} }; return $n }
 
 # Streams over TLS: events come, and readers that take next to nothing have no worker.
 sub plan_streams {
