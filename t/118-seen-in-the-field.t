@@ -149,6 +149,18 @@ subtest 'clients that reset upgraded connections' => sub {
     $s->log_ok;
 };
 
+subtest 'a client that leaves in the middle of its body' => sub {
+    my $m = Abl::Member->start(name => 'a');
+    my $s = Abl::Server->start(status => 1, conf => "${format}BalancerPass / app\n" . balancer('app', $m));
+    my $c = $s->client;
+    $c->send("POST /echo/leaves HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n" . 'x' x 100_000);
+    ok((wait_until { $s->status_balancer->{members}[0]{busy} } 5), 'a member has it');
+    $c->close;
+    like(line($s, '/echo/leaves'), qr/\|499\|/, 'logged');
+    is_deeply({ map { $_->[0] => $_->[1] } grep { $_->[1] } map { [ $_, $s->status_balancer->{answers}{$_} ] } qw(1xx 2xx 3xx 4xx 5xx none) }, { none => 1 }, 'has got no answer');
+    $s->log_ok;
+};
+
 subtest 'HTTP/2 and TLS' => sub {
     needs(qw(curl openssl));
     plan(skip_all => 'prefork and mod_http2 do not go together') if Abl::Server->default_mpm eq 'prefork';
