@@ -19,6 +19,8 @@ my $format = 'LogFormat "%r|%>s|%B|%{BALANCER_BYTES_IN}e|%{BALANCER_BYTES_OUT}e|
 
 sub line { my ($s, $target) = @_; my $line; wait_until { ($line) = grep { / \Q$target\E / } split /\n/, slurp($s->dir . '/fields.log'); $line } 10; return $line // '' }
 
+sub parked { my ($s) = @_; my $n = 0; $n += $_->{parked} for @{ $s->status_json->{seats} }; return $n }
+
 sub certificate {
     my $dir = File::Temp::tempdir('abl-tls-XXXXXX', TMPDIR => 1, CLEANUP => 1);
     chmod 0755, $dir;
@@ -125,6 +127,40 @@ subtest 'upgraded connections' => sub {
     $s->log_ok;
 };
 
+subtest 'clients that reset upgraded connections' => sub {
+    my $m = Abl::Member->start(name => 'a');
+    my $s = Abl::Server->start(status => 1, conf => "${format}BalancerPass / app\n" . balancer('app', $m));
+    my @upgrade = (Connection => 'Upgrade', Upgrade => 'websocket');
+    my $c = $s->client;
+    $c->request('GET', '/upgrade?hello=12345', \@upgrade);
+    $c->start_response;
+    while (length $c->pending < 5) { $c->fill or last }
+    $c->abort;
+    is(line($s, '/upgrade?hello=12345'), 'GET /upgrade?hello=12345 HTTP/1.1|101|5|0|5|client-gone', 'that are silent');
+    $c = $s->client(rcvbuf => 4096);
+    $c->request('GET', '/upgrade?fill=30000000', \@upgrade);
+    is($c->start_response->status, 101, 'upgraded');
+    wait_until { parked($s) } 1;    # where that is: as much as anybody takes
+    $c->abort;
+    like(line($s, '/upgrade?fill=30000000'), qr/\|101\|\d+\|0\|\d+\|client-gone\z/, 'that say much');
+    my $b = $s->status_balancer;
+    is_deeply([ @{ $b->{ends} }{qw(client-gone client-body)}, $b->{answers}{none}, $b->{members}[0]{failures} ], [ 2, 0, 2, 0 ], 'are counted as such') or diag(explain($b->{ends}, $b->{answers}));
+    like($s->get('/-/status?as=metrics')->{content}, qr/^appbalance_request_duration_seconds_count\{balancer="app"\} 0$/m, 'how long they lasted is nobody\'s latency');
+    $s->log_ok;
+};
+
+subtest 'a client that leaves in the middle of its body' => sub {
+    my $m = Abl::Member->start(name => 'a');
+    my $s = Abl::Server->start(status => 1, conf => "${format}BalancerPass / app\n" . balancer('app', $m));
+    my $c = $s->client;
+    $c->send("POST /echo/leaves HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n" . 'x' x 100_000);
+    ok((wait_until { $s->status_balancer->{members}[0]{busy} } 5), 'a member has it');
+    $c->close;
+    like(line($s, '/echo/leaves'), qr/\|499\|/, 'logged');
+    is_deeply({ map { $_->[0] => $_->[1] } grep { $_->[1] } map { [ $_, $s->status_balancer->{answers}{$_} ] } qw(1xx 2xx 3xx 4xx 5xx none) }, { none => 1 }, 'has got no answer');
+    $s->log_ok;
+};
+
 subtest 'HTTP/2 and TLS' => sub {
     needs(qw(curl openssl));
     plan(skip_all => 'prefork and mod_http2 do not go together') if Abl::Server->default_mpm eq 'prefork';
@@ -158,8 +194,6 @@ END
     plan_streams($s, $url, $ask, @curl) if Abl::Server->default_mpm eq 'event';
     $s->log_ok(allow => [qr{ssl:warn.*AH0(?:1882|1906|1909)}]);
 };
-
-sub parked { my ($s) = @_; my $n = 0; $n += $_->{parked} for @{ $s->status_json->{seats} }; return $n }
 
 # Streams over TLS: events come, and readers that take next to nothing have no worker.
 sub plan_streams {
@@ -214,7 +248,7 @@ subtest 'steering under load' => sub {
     is_deeply([ $seen->{broken}, grep { $_ != 200 } keys %{ $seen->{answers} } ], [0], "$seen->{asked} requests, none failed") or diag(explain($seen));
     is($s->unrest(10), '', 'nothing is left in the ledger');
     is($s->status_json->{check}, 'ok', 'which is sound');
-    $s->log_ok(allow => [qr/AH00484/]);
+    $s->log_ok(allow => [qr/AH00(?:484|161)/]);    # MaxRequestWorkers is reached, as each MPM says it
 };
 
 done_testing;

@@ -209,11 +209,21 @@ static int64_t latency_of(const request_rec *r, int64_t took)
     return took > 0 ? took : 0;
 }
 
+/* The class is of what the client got: nothing, where it left in the middle of the answer, or of its own
+ * body. */
+static int counted_status(const request_rec *r, const abl_account_t *account)
+{
+    bool left = account->end == ABL_END_CLIENT_GONE ||
+                (account->end == ABL_END_CLIENT_BODY && r->status == ABL_HTTP_CLIENT_GONE);
+
+    return left ? 0 : r->status;
+}
+
 static void count(const request_rec *r, const abl_account_t *account, int64_t took)
 {
     const abl_facts_t *facts = &account->facts;
     abl_tally_event_t event = {.end = account->end,
-                               .status = account->end == ABL_END_CLIENT_GONE ? 0 : r->status,
+                               .status = counted_status(r, account),
                                .took = latency_of(r, took),
                                .waited = facts->waited ? facts->queued : -1,
                                .retries = facts->tries > 1 ? (unsigned)facts->tries - 1 : 0,

@@ -82,11 +82,15 @@ static const abl_exchange_events_t events = {
 
 /* ---- how it ended ----------------------------------------------------------------------------------- */
 
-static int client_gone(request_rec *r)
+static int client_gone(const abl_respond_t *respond)
 {
+    request_rec *r = respond->r;
+
     r->connection->keepalive = AP_CONN_CLOSE;
-    r->status = ABL_HTTP_CLIENT_GONE;
-    r->status_line = NULL;
+    if (!respond->tunnel) { /* a 101 stays one: how long it lasted is nobody's latency */
+        r->status = ABL_HTTP_CLIENT_GONE;
+        r->status_line = NULL;
+    }
     if (r->connection->master == NULL) {
         r->connection->aborted = 1;
     }
@@ -95,12 +99,8 @@ static int client_gone(request_rec *r)
 
 static int body_failed(abl_respond_t *respond)
 {
-    if (respond->body->tunnel) {
-        respond->r->connection->aborted = 1;
-        return DONE;
-    }
     if (respond->body->error == ABL_HTTP_CLIENT_GONE) {
-        return client_gone(respond->r);
+        return client_gone(respond);
     }
     if (respond->head_passed) {
         abl_respond_abort(respond);
@@ -195,7 +195,7 @@ static int conclude(abl_respond_t *respond, abl_end_t end)
     case ABL_END_CLIENT_BODY:
         return body_failed(respond);
     case ABL_END_CLIENT_GONE:
-        return client_gone(respond->r);
+        return client_gone(respond);
     case ABL_END_BROKEN:
     case ABL_END_BAD_ANSWER:
     case ABL_END_NONE:
@@ -261,13 +261,17 @@ static void log_end(const abl_drive_t *drive)
 /* For the exchange it is all the same why nobody takes the answer. */
 static abl_end_t end_of(const abl_drive_t *drive)
 {
+    abl_end_t end = abl_exchange_end(drive->x, NULL, NULL, NULL);
+
     if (drive->stash.why != APR_SUCCESS) {
         return ABL_END_SHORT;
     }
     /* Of an answer that is replaced, too much may have come: that is not the client's doing. */
-    return drive->client_gone && drive->respond.override_status == 0
-               ? ABL_END_CLIENT_GONE
-               : abl_exchange_end(drive->x, NULL, NULL, NULL);
+    if (drive->client_gone && drive->respond.override_status == 0) {
+        return ABL_END_CLIENT_GONE;
+    }
+    /* What was upgraded has no body that could be wrong: its client has reset the connection. */
+    return drive->respond.tunnel && end == ABL_END_CLIENT_BODY ? ABL_END_CLIENT_GONE : end;
 }
 
 /* The answer is over, one way or another. */
@@ -295,7 +299,7 @@ static int refuse(abl_drive_t *drive, int status)
     abl_account_end(r, &drive->account, NULL,
                     status == ABL_HTTP_CLIENT_GONE ? ABL_END_CLIENT_GONE : ABL_END_CLIENT_BODY);
     if (status == ABL_HTTP_CLIENT_GONE) {
-        return client_gone(r);
+        return client_gone(&drive->respond);
     }
     if (status == HTTP_BAD_REQUEST) {
         ap_log_rerror(
