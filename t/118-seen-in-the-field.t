@@ -2,6 +2,7 @@
 # hands that do not keep still while there is a load.
 # SPDX-License-Identifier: Apache-2.0
 use Abl::Test bound => 240;
+use Abl::H2;
 use Abl::Load;
 use Abl::Manager;
 use Abl::Proc;
@@ -161,6 +162,33 @@ subtest 'a client that leaves in the middle of its body' => sub {
     $s->log_ok;
 };
 
+# mod_http2 ends such a body as it ends any other: without our waiting, the member had one of four for whole.
+subtest 'uploads that are reset over HTTP/2' => sub {
+    plan(skip_all => 'prefork and mod_http2 do not go together') if Abl::Server->default_mpm eq 'prefork';
+    my $m = Abl::Member->start(name => 'a');
+    my $s = Abl::Server->start(status => 1, modules => ['http2'], threads => 8, conf => "${format}Protocols h2c http/1.1\nBalancerPass / app\n" . balancer('app', $m));
+    for my $n (1 .. 60) {
+        my $h  = Abl::H2->connect(port => $s->port);
+        my $id = $h->begin('POST', '/echo/reset', []);
+        $h->data($id, 'x' x 10_000) for 1 .. 2;
+        $h->sync;
+        $h->reset($id);
+        $h->sync;
+    }
+    my $h  = Abl::H2->connect(port => $s->port);
+    my $id = $h->begin('POST', '/echo/whole', []);
+    $h->data($id, 'x' x 10_000);
+    $h->data($id, 'y', end => 1);
+    ok($h->await(sub { $h->ended($id) }), 'one that is not');
+    is($h->status($id), 200, 'is answered');
+    is($s->unrest(10), '', 'all are over');
+    my ($whole) = grep { $_->target eq '/echo/whole' } $m->requests;
+    is($whole && $whole->{complete}, 1, 'the member has all of it');
+    my @taken = grep { $_->target eq '/echo/reset' && $_->{complete} } $m->requests;
+    cmp_ok(scalar @taken, '<=', 3, 'and takes no part for the whole');
+    $s->log_ok;
+};
+
 subtest 'HTTP/2 and TLS' => sub {
     needs(qw(curl openssl));
     plan(skip_all => 'prefork and mod_http2 do not go together') if Abl::Server->default_mpm eq 'prefork';
@@ -181,12 +209,12 @@ END
     my @curl = (tool('curl') || 'curl', qw(--silent --no-progress-meter --noproxy * --max-time 20 --cacert), "$dir/cert.pem");
     my $url  = 'https://127.0.0.1:' . $s->port('tls');
     my $ask  = sub { open my $out, '-|', @curl, @_ or die "curl: $!\n"; local $/; my $text = <$out>; close $out; return $text // '' };
-    like($ask->('--http2', '--parallel', '-o', '/dev/null', '-w', '%{http_version}-%{http_code}\n', map { ('-o', '/dev/null', "$url/length/1000?n=$_") } 1 .. 20), qr/\A(?:2-200\n){20}/, 'twenty in HTTP/2');
+    like($ask->('--http2', '--parallel', '-o', '/dev/null', '-w', '%{http_version}-%{http_code}\n', map { ('-o', '/dev/null', "$url/length/1000?n=$_") } 1 .. 300), qr/\A(?:2-200\n){300}/, 'three hundred in HTTP/2');
     my $b;
-    ok((wait_until { $b = $s->status_balancer; $b->{requests} == 20 } 5), 'are counted') or diag($b->{requests});
-    is($b->{answers}{'2xx'}, 20, 'by their status') or diag(explain($b->{answers}, $b->{ends}), slurp($s->dir . '/fields.log'));
-    cmp_ok($b->{bytes_out}, '>=', 20_000, 'and bytes');
-    is(line($s, '/length/1000?n=20'), 'GET /length/1000?n=20 HTTP/2.0|200|1000|0|1000|ok', 'and logged');
+    ok((wait_until { $b = $s->status_balancer; $b->{requests} == 300 } 5), 'are counted') or diag($b->{requests});
+    is($b->{answers}{'2xx'}, 300, 'by their status') or diag(explain($b->{answers}, $b->{ends}), slurp($s->dir . '/fields.log'));
+    cmp_ok($b->{bytes_out}, '>=', 300_000, 'and bytes');
+    is(line($s, '/length/1000?n=300'), 'GET /length/1000?n=300 HTTP/2.0|200|1000|0|1000|ok', 'and logged');
 
     # In HTTP/2 a stream would hold a worker: the page asks again and again instead.
     is($ask->('--http2', '-o', '/dev/null', '-w', '%{http_code}', "$url/m?as=stream"), 503, 'no stream in HTTP/2');

@@ -12,7 +12,8 @@
 
 #include "apr_strings.h"
 
-#define EMPTY_HANDED_MAX 1000 /* times in a row that a filter has nothing to give */
+#define RESET_SHOWS (5 * 1000) /* µs until an HTTP/2 stream that was reset is said to be aborted */
+#define EMPTY_HANDED_MAX 1000  /* times in a row that a filter has nothing to give */
 
 bool abl_body_is_filtered(const request_rec *r)
 {
@@ -95,6 +96,21 @@ int abl_body_framing(request_rec *r, abl_h1_request_t *head)
 
 /* ---- reading ---------------------------------------------------------------------------------------- */
 
+/* mod_http2 ends the body of a stream that the client has reset as it ends any other, and says only a moment
+ * later that the stream is aborted (h2_mplx.c, h2_stream.c: close_input()). Where no Content-Length tells
+ * that something is missing, the member would take what has come for all of it. HTTP/2 has its own threads:
+ * this one may wait. */
+static bool is_cut(const abl_body_t *body)
+{
+    const conn_rec *c = body->r->connection;
+
+    if (c->master == NULL || apr_table_get(body->r->headers_in, "Content-Length") != NULL) {
+        return false;
+    }
+    apr_sleep(RESET_SHOWS);
+    return c->aborted;
+}
+
 /* Copies out of the brigade. Sets `ended` at the end of the body. */
 static apr_status_t copy_out(abl_body_t *body, char *buffer, size_t room, size_t *len)
 {
@@ -105,6 +121,9 @@ static apr_status_t copy_out(abl_body_t *body, char *buffer, size_t room, size_t
         apr_status_t rv;
 
         if (APR_BUCKET_IS_EOS(e)) {
+            if (is_cut(body)) {
+                return APR_ECONNABORTED;
+            }
             body->ended = true;
             break;
         }
