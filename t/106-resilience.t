@@ -132,16 +132,17 @@ subtest 'kept connections are closed when they are used again' => sub {
 
 subtest 'what counts against a member, and what comes before one is taken' => sub {
     my %how = (
-        'an ambiguous answer'   => [ '/raw/' . b64url("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"), 502 ],
-        'an answer that is cut' => [ '/short', 200 ],
-        'no answer in time'     => [ '/hang', 504 ],
+        'an ambiguous answer'   => [ '/raw?b64=' . b64url("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"), 502, 'bad-answer' ],
+        'an answer that is cut' => [ '/short', 200, 'short' ],
+        'no answer in time'     => [ '/hang', 504, 'timeout' ],
     );
     for my $name (sort keys %how) {
-        my ($path, $status) = @{ $how{$name} };
+        my ($path, $status, $end) = @{ $how{$name} };
         my $m = Abl::Member->start(name => 'm', always => $path);
         my $s = server([$m], "BalancerTimeout response=200ms\n");
         is($s->client->ask('GET', '/')->status, $status, $name);
         ok((wait_until { $s->status_member($m)->{failures} == 1 } 5), 'counts');
+        ok((wait_until { $s->status_balancer->{ends}{$end} == 1 } 5), "as $end") or diag(explain($s->status_balancer->{ends}));
         over($s);
     }
     my $m = Abl::Member->start(name => 'm');
