@@ -278,8 +278,8 @@ my @client = (
         }, 200
     ],
     [ 'a tunnel' => sub { my ($c) = @_; tunnel($c, '/one/upgrade') }, 101 ],
-    [ 'a tunnel, the client full' => sub { my ($c) = @_; tunnel($c, '/free/upgrade?fill=3000000'); full($c) }, 499 ],
-    [ 'a tunnel, the member full' => sub { my ($c) = @_; tunnel($c, '/free/upgrade?then=deaf,hang'); stuff($c) }, 499, only => 'RST' ],
+    [ 'a tunnel, the client full' => sub { my ($c) = @_; tunnel($c, '/free/upgrade?fill=3000000'); full($c) }, 101 ],
+    [ 'a tunnel, the member full' => sub { my ($c) = @_; tunnel($c, '/free/upgrade?then=deaf,hang'); stuff($c) }, 101, only => 'RST' ],
 );
 
 # All that can be left, once it is what it is when nothing is going on.
