@@ -12,8 +12,8 @@
 
 #include "apr_strings.h"
 
-#define RESET_SHOWS 5000 /* µs until an HTTP/2 stream that was reset is said to be aborted */
-#define EMPTY_HANDED_MAX 1000  /* times in a row that a filter has nothing to give */
+#define RESET_SHOWS 5000      /* µs until an HTTP/2 stream that was reset is said to be aborted */
+#define EMPTY_HANDED_MAX 1000 /* times in a row that a filter has nothing to give */
 
 bool abl_body_is_filtered(const request_rec *r)
 {
